@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Arrows point down only (docs/ARCHITECTURE.md). CI builds with
+/// `--explicit-target-dependency-import-check error`, so an import that is not declared here fails.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func bench(_ name: String) -> Target {
+    .executableTarget(
+        name: "bench-\(name)", dependencies: ["Meridian", "MeridianCore", "BenchSupport", histogram, arguments],
+        path: "bench/\(name)", swiftSettings: settings)
+}
+
+let package = Package(
+    name: "meridian",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Meridian", targets: ["Meridian"]),
+        .executable(name: "meridian", targets: ["meridian-cli"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // Vocabulary and ports.
+        library("MeridianCore", []),
+        // Pure: events in, effects out.
+        library("MeridianClock", ["MeridianCore"]),
+        library("MeridianConsensus", ["MeridianCore", collections]),
+        library("MeridianTransactions", ["MeridianCore", "MeridianClock", collections]),
+        library("MeridianPlacement", ["MeridianCore"]),
+        library(
+            "MeridianReplica",
+            [
+                "MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianTransactions", "MeridianPlacement",
+                collections,
+            ]),
+        // Adapters and the shell.
+        library("MeridianStorage", ["MeridianCore", grdb]),
+        library("MeridianTransport", ["MeridianCore", "MeridianReplica", collections]),
+        library("MeridianRuntime", ["MeridianCore", "MeridianReplica", logging, metrics]),
+        // The API.
+        library(
+            "Meridian",
+            [
+                "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+                "MeridianStorage", "MeridianTransport", logging,
+            ]),
+        .executableTarget(
+            name: "meridian-cli", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
+            path: "Sources/meridian-cli", swiftSettings: settings),
+        .target(
+            name: "BenchSupport", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
+            path: "bench/Support", swiftSettings: settings),
+        bench("latency"), bench("throughput"), bench("failover"),
+        // Tests: one folder per target.
+        .target(
+            name: "TestSupport", dependencies: ["MeridianCore"], path: "Tests/TestSupport", swiftSettings: settings),
+        tests("MeridianCoreTests", ["MeridianCore", "TestSupport"]),
+        tests("MeridianClockTests", ["MeridianClock", "MeridianCore", "TestSupport"]),
+        tests(
+            "MeridianConsensusTests", ["MeridianConsensus", "MeridianCore", "TestSupport"],
+            resources: [.copy("Scenarios")]),
+        tests("MeridianTransactionsTests", ["MeridianTransactions", "MeridianCore", "TestSupport"]),
+        tests("MeridianPlacementTests", ["MeridianPlacement", "MeridianCore", "TestSupport"]),
+        tests(
+            "MeridianReplicaTests",
+            [
+                "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
+                "MeridianCore", "TestSupport",
+            ]),
+        tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", "TestSupport", grdb]),
+        tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore", "TestSupport"]),
+        tests(
+            "MeridianRuntimeTests",
+            [
+                "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
+                "TestSupport",
+            ]),
+        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport"]),
+    ]
+)

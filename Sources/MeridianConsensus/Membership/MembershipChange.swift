@@ -1,0 +1,9 @@
+import MeridianCore
+
+/// One request to change a group's members: the whole target, from which the algebra derives the joint step.
+package struct MembershipChange: Hashable, Sendable {
+    /// The members after the change. A voter that is not yet caught up must be added as a learner first.
+    package var target: [Member]
+
+    package init(target: [Member]) { self.target = target }
+}

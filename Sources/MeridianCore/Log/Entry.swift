@@ -1,0 +1,65 @@
+/// One entry of a range's Raft log.
+package struct Entry: Hashable, Sendable {
+    package var term: Term
+    package var index: LogIndex
+    package var payload: EntryPayload
+
+    package init(term: Term, index: LogIndex, payload: EntryPayload) {
+        self.term = term
+        self.index = index
+        self.payload = payload
+    }
+
+    package var position: LogPosition { LogPosition(term: term, index: index) }
+    package var byteCount: Int { 24 + payload.byteCount }
+}
+
+package enum EntryPayload: Hashable, Sendable {
+    /// The entry with which a leader opens its term (Raft §8), and what a witness keeps instead of a command.
+    case empty
+    /// A change of the group's members, in force from the moment it is appended (Raft §6).
+    case membership(Membership)
+    case command(Command)
+
+    package var byteCount: Int {
+        switch self {
+        case .empty: 0
+        case .membership(let membership): 16 * membership.members.count
+        case .command(let command): command.byteCount
+        }
+    }
+}
+
+/// The term and index of an entry, which together name the whole log up to it (Log Matching, Raft §5.3).
+package struct LogPosition: Hashable, Sendable, Comparable, CustomStringConvertible {
+    package var term: Term
+    package var index: LogIndex
+
+    package init(term: Term, index: LogIndex) {
+        self.term = term
+        self.index = index
+    }
+
+    package static let zero = LogPosition(term: .zero, index: .zero)
+
+    /// "More up to date" (Raft §5.4.1): the later term wins, then the longer log.
+    package static func < (lhs: LogPosition, rhs: LogPosition) -> Bool {
+        (lhs.term, lhs.index) < (rhs.term, rhs.index)
+    }
+
+    package var description: String { "\(index)/\(term)" }
+}
+
+/// What a replica must remember besides its log before it answers anyone (Raft figure 2, "persistent state").
+package struct HardState: Hashable, Sendable {
+    package var term: Term
+    package var vote: NodeID?
+    /// A hint that saves work after a restart; it need not be durable at the moment it is sent.
+    package var commit: LogIndex
+
+    package init(term: Term = .zero, vote: NodeID? = nil, commit: LogIndex = .zero) {
+        self.term = term
+        self.vote = vote
+        self.commit = commit
+    }
+}

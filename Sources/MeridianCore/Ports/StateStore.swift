@@ -1,0 +1,164 @@
+/// The port to a node's applied state: the MVCC versions of the rows of all its replicas, and how far each group's
+/// log has been applied. An apply batch is one transaction without an fsync: after a crash the log replays what is
+/// missing, so the log may be cut only up to what `checkpoint` has made durable.
+///
+/// Calls come from one thread at a time, except those of a `StateReader`, which may run beside them.
+package protocol StateStore: AnyObject, Sendable {
+    /// How far each group has been applied.
+    /// - Throws: `MeridianError` with `.corruption`.
+    func load() throws -> [RangeID: AppliedState]
+
+    /// Applies all of it in one transaction. A command whose index is not above the range's applied index is skipped.
+    func apply(_ batches: [ApplyBatch]) throws
+
+    /// A reader that sees what has been applied. It is used by one thread at a time.
+    func makeReader() throws -> any StateReader
+
+    /// Makes everything applied so far durable and returns how far that is, per group.
+    func checkpoint() throws -> [RangeID: LogIndex]
+    /// Bytes applied since the last checkpoint.
+    var pendingCheckpointByteCount: Int { get }
+
+    /// Removes versions that no read at or after `horizon` can see, at most `limit` of them: for each key all but the
+    /// newest version at or below the horizon, and that one too if it is a deletion.
+    /// - Returns: how many versions were removed.
+    func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int
+
+    /// A consistent picture of a range as of now, read in chunks, unaffected by later applies.
+    func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader
+    /// Begins to receive a snapshot. Nothing is visible before `SnapshotWriter.commit`.
+    func receiveSnapshot(of range: RangeID, span: KeySpan, state: AppliedState) throws -> any SnapshotWriter
+
+    /// Forgets a replica: its versions and its applied state.
+    func remove(_ range: RangeID, span: KeySpan) throws
+
+    /// Releases the files. No call may follow.
+    func close() throws
+}
+
+/// Where a replica's rows stand in its group's log.
+package struct AppliedState: Hashable, Sendable {
+    package var position: LogPosition
+    /// The membership in force at `position`.
+    package var membership: Membership
+    /// The highest closed timestamp applied.
+    package var closed: Timestamp
+
+    package init(position: LogPosition, membership: Membership, closed: Timestamp) {
+        self.position = position
+        self.membership = membership
+        self.closed = closed
+    }
+}
+
+/// Committed entries of one range, in order, to be applied together.
+package struct ApplyBatch: Sendable {
+    package var range: RangeID
+    /// The commands among the entries. Witnesses pass none.
+    package var commands: [IndexedCommand]
+    /// Where the range stands afterwards.
+    package var state: AppliedState
+
+    package init(range: RangeID, commands: [IndexedCommand], state: AppliedState) {
+        self.range = range
+        self.commands = commands
+        self.state = state
+    }
+}
+
+package struct IndexedCommand: Sendable {
+    package var index: LogIndex
+    package var command: Command
+
+    package init(index: LogIndex, command: Command) {
+        self.index = index
+        self.command = command
+    }
+}
+
+/// One version of a row.
+package struct Version: Hashable, Sendable {
+    package var timestamp: Timestamp
+    /// The encoded row, or `nil` where the row was deleted.
+    package var value: [UInt8]?
+
+    package init(timestamp: Timestamp, value: [UInt8]?) {
+        self.timestamp = timestamp
+        self.value = value
+    }
+}
+
+package struct KeyedVersion: Hashable, Sendable {
+    package var key: Key
+    package var version: Version
+
+    package init(key: Key, version: Version) {
+        self.key = key
+        self.version = version
+    }
+}
+
+/// Reads applied versions.
+package protocol StateReader: AnyObject {
+    /// The newest version at or below `timestamp`; a deletion counts as a version. `nil` when there is none.
+    /// - Throws: `MeridianError` with `.corruption` when the version's checksum does not hold.
+    func read(_ key: Key, at timestamp: Timestamp) throws -> Version?
+
+    /// The rows of a span as of `timestamp`, in key order, deletions left out, until `limit` rows or `byteLimit`
+    /// bytes of values are exceeded (at least one row is returned if there is one).
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion]
+
+    /// The newest timestamp, deletions included, that a version in the span has. `nil` when it has none.
+    func latestTimestamp(in span: KeySpan) throws -> Timestamp?
+
+    /// The timestamp and index at which this request was applied in this range, if it was and is still remembered.
+    func outcome(of request: RequestID, in range: RangeID) throws -> AppliedRequest?
+}
+
+/// What is remembered of an applied commit, so that asking again returns the first outcome.
+package struct AppliedRequest: Hashable, Sendable {
+    package var timestamp: Timestamp
+    package var index: LogIndex
+
+    package init(timestamp: Timestamp, index: LogIndex) {
+        self.timestamp = timestamp
+        self.index = index
+    }
+}
+
+/// Reads a range's versions and remembered requests for a snapshot, in resumable chunks.
+package protocol SnapshotReader: AnyObject, Sendable {
+    /// What the snapshot contains.
+    var state: AppliedState { get }
+    /// The chunk at `offset` (counted in chunks from 0) of about `byteLimit` bytes, or `nil` past the end.
+    /// Asking for the same offset again returns the same bytes.
+    func chunk(at offset: Int, byteLimit: Int) throws -> SnapshotChunk?
+    func close()
+}
+
+package struct SnapshotChunk: Hashable, Sendable {
+    package var offset: Int
+    package var bytes: [UInt8]
+    package var isLast: Bool
+    /// CRC-32C of `bytes`.
+    package var checksum: UInt32
+
+    package init(offset: Int, bytes: [UInt8], isLast: Bool, checksum: UInt32) {
+        self.offset = offset
+        self.bytes = bytes
+        self.isLast = isLast
+        self.checksum = checksum
+    }
+}
+
+/// Receives a snapshot.
+package protocol SnapshotWriter: AnyObject, Sendable {
+    /// The offset of the chunk that is wanted next; a sender resumes there.
+    var nextOffset: Int { get }
+    /// - Throws: `MeridianError` with `.corruption` when the checksum does not hold; the chunk is wanted again.
+    func append(_ chunk: SnapshotChunk) throws
+    /// Replaces the range's versions and applied state, durably and all at once.
+    func commit() throws
+    /// Forgets what was received.
+    func cancel()
+}
