@@ -1,0 +1,67 @@
+import MeridianConsensus
+import MeridianCore
+
+/// What one node sends another in one go: the messages of all ranges that they share.
+package struct NodeFrame: Sendable {
+    package var from: NodeID
+    package var to: NodeID
+    /// The sender's clock when it sent the frame; absent from a frame that had to wait for a disk.
+    package var clock: ClockInterval?
+    package var messages: [NodeMessage]
+
+    package init(from: NodeID, to: NodeID, clock: ClockInterval?, messages: [NodeMessage]) {
+        self.from = from
+        self.to = to
+        self.clock = clock
+        self.messages = messages
+    }
+}
+
+package enum NodeMessage: Sendable {
+    case raft(RangeID, RaftMessage)
+    case request(RangeRequest)
+    case reply(RangeReply)
+    case snapshotChunk(SnapshotChunkMessage)
+    case snapshotReply(SnapshotReplyMessage)
+}
+
+/// Names one attempt to send a snapshot, so that chunks of two attempts never mix.
+package struct SnapshotStreamID: RawRepresentable, Hashable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+package struct SnapshotChunkMessage: Sendable {
+    package var range: RangeID
+    package var stream: SnapshotStreamID
+    package var term: Term
+    /// What the whole snapshot contains.
+    package var state: AppliedState
+    package var chunk: SnapshotChunk
+
+    package init(range: RangeID, stream: SnapshotStreamID, term: Term, state: AppliedState, chunk: SnapshotChunk) {
+        self.range = range
+        self.stream = stream
+        self.term = term
+        self.state = state
+        self.chunk = chunk
+    }
+}
+
+package struct SnapshotReplyMessage: Sendable {
+    package enum Progress: Hashable, Sendable {
+        case wants(offset: Int)
+        case installed(LogIndex)
+        case failed
+    }
+
+    package var range: RangeID
+    package var stream: SnapshotStreamID
+    package var progress: Progress
+
+    package init(range: RangeID, stream: SnapshotStreamID, progress: Progress) {
+        self.range = range
+        self.stream = stream
+        self.progress = progress
+    }
+}

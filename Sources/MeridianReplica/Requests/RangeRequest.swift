@@ -1,0 +1,141 @@
+import MeridianCore
+
+/// What a gateway asks of a range's leaseholder.
+package struct RangeRequest: Hashable, Sendable {
+    /// The gateway's name for the request, to which the reply refers.
+    package var id: GatewayRequestID
+    package var range: RangeID
+    package var body: Body
+    /// The term in which the gateway believes the leaseholder to lead, on a first attempt. A leaseholder of exactly
+    /// this term knows that the commit cannot have been applied before (see `Replica+Commit`); otherwise it looks.
+    package var freshIn: Term?
+
+    package enum Body: Hashable, Sendable {
+        case commit(CommitRequest)
+        case read(ReadRequest)
+        /// Hand the leadership, and with it the lease, to another replica.
+        case transferLease(to: NodeID)
+    }
+
+    package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?) {
+        self.id = id
+        self.range = range
+        self.body = body
+        self.freshIn = freshIn
+    }
+}
+
+package struct GatewayRequestID: RawRepresentable, Hashable, Comparable, Sendable {
+    package let rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
+}
+
+/// Change these rows of one range together, if the preconditions hold.
+package struct CommitRequest: Hashable, Sendable {
+    package var id: RequestID
+    package var preconditions: [Precondition]
+    package var mutations: [Mutation]
+
+    package init(id: RequestID, preconditions: [Precondition], mutations: [Mutation]) {
+        self.id = id
+        self.preconditions = preconditions
+        self.mutations = mutations
+    }
+
+    package var byteCount: Int { mutations.reduce(64) { $0 + $1.byteCount } }
+}
+
+/// What must be true of the rows, at the commit timestamp, for a commit to happen.
+package enum Precondition: Hashable, Sendable {
+    /// No such row: an insertion.
+    case absent(Key)
+    /// Such a row: an update or a deletion.
+    case present(Key)
+    /// Nobody has written the key after this time: the transaction has read it then.
+    case unchanged(Key, since: Timestamp)
+    /// Nobody has written any key of the span after this time: the transaction has scanned it then.
+    case unchangedSpan(KeySpan, since: Timestamp)
+}
+
+/// Read rows of one range.
+package struct ReadRequest: Hashable, Sendable {
+    /// The timestamp to read at, or `nil` for now. All reads of one transaction use one.
+    package var timestamp: Timestamp?
+    package var operations: [ReadOperation]
+
+    package init(timestamp: Timestamp?, operations: [ReadOperation]) {
+        self.timestamp = timestamp
+        self.operations = operations
+    }
+}
+
+package enum ReadOperation: Hashable, Sendable {
+    case get(Key)
+    case scan(KeySpan, limit: Int, byteLimit: Int)
+}
+
+/// The answer to one `RangeRequest`.
+package struct RangeReply: Hashable, Sendable {
+    package var id: GatewayRequestID
+    package var range: RangeID
+    package var body: Body
+
+    package enum Body: Hashable, Sendable {
+        case committed(CommitResult)
+        case read(ReadResult)
+        case transferStarted
+        /// Ask another replica, if it is known which.
+        case notLeaseholder(leader: NodeID?, term: Term)
+        /// It did not happen, and will not.
+        case failed(MeridianError)
+        /// The leadership was lost while the commit was under way. The next leaseholder can tell.
+        case unknown
+    }
+
+    package init(id: GatewayRequestID, range: RangeID, body: Body) {
+        self.id = id
+        self.range = range
+        self.body = body
+    }
+}
+
+package struct CommitResult: Hashable, Sendable {
+    package var timestamp: Timestamp
+    package var term: Term
+    /// The leaseholder's share of the latency, in nanoseconds.
+    package var locksNanoseconds: Int64
+    package var logNanoseconds: Int64
+    package var quorumNanoseconds: Int64
+    package var commitWaitNanoseconds: Int64
+
+    package var leaseholderNanoseconds: Int64 {
+        locksNanoseconds + max(quorumNanoseconds, 0) + commitWaitNanoseconds
+    }
+
+    package init(
+        timestamp: Timestamp, term: Term, locksNanoseconds: Int64 = 0, logNanoseconds: Int64 = 0,
+        quorumNanoseconds: Int64 = 0, commitWaitNanoseconds: Int64 = 0
+    ) {
+        self.timestamp = timestamp
+        self.term = term
+        self.locksNanoseconds = locksNanoseconds
+        self.logNanoseconds = logNanoseconds
+        self.quorumNanoseconds = quorumNanoseconds
+        self.commitWaitNanoseconds = commitWaitNanoseconds
+    }
+}
+
+package struct ReadResult: Hashable, Sendable {
+    /// The timestamp at which the rows were read.
+    package var timestamp: Timestamp
+    package var term: Term
+    /// One element an operation: the rows found, in key order.
+    package var rows: [[KeyedVersion]]
+
+    package init(timestamp: Timestamp, term: Term, rows: [[KeyedVersion]]) {
+        self.timestamp = timestamp
+        self.term = term
+        self.rows = rows
+    }
+}
