@@ -19,6 +19,10 @@ package struct RaftConfiguration: Hashable, Sendable {
     package var maximumInflightBytes = 16 << 20
     /// A leader rejects proposals beyond this many bytes of uncommitted entries.
     package var maximumUncommittedBytes = 64 << 20
+    /// A learner whose log ends within this many entries of the commit index may become a voter.
+    package var maximumPromotionLag = 256
+    /// After this long without anything to do a leader lets its group fall silent; 0 means never.
+    package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
     /// Seeds the random part of election timeouts.
     package var seed: UInt64
 

@@ -1,0 +1,69 @@
+import MeridianCore
+
+/// Answering and counting votes (Raft §5.2, §5.4.1; thesis §4.2.3 and §9.6).
+///
+/// Pre-vote, check-quorum and leases are one design: who has heard from a leader within an election timeout, or has
+/// promised a lease, refuses, so that a flaky or removed node deposes nobody; and because a leader without a quorum
+/// steps down and asks for no more leases, those refusals end (openraft #2080 shows what happens otherwise).
+extension Raft {
+    /// Whether a living leader or a promise to one forbids electing another.
+    private func isBound(at now: Moment) -> Bool {
+        if role == .leader || isQuiescent || promise.isActive(at: now) { return true }
+        guard leader != nil, let contact = lastLeaderContact else { return false }
+        return now.instant.nanoseconds(since: contact) < configuration.electionTimeoutNanoseconds
+    }
+
+    mutating func receive(_ request: RaftMessage.RequestVote, _ message: RaftMessage, at now: Moment) {
+        guard message.term >= term else {
+            // Tells the sender the newer term, without which it could never win.
+            send(.vote(.init(isPreVote: request.isPreVote, isGranted: false)), to: message.from)
+            return
+        }
+        if isBound(at: now), !request.isTransfer {
+            // A refusal of a pre-vote is worth sending. To a candidate of a newer term it would say nothing, since
+            // our term is older; and adopting its term is what we refuse.
+            if request.isPreVote || message.term == term { refuse(request, message) }
+            return
+        }
+        if message.term > term, !request.isPreVote {
+            becomeFollower(term: message.term, leader: nil, at: now)
+        }
+        let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
+        guard isFree, request.last >= log.lastPosition, !hasLostEntries else {
+            refuse(request, message)
+            return
+        }
+        if request.isPreVote {
+            // Changes nothing here; the answer bears the term that was asked about.
+            send(.vote(.init(isPreVote: true, isGranted: true)), to: message.from, term: message.term)
+            return
+        }
+        precondition(message.term == term, "voting in \(message.term) while in \(term)")
+        precondition(vote == nil || vote == message.from, "voted for \(vote!) in \(term)")
+        if vote == nil {
+            vote = message.from
+            isHardStateDirty = true
+        }
+        resetElectionTimer(at: now)
+        let ballot = RaftMessage.Body.vote(.init(isPreVote: false, isGranted: true))
+        if isHardStateDurable { send(ballot, to: message.from) } else { sendWhenDurable(ballot, to: message.from) }
+    }
+
+    private mutating func refuse(_ request: RaftMessage.RequestVote, _ message: RaftMessage) {
+        send(.vote(.init(isPreVote: request.isPreVote, isGranted: false)), to: message.from)
+    }
+
+    /// A granted pre-vote bears the term that we asked about; a refused one the voter's own, at most ours.
+    mutating func receivePreVote(_ answer: RaftMessage.Vote, _ message: RaftMessage, at now: Moment) {
+        precondition(answer.isPreVote, "not a pre-vote")
+        guard role == .preCandidate else { return }
+        guard !answer.isGranted || message.term == term.next else { return }
+        record(message.from, isGranted: answer.isGranted, at: now)
+    }
+
+    mutating func receiveVote(_ answer: RaftMessage.Vote, _ message: RaftMessage, at now: Moment) {
+        precondition(message.term == term, "a vote of \(message.term) counted in \(term)")
+        guard role == .candidate, !answer.isPreVote else { return }
+        record(message.from, isGranted: answer.isGranted, at: now)
+    }
+}
