@@ -104,10 +104,8 @@ final class SQLiteConnection {
 
     /// Refuses every later write, unless the error is one that left the file as it was.
     func poison(after error: any Error) {
-        guard failure == nil else { return }
-        if let known = error as? MeridianError, known.code == .diskFull { return }
-        let reason = (error as? MeridianError)?.message ?? "\(file): unexpected error"
-        failure = MeridianError(.storageFailed, "not written any more after: \(reason)")
+        guard failure == nil, let error = error as? MeridianError, error.code != .diskFull else { return }
+        failure = MeridianError(.storageFailed, "not written any more after: \(error.message)")
     }
 
     /// Moves the write-ahead log's pages into the file and makes both durable. Readers may keep it from moving all.

@@ -4,6 +4,8 @@ import MeridianCore
 ///
 /// `@unchecked Sendable`: used by one thread at a time, the store's (`StateStore`).
 final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
+    struct Malformed: Error { var offset: Int }
+
     private let staging: any ChunkStaging
     private let install: (SnapshotReceiver) throws -> Void
     private var isComplete = false
@@ -33,7 +35,12 @@ final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
         guard isComplete else {
             throw MeridianError(.corruption, "snapshot: chunk \(nextOffset) and what follows are missing")
         }
-        try install(self)
+        do {
+            try install(self)
+        } catch let malformed as Malformed {
+            throw MeridianError(
+                .corruption, "snapshot chunk \(malformed.offset) is not what a sender would have made")
+        }
         cancel()
     }
 
@@ -43,7 +50,8 @@ final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
     }
 
     /// Goes through the whole snapshot.
-    /// - Throws: `MeridianError` with `.corruption` when it is not what a sender would have made for this span.
+    /// - Throws: `Malformed` when it is not what a sender would have made for this span. Not the error that damage in
+    ///   the store's own files is, which would stop the store from being written.
     func decode(
         in span: KeySpan,
         version: (_ key: [UInt8], _ timestamp: Timestamp, _ value: [UInt8]?) throws -> Void,
@@ -62,7 +70,7 @@ final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
                 }
                 if offset == nextOffset - 1 { try decoder.expectEnd() }
             } catch is ByteReader.Malformed {
-                throw MeridianError(.corruption, "snapshot chunk \(offset) is not what a sender would have made")
+                throw Malformed(offset: offset)
             }
         }
     }
