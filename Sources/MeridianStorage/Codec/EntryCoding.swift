@@ -1,0 +1,100 @@
+import MeridianCore
+
+/// Log entries as bytes, for the log's rows.
+///
+/// An entry: length of the body (32 bits), CRC-32C (32), body. The body: kind (8), term (64), index (64), payload.
+/// The checksum covers the range's id as well, so that an entry which was written to a wrong place is found out
+/// even though it is whole. A command: request (128), timestamp (64), closed (64), number of mutations (32), and for
+/// each its key and its value with their lengths (32).
+///
+/// Decoding takes nothing for granted: lengths are checked before they are used, and no bytes make it crash.
+enum EntryCoding {
+    private enum Kind {
+        static let empty: UInt8 = 0
+        static let membership: UInt8 = 1
+        static let command: UInt8 = 2
+    }
+
+    static func encode(_ entry: Entry, of range: RangeID, to writer: inout ByteWriter) {
+        let start = writer.count
+        writer.put(UInt32(0))
+        writer.put(UInt32(0))
+        let body = writer.count
+        switch entry.payload {
+        case .empty:
+            header(Kind.empty, entry, &writer)
+        case .membership(let membership):
+            header(Kind.membership, entry, &writer)
+            MembershipCoding.encode(membership, to: &writer)
+        case .command(let command):
+            header(Kind.command, entry, &writer)
+            encode(command, to: &writer)
+        }
+        precondition(writer.count - body < Int(UInt32.max), "entry of \(writer.count - body) bytes")
+        let checksum = checksum(range, UnsafeRawBufferPointer(rebasing: writer.bytes[body...]))
+        writer.overwrite(UInt32(writer.count - body), at: start)
+        writer.overwrite(checksum, at: start + 4)
+    }
+
+    /// - Throws: `ByteReader.Malformed` for anything but what `encode` wrote for this range.
+    static func decode(of range: RangeID, from reader: inout ByteReader) throws(ByteReader.Malformed) -> Entry {
+        let count = Int(try reader.uint32())
+        let expected = try reader.uint32()
+        let bytes = try reader.slice(count)
+        guard checksum(range, bytes) == expected else { throw ByteReader.Malformed() }
+        var body = ByteReader(bytes)
+        let kind = try body.byte()
+        let term = Term(try body.uint64())
+        let index = LogIndex(try body.uint64())
+        let payload: EntryPayload
+        switch kind {
+        case Kind.empty: payload = .empty
+        case Kind.membership: payload = .membership(try MembershipCoding.decode(&body))
+        case Kind.command: payload = .command(try decodeCommand(&body))
+        default: throw ByteReader.Malformed()
+        }
+        try body.expectEnd()
+        return Entry(term: term, index: index, payload: payload)
+    }
+
+    private static func header(_ kind: UInt8, _ entry: Entry, _ writer: inout ByteWriter) {
+        writer.put(kind)
+        writer.put(entry.term.rawValue)
+        writer.put(entry.index.rawValue)
+    }
+
+    private static func encode(_ command: Command, to writer: inout ByteWriter) {
+        writer.put(command.request.high)
+        writer.put(command.request.low)
+        writer.put(command.timestamp.rawValue)
+        writer.put(command.closed.rawValue)
+        writer.put(UInt32(command.mutations.count))
+        for mutation in command.mutations {
+            writer.putCounted(mutation.key.bytes)
+            writer.putCounted(mutation.value)
+        }
+    }
+
+    private static func decodeCommand(_ reader: inout ByteReader) throws(ByteReader.Malformed) -> Command {
+        let request = RequestID(high: try reader.uint64(), low: try reader.uint64())
+        let timestamp = Timestamp(rawValue: try reader.int64())
+        let closed = Timestamp(rawValue: try reader.int64())
+        let count = Int(try reader.uint32())
+        // A mutation takes eight bytes at least, so a hostile count cannot ask for memory.
+        guard count <= reader.remaining / 8 else { throw ByteReader.Malformed() }
+        var mutations: [Mutation] = []
+        mutations.reserveCapacity(count)
+        for _ in 0..<count {
+            let key = Key(try reader.counted())
+            mutations.append(Mutation(key: key, value: try reader.countedOrNone()))
+        }
+        return Command(request: request, timestamp: timestamp, closed: closed, mutations: mutations)
+    }
+
+    private static func checksum(_ range: RangeID, _ body: UnsafeRawBufferPointer) -> UInt32 {
+        var checksum = Checksum()
+        checksum.combine(range.rawValue)
+        checksum.combine(body)
+        return checksum.value
+    }
+}

@@ -1,0 +1,111 @@
+import GRDB
+import GRDBSQLite
+import MeridianCore
+
+/// Reading everything back, at a start: the rows in the order of their sequence, each superseding what it must.
+extension SQLiteLogStore {
+    /// - Throws: `MeridianError` with `.corruption`, naming the range and the index, for anything that is not exactly
+    ///   what was written.
+    func readAll() throws -> [RangeID: StoredLog] {
+        var groups: [RangeID: Group] = [:]
+        var logs: [RangeID: StoredLog] = [:]
+        var hidden: [ClosedRange<Int64>] = []
+        var nextSequence: Int64 = 1
+        isLoaded = false
+        let readGroups = try connection.prepare("read groups", "SELECT * FROM groups")
+        let readRuns = try connection.prepare("read entries", "SELECT * FROM runs ORDER BY sequence")
+        try connection.access("load") { _ in
+            while try readGroups.step() {
+                let (range, group) = try Self.group(in: readGroups)
+                groups[range] = group
+                logs[range] = StoredLog(hardState: group.hardState, base: group.base)
+                nextSequence = max(nextSequence, group.firstSequence)
+            }
+            readGroups.reset()
+            while try readRuns.step() {
+                let (range, run) = try Self.run(in: readRuns)
+                nextSequence = max(nextSequence, run.sequence + 1)
+                // Decoded even if it is hidden: what hides it may itself be damaged.
+                let entries = try Self.entries(of: range, run, in: readRuns.blob(4))
+                guard var group = groups[range], run.sequence >= group.firstSequence else {
+                    hidden.append(run.sequence...run.sequence)
+                    continue
+                }
+                guard run.first <= group.lastIndex.next else {
+                    throw Self.corruption(range, group.lastIndex.next, "is missing")
+                }
+                // Even a run below the base hides what earlier runs say about the indexes after it.
+                group.truncate(from: max(run.first, group.base.index.next), &hidden)
+                logs[range]!.entries.removeLast(logs[range]!.entries.count - group.entryCount)
+                if run.last > group.base.index {
+                    logs[range]!.entries += entries.drop { $0.index <= group.base.index }
+                    group.runs.append(run)
+                    group.lastIndex = run.last
+                } else {
+                    hidden.append(run.sequence...run.sequence)
+                }
+                groups[range] = group
+            }
+            readRuns.reset()
+        }
+        for (range, group) in groups where group.hardState.commit > group.lastIndex {
+            throw Self.corruption(range, group.hardState.commit, "was committed and is missing")
+        }
+        self.groups = groups
+        self.nextSequence = nextSequence
+        dead = hidden
+        isLoaded = true
+        return logs
+    }
+
+    private static func group(in row: SQLiteStatement) throws -> (RangeID, Group) {
+        let range = RangeID(row.unsigned(0))
+        let vote: NodeID? = row.isNull(2) ? nil : NodeID(UInt32(truncatingIfNeeded: row.integer(2)))
+        var group = Group(firstSequence: row.integer(6), lastIndex: LogIndex(row.unsigned(5)))
+        group.hardState = HardState(term: Term(row.unsigned(1)), vote: vote, commit: LogIndex(row.unsigned(3)))
+        group.base = LogPosition(term: Term(row.unsigned(4)), index: LogIndex(row.unsigned(5)))
+        guard row.integer(7) == Int64(group.checksum(range)) else {
+            throw MeridianError(.corruption, "log.sqlite: groups: \(range): checksum")
+        }
+        return (range, group)
+    }
+
+    private static func run(in row: SQLiteStatement) throws -> (RangeID, Run) {
+        let range = RangeID(row.unsigned(1))
+        let run = Run(sequence: row.integer(0), first: LogIndex(row.unsigned(2)), last: LogIndex(row.unsigned(3)))
+        guard row.integer(5) == Int64(run.checksum(range)), run.first <= run.last, run.sequence < .max else {
+            throw corruption(range, run.first, "has a damaged row")
+        }
+        return (range, run)
+    }
+
+    private static func entries(
+        of range: RangeID, _ run: Run, in bytes: UnsafeRawBufferPointer
+    ) throws -> [Entry] {
+        var entries: [Entry] = []
+        var reader = ByteReader(bytes)
+        var index = run.first
+        do {
+            while true {
+                let entry = try EntryCoding.decode(of: range, from: &reader)
+                guard entry.index == index else { throw ByteReader.Malformed() }
+                entries.append(entry)
+                if index == run.last { break }
+                index = index.next
+            }
+            try reader.expectEnd()
+        } catch {
+            throw corruption(range, index, "is damaged")
+        }
+        return entries
+    }
+
+    private static func corruption(_ range: RangeID, _ index: LogIndex, _ what: String) -> MeridianError {
+        MeridianError(.corruption, "log.sqlite: runs: \(range) \(index) \(what)")
+    }
+}
+
+extension SQLiteLogStore.Group {
+    /// How many entries show.
+    fileprivate var entryCount: Int { Int(lastIndex.rawValue - base.index.rawValue) }
+}

@@ -1,0 +1,44 @@
+import MeridianCore
+
+/// Reads a `MemoryStateStore`.
+final class MemoryStateReader: StateReader {
+    private let store: MemoryStateStore
+
+    init(_ store: MemoryStateStore) { self.store = store }
+
+    func read(_ key: Key, at timestamp: Timestamp) -> Version? {
+        store.read { $0.versions.version(of: key, at: timestamp) }
+    }
+
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) -> [KeyedVersion] {
+        precondition(limit > 0, "a scan for \(limit) rows")
+        return store.read { contents in
+            var rows: [KeyedVersion] = []
+            var byteCount = 0
+            contents.versions.visit(span) { key, chain in
+                guard let slot = chain.visible(at: timestamp), let value = chain[slot].value else { return true }
+                if !rows.isEmpty, byteCount + value.count > byteLimit { return false }
+                rows.append(KeyedVersion(key: key, version: chain[slot]))
+                byteCount += value.count
+                return rows.count < limit && byteCount < byteLimit
+            }
+            return rows
+        }
+    }
+
+    func latestTimestamp(in span: KeySpan) -> Timestamp? {
+        store.read { contents in
+            var latest: Timestamp?
+            contents.versions.visit(span) { _, chain in
+                let newest = chain[chain.count - 1].timestamp
+                latest = max(latest ?? newest, newest)
+                return true
+            }
+            return latest
+        }
+    }
+
+    func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {
+        store.outcome(of: request, in: range)
+    }
+}

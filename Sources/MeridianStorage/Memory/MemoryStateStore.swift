@@ -1,0 +1,191 @@
+import MeridianCore
+import Synchronization
+
+/// Applied state in memory. It loses what a disk would lose: `reopened(afterCrash:)` gives the store that a restart
+/// finds, which after a crash is the one of the last checkpoint.
+///
+/// A lock guards the contents, because readers run beside the store.
+package final class MemoryStateStore: StateStore {
+    struct Contents: Sendable {
+        var versions = VersionMap()
+        var states: [RangeID: AppliedState] = [:]
+        var outcomes: [RangeID: [RequestMemory.Outcome]] = [:]
+    }
+
+    private let contents: Mutex<Contents>
+    private let durable: Mutex<Contents>
+    private let pendingByteCount = Atomic(0)
+    private let requests: RequestMemory
+    private let requestRetention: Duration
+
+    package convenience init(requestRetention: Duration = .seconds(60)) {
+        self.init(Contents(), requestRetention)
+    }
+
+    private init(_ contents: Contents, _ requestRetention: Duration) {
+        self.contents = Mutex(contents)
+        durable = Mutex(contents)
+        self.requestRetention = requestRetention
+        requests = RequestMemory(retention: requestRetention)
+        for (range, outcomes) in contents.outcomes {
+            requests.remember(outcomes, in: range, closed: contents.states[range]?.closed ?? .zero)
+        }
+    }
+
+    package func reopened(afterCrash isCrash: Bool) -> MemoryStateStore {
+        if !isCrash { _ = checkpoint() }
+        return MemoryStateStore(durable.withLock { $0 }, requestRetention)
+    }
+
+    package func load() -> [RangeID: AppliedState] { contents.withLock { $0.states } }
+
+    package func apply(_ batches: [ApplyBatch]) throws {
+        for batch in batches {
+            var outcomes: [RequestMemory.Outcome] = []
+            let isNew = contents.withLock { contents in
+                let applied = contents.states[batch.range]?.position.index ?? .zero
+                guard batch.state.position.index > applied else { return false }
+                for indexed in batch.commands where indexed.index > applied {
+                    precondition(
+                        indexed.index <= batch.state.position.index,
+                        "\(batch.range): command \(indexed.index) beyond \(batch.state.position)")
+                    let command = indexed.command
+                    for mutation in command.mutations {
+                        contents.versions.insert(
+                            Version(timestamp: command.timestamp, value: mutation.value), for: mutation.key)
+                    }
+                    let applied = AppliedRequest(timestamp: command.timestamp, index: indexed.index)
+                    outcomes.append(RequestMemory.Outcome(request: command.request, applied: applied))
+                    pendingByteCount.add(command.byteCount, ordering: .relaxed)
+                }
+                contents.states[batch.range] = batch.state
+                return true
+            }
+            if isNew { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
+        }
+    }
+
+    package func checkpoint() -> [RangeID: LogIndex] {
+        var copy = contents.withLock { $0 }
+        for range in copy.states.keys { copy.outcomes[range] = requests.outcomes(in: range) }
+        let states = copy.states
+        durable.withLock { $0 = copy }
+        pendingByteCount.store(0, ordering: .relaxed)
+        return states.mapValues(\.position.index)
+    }
+
+    package var pendingCheckpointByteCount: Int { pendingByteCount.load(ordering: .relaxed) }
+
+    package func makeReader() -> any StateReader { MemoryStateReader(self) }
+
+    package func close() {}
+
+    /// Reads under the lock.
+    func read<Result: Sendable>(_ body: (borrowing Contents) throws -> Result) rethrows -> Result {
+        try contents.withLock { try body($0) }
+    }
+
+    func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {
+        requests.outcome(of: request, in: range)
+    }
+}
+
+// MARK: - Garbage, removal, snapshots
+
+extension MemoryStateStore {
+    package func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
+        precondition(limit > 0, "a collection of \(limit) versions")
+        return contents.withLock { contents in
+            var changed: [(Key, [Version])] = []
+            var count = 0
+            contents.versions.visit(span) { key, chain in
+                guard let visible = chain.visible(at: horizon) else { return true }
+                let older = min(visible, limit - count)
+                var kept = Array(chain[..<(visible - older)] + chain[visible...])
+                count += older
+                // A deletion goes only together with everything older, or an old value came back.
+                if older == visible, chain[visible].value == nil, count < limit {
+                    kept.removeFirst()
+                    count += 1
+                }
+                if kept.count < chain.count { changed.append((key, kept)) }
+                return count < limit
+            }
+            for (key, chain) in changed { contents.versions.replaceChain(of: key, by: chain) }
+            return count
+        }
+    }
+
+    package func remove(_ range: RangeID, span: KeySpan) throws {
+        contents.withLock { contents in
+            contents.versions.removeAll(in: span)
+            contents.states[range] = nil
+        }
+        requests.forget(range)
+    }
+
+    package func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader {
+        let picture = contents.withLock { $0 }
+        guard let state = picture.states[range] else {
+            throw MeridianError(.unavailable, "no replica of \(range) to take a snapshot of")
+        }
+        let source = MemoryVersionSource(versions: picture.versions, span: span)
+        return ChunkedSnapshot(state: state, source: source, requests: requests.outcomes(in: range))
+    }
+
+    package func receiveSnapshot(
+        of range: RangeID, span: KeySpan, state: AppliedState
+    ) throws -> any SnapshotWriter {
+        SnapshotReceiver(staging: MemoryStaging()) { [self] received in
+            var rows: [(Key, Version)] = []
+            var outcomes: [RequestMemory.Outcome] = []
+            try received.decode(
+                in: span,
+                version: { rows.append((Key($0), Version(timestamp: $1, value: $2))) },
+                outcome: { outcomes.append($0) })
+            contents.withLock { [rows] contents in
+                contents.versions.removeAll(in: span)
+                for (key, version) in rows { contents.versions.insert(version, for: key) }
+                contents.states[range] = state
+            }
+            requests.replace(outcomes, in: range, closed: state.closed)
+            // What a snapshot installs is durable at once.
+            _ = checkpoint()
+        }
+    }
+}
+
+/// A picture of a span: a copy of the map, which shares what neither side changes.
+private final class MemoryVersionSource: VersionSource {
+    private let versions: VersionMap
+    private let span: KeySpan
+
+    init(versions: VersionMap, span: KeySpan) {
+        self.versions = versions
+        self.span = span
+    }
+
+    func versions(
+        after position: VersionPosition?,
+        _ visit: (UnsafeRawBufferPointer, Int64, UnsafeRawBufferPointer?, UInt32) throws -> Bool
+    ) throws {
+        let lower = position.map { Key($0.key) } ?? span.lower
+        try versions.visit(KeySpan(lower: lower, upper: span.upper)) { key, chain in
+            for version in chain.reversed() {
+                if let position, position.key == key.bytes, version.timestamp.rawValue >= position.timestamp {
+                    continue
+                }
+                let timestamp = version.timestamp.rawValue
+                let checksum = VersionCoding.checksum(key.bytes, timestamp, version.value)
+                let goesOn = try key.bytes.withUnsafeBytes { key in
+                    guard let value = version.value else { return try visit(key, timestamp, nil, checksum) }
+                    return try value.withUnsafeBytes { try visit(key, timestamp, $0, checksum) }
+                }
+                if !goesOn { return false }
+            }
+            return true
+        }
+    }
+
+    func close() {}
+}

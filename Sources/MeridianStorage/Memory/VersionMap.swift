@@ -1,0 +1,136 @@
+import MeridianCore
+
+/// All versions of all rows, ordered by key: a sorted array of sorted arrays, so that an insertion moves little, and a
+/// value, so that a copy of it is a consistent picture at no cost.
+struct VersionMap: Sendable {
+    /// Keys in a leaf, at most.
+    static let leafCapacity = 128
+
+    /// Not empty. Sorted by key.
+    private var leaves: [Leaf] = []
+
+    struct Leaf: Sendable {
+        var keys: [Key]
+        /// Each not empty, the oldest version first.
+        var chains: [[Version]]
+    }
+
+    /// Where a key is or would be.
+    private func position(of key: Key) -> (leaf: Int, slot: Int, isThere: Bool) {
+        var low = 0
+        var high = leaves.count
+        while low < high {
+            let middle = (low + high) / 2
+            if leaves[middle].keys[0] <= key { low = middle + 1 } else { high = middle }
+        }
+        guard low > 0 else { return (0, 0, false) }
+        let keys = leaves[low - 1].keys
+        let slot = keys.lowerBound(of: key)
+        return (low - 1, slot, slot < keys.count && keys[slot] == key)
+    }
+
+    func chain(of key: Key) -> [Version]? {
+        let (leaf, slot, isThere) = position(of: key)
+        return isThere ? leaves[leaf].chains[slot] : nil
+    }
+
+    /// The newest version at or below `timestamp`.
+    func version(of key: Key, at timestamp: Timestamp) -> Version? {
+        let (leaf, slot, isThere) = position(of: key)
+        return isThere ? leaves[leaf].chains[slot].visible(at: timestamp).map { leaves[leaf].chains[slot][$0] } : nil
+    }
+
+    /// Adds a version, or replaces the one of the same timestamp.
+    mutating func insert(_ version: Version, for key: Key) {
+        let (leaf, slot, isThere) = position(of: key)
+        if isThere {
+            leaves[leaf].chains[slot].insert(version)
+        } else if leaves.isEmpty {
+            leaves.append(Leaf(keys: [key], chains: [[version]]))
+        } else {
+            leaves[leaf].keys.insert(key, at: slot)
+            leaves[leaf].chains.insert([version], at: slot)
+            if leaves[leaf].keys.count > Self.leafCapacity { split(leaf) }
+        }
+    }
+
+    private mutating func split(_ leaf: Int) {
+        let half = leaves[leaf].keys.count / 2
+        let upper = Leaf(keys: Array(leaves[leaf].keys[half...]), chains: Array(leaves[leaf].chains[half...]))
+        leaves[leaf].keys.removeSubrange(half...)
+        leaves[leaf].chains.removeSubrange(half...)
+        leaves.insert(upper, at: leaf + 1)
+    }
+
+    /// Visits the keys of the span in order until the visitor returns false.
+    func visit(_ span: KeySpan, _ visitor: (Key, [Version]) throws -> Bool) rethrows {
+        var (leaf, slot, _) = position(of: span.lower)
+        while leaf < leaves.count {
+            while slot < leaves[leaf].keys.count {
+                let key = leaves[leaf].keys[slot]
+                if let upper = span.upper, key >= upper { return }
+                if try !visitor(key, leaves[leaf].chains[slot]) { return }
+                slot += 1
+            }
+            leaf += 1
+            slot = 0
+        }
+    }
+
+    /// Replaces the chain of a key that is there; an empty chain removes the key.
+    mutating func replaceChain(of key: Key, by chain: [Version]) {
+        let (leaf, slot, isThere) = position(of: key)
+        precondition(isThere, "no \(key) to replace")
+        if !chain.isEmpty {
+            leaves[leaf].chains[slot] = chain
+            return
+        }
+        leaves[leaf].keys.remove(at: slot)
+        leaves[leaf].chains.remove(at: slot)
+        if leaves[leaf].keys.isEmpty { leaves.remove(at: leaf) }
+    }
+
+    mutating func removeAll(in span: KeySpan) {
+        var keys: [Key] = []
+        visit(span) { key, _ in
+            keys.append(key)
+            return true
+        }
+        for key in keys { replaceChain(of: key, by: []) }
+    }
+}
+
+extension [Key] {
+    /// The first slot whose key is not below `key`.
+    fileprivate func lowerBound(of key: Key) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] < key { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension [Version] {
+    /// The slot of the newest version at or below `timestamp`. The array is sorted, the oldest first.
+    func visible(at timestamp: Timestamp) -> Int? {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].timestamp <= timestamp { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? nil : low - 1
+    }
+
+    fileprivate mutating func insert(_ version: Version) {
+        guard let slot = visible(at: version.timestamp) else { return insert(version, at: 0) }
+        if self[slot].timestamp == version.timestamp {
+            self[slot] = version
+        } else {
+            insert(version, at: slot + 1)
+        }
+    }
+}

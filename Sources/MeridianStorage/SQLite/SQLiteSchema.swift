@@ -1,0 +1,130 @@
+import GRDB
+import GRDBSQLite
+import MeridianCore
+
+/// The tables of a file, and the table `meta` that says what the file is.
+struct SQLiteSchema {
+    /// The format that this code writes. Older ones are migrated, newer ones are refused.
+    static let format = 1
+    /// "MRDN" in the file's header, so that `file(1)` and we know our own.
+    static let applicationID = 0x4D52_444E
+
+    /// "log" or "state".
+    let kind: String
+    /// The statements that create the tables, in SQLite's own spelling: they are compared with what the file says.
+    let tables: [String]
+
+    static let log = SQLiteSchema(
+        kind: "log",
+        tables: [
+            "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+            """
+            CREATE TABLE groups(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, vote INTEGER, \
+            committed INTEGER NOT NULL, base_term INTEGER NOT NULL, base_index INTEGER NOT NULL, \
+            first_sequence INTEGER NOT NULL, checksum INTEGER NOT NULL)
+            """,
+            """
+            CREATE TABLE runs(sequence INTEGER PRIMARY KEY, range_id INTEGER NOT NULL, first_index INTEGER NOT NULL, \
+            last_index INTEGER NOT NULL, entries BLOB NOT NULL, checksum INTEGER NOT NULL)
+            """,
+        ])
+
+    static let state = SQLiteSchema(
+        kind: "state",
+        tables: [
+            "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+            """
+            CREATE TABLE ranges(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, applied INTEGER NOT NULL, \
+            closed INTEGER NOT NULL, membership BLOB NOT NULL, checksum INTEGER NOT NULL)
+            """,
+            """
+            CREATE TABLE versions(key BLOB NOT NULL, timestamp INTEGER NOT NULL, value BLOB, \
+            checksum INTEGER NOT NULL, PRIMARY KEY(key, timestamp DESC)) WITHOUT ROWID
+            """,
+            """
+            CREATE TABLE requests(sequence INTEGER PRIMARY KEY, range_id INTEGER NOT NULL, newest INTEGER NOT NULL, \
+            outcomes BLOB NOT NULL, checksum INTEGER NOT NULL)
+            """,
+        ])
+
+    /// Creates the tables in a file that has none, or checks that the file is ours.
+    /// - Returns: whether the file was new.
+    /// - Throws: `MeridianError` with `.notADatabase`, `.newerFormat`, `.wrongCluster` or `.corruption`.
+    func open(_ connection: SQLiteConnection, identity: StoreIdentity) throws -> Bool {
+        let file = connection.file
+        let isNew = try connection.access("read the schema") { database in
+            let id = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
+            let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+            guard count == 0 || id == Self.applicationID else {
+                throw MeridianError(.notADatabase, "\(file) is a SQLite database of somebody else")
+            }
+            return count == 0
+        }
+        if isNew {
+            try create(connection, identity)
+        } else {
+            try check(connection, identity)
+        }
+        return isNew
+    }
+
+    private func create(_ connection: SQLiteConnection, _ identity: StoreIdentity) throws {
+        let rows = [
+            ("format", String(Self.format)), ("kind", kind), ("cluster", identity.clusterID),
+            ("node", String(identity.node.rawValue)), ("name", identity.name), ("region", identity.region.rawValue),
+            ("jurisdiction", identity.jurisdiction?.rawValue ?? ""),
+        ]
+        // All of it or nothing: a crash in between leaves a file that counts as new.
+        try connection.access("create the tables") { database in
+            try database.inTransaction(.immediate) {
+                try database.execute(sql: "PRAGMA application_id = \(Self.applicationID)")
+                for table in tables { try database.execute(sql: table) }
+                for (name, value) in rows {
+                    try database.execute(sql: "INSERT INTO meta VALUES(?, ?)", arguments: [name, value])
+                }
+                return .commit
+            }
+        }
+    }
+
+    private func check(_ connection: SQLiteConnection, _ identity: StoreIdentity) throws {
+        let file = connection.file
+        let meta = try connection.access("read meta") { database in
+            guard try database.tableExists("meta") else {
+                throw MeridianError(.corruption, "\(file): the schema is damaged")
+            }
+            var meta: [String: String] = [:]
+            for row in try Row.fetchAll(database, sql: "SELECT * FROM meta") {
+                guard let name = String.fromDatabaseValue(row[0]), let value = String.fromDatabaseValue(row[1]) else {
+                    throw MeridianError(.corruption, "\(file): meta is damaged")
+                }
+                meta[name] = value
+            }
+            return meta
+        }
+        guard let format = meta["format"].flatMap(Int.init), format > 0 else {
+            throw MeridianError(.corruption, "\(file): meta is damaged")
+        }
+        guard format <= Self.format else {
+            throw MeridianError(.newerFormat, "\(file) has format \(format), this Meridian reads up to \(Self.format)")
+        }
+        guard meta["kind"] == kind else {
+            throw MeridianError(.notADatabase, "\(file) is not a Meridian \(kind) file")
+        }
+        let expected = [
+            ("cluster", identity.clusterID), ("node", String(identity.node.rawValue)),
+            ("region", identity.region.rawValue), ("jurisdiction", identity.jurisdiction?.rawValue ?? ""),
+        ]
+        for (name, value) in expected {
+            let found = meta[name] ?? ""
+            guard found == value else {
+                throw MeridianError(.wrongCluster, "\(file) belongs to \(name) '\(found)', not to '\(value)'")
+            }
+        }
+        // A damaged schema could make our statements mean something else.
+        let found = try connection.access("read the schema") { database in
+            try String.fetchSet(database, sql: "SELECT sql FROM sqlite_master WHERE type = 'table'")
+        }
+        guard found == Set(tables) else { throw MeridianError(.corruption, "\(file): the schema is damaged") }
+    }
+}

@@ -1,0 +1,34 @@
+import MeridianCore
+
+/// A node's two files, opened together: `log.sqlite` and `state.sqlite` in one directory, with a lock on it.
+package struct SQLiteStores: Sendable {
+    package let log: SQLiteLogStore
+    package let state: SQLiteStateStore
+
+    /// Opens the directory, or makes it if it is not there.
+    ///
+    /// - Throws: `MeridianError` with `.directoryInUse`, `.wrongCluster`, `.newerFormat`, `.notADatabase`,
+    ///   `.corruption`, `.diskFull` or `.storageFailed`. Nothing was changed then.
+    package static func open(
+        directory: String, identity: StoreIdentity, options: SQLiteStoreOptions = SQLiteStoreOptions()
+    ) throws -> SQLiteStores {
+        let lock = try DirectoryLock(directory: directory)
+        let log = try SQLiteLogStore(directory: directory, lock: lock, identity: identity, options: options)
+        let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
+        // The log is always made first. One without the other is not a new directory but a damaged one: an empty log
+        // beside a state would forget a vote, and a log that was cut cannot bring back a lost state.
+        if log.isNew, !state.isNew {
+            throw MeridianError(.corruption, "log.sqlite is missing beside state.sqlite")
+        }
+        if state.isNew, try log.isCompacted() {
+            throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
+        }
+        if log.isNew || state.isNew { try DirectoryLock.sync(directory: directory) }
+        return SQLiteStores(log: log, state: state)
+    }
+
+    package func close() throws {
+        try state.close()
+        try log.close()
+    }
+}

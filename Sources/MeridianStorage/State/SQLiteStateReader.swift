@@ -1,0 +1,153 @@
+import MeridianCore
+
+/// Reads versions through a connection of its own, so that it runs beside the writer. Every call is a read transaction
+/// of its own and sees all that was applied before it.
+///
+/// Used by one thread at a time.
+final class SQLiteStateReader: StateReader {
+    /// How many versions of one key are stepped over before seeking past them is cheaper.
+    static let stepsBeforeSeek = 8
+
+    private let connection: SQLiteConnection
+    private let requests: RequestMemory
+    private let point: SQLiteStatement
+    private let newest: SQLiteStatement
+    private let range: SQLiteStatement
+
+    init(connection: SQLiteConnection, requests: RequestMemory) throws {
+        self.connection = connection
+        self.requests = requests
+        point = try connection.prepare(
+            "read",
+            """
+            SELECT timestamp, value, checksum FROM versions WHERE key = ? AND timestamp <= ? \
+            ORDER BY timestamp DESC LIMIT 1
+            """)
+        newest = try connection.prepare("read", "SELECT timestamp FROM versions WHERE key = ? LIMIT 1")
+        range = try connection.prepare(
+            "scan",
+            "SELECT key, timestamp, value, checksum FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
+    }
+
+    func read(_ key: Key, at timestamp: Timestamp) throws -> Version? {
+        try connection.perform { try find(key, timestamp) }
+    }
+
+    private func find(_ key: Key, _ timestamp: Timestamp) throws -> Version? {
+        try key.bytes.withUnsafeBytes { bytes in
+            point.bind(1, bytes)
+            point.bind(2, timestamp.rawValue)
+            defer { point.reset() }
+            guard try point.step() else { return nil }
+            return try point.version(of: bytes, timestamp: 0, value: 1, checksum: 2)
+        }
+    }
+
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion] {
+        precondition(limit > 0, "a scan for \(limit) rows")
+        var rows: [KeyedVersion] = []
+        var byteCount = 0
+        /// Takes a row in, and says whether there is room for more.
+        func take(_ key: Key, _ version: Version) -> Bool {
+            guard let value = version.value else { return true }
+            if !rows.isEmpty, byteCount + value.count > byteLimit { return false }
+            rows.append(KeyedVersion(key: key, version: version))
+            byteCount += value.count
+            return rows.count < limit && byteCount < byteLimit
+        }
+        try connection.perform {
+            try walk(span) { key, row, position in
+                if row.integer(1) <= timestamp.rawValue {
+                    let version = try key.bytes.withUnsafeBytes {
+                        try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
+                    }
+                    return take(key, version) ? .nextKey : .stop
+                }
+                guard position == Self.stepsBeforeSeek else { return .nextVersion }
+                guard let version = try find(key, timestamp) else { return .nextKey }
+                return take(key, version) ? .nextKey : .stop
+            }
+        }
+        return rows
+    }
+
+    func latestTimestamp(in span: KeySpan) throws -> Timestamp? {
+        var latest: Timestamp?
+        try connection.perform {
+            if let upper = span.upper, upper == span.lower.successor {
+                latest = try span.lower.bytes.withUnsafeBytes { bytes in
+                    newest.bind(1, bytes)
+                    defer { newest.reset() }
+                    return try newest.step() ? Timestamp(rawValue: newest.integer(0)) : nil
+                }
+                return
+            }
+            try walk(span) { _, row, _ in
+                let timestamp = Timestamp(rawValue: row.integer(1))
+                latest = max(latest ?? timestamp, timestamp)
+                return .nextKey
+            }
+        }
+        return latest
+    }
+
+    func outcome(of request: RequestID, in range: RangeID) throws -> AppliedRequest? {
+        requests.outcome(of: request, in: range)
+    }
+
+    private enum Step { case nextVersion, nextKey, stop }
+
+    /// Visits the versions of the span, by key and from the newest to the oldest, as long as the visitor wants more of
+    /// a key or of the span. It is told how many versions of the key came before.
+    private func walk(_ span: KeySpan, _ visit: (Key, SQLiteStatement, Int) throws -> Step) throws {
+        var lower = span.lower
+        while true {
+            var key = Key([])
+            var isFirst = true
+            var position = 0
+            var isSkipping = false
+            let hasMore: Bool = try lower.bytes.withUnsafeBytes { bytes in
+                range.bind(1, bytes)
+                defer { range.reset() }
+                while try range.step() {
+                    let found = range.blob(0)
+                    if isFirst || !found.hasSameBytes(as: key.bytes) {
+                        key = Key([UInt8](found))
+                        isFirst = false
+                        position = 0
+                        isSkipping = false
+                        if let upper = span.upper, key >= upper { return false }
+                    } else {
+                        position += 1
+                    }
+                    if isSkipping {
+                        if position >= Self.stepsBeforeSeek { return true }
+                        continue
+                    }
+                    switch try visit(key, range, position) {
+                    case .nextVersion: break
+                    case .nextKey: isSkipping = true
+                    case .stop: return false
+                    }
+                }
+                return false
+            }
+            guard hasMore else { return }
+            lower = key.successor
+        }
+    }
+}
+
+extension SQLiteStatement {
+    /// The version in the current row, its checksum verified.
+    func version(
+        of key: UnsafeRawBufferPointer, timestamp: Int32, value: Int32, checksum: Int32
+    ) throws -> Version {
+        let stamp = integer(timestamp)
+        let bytes = isNull(value) ? nil : blob(value)
+        guard integer(checksum) == Int64(VersionCoding.checksum(key, stamp, bytes)) else {
+            throw MeridianError(.corruption, "state.sqlite: versions: a version at \(Timestamp(rawValue: stamp))")
+        }
+        return Version(timestamp: Timestamp(rawValue: stamp), value: bytes.map { [UInt8]($0) })
+    }
+}

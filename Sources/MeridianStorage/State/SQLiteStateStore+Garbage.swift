@@ -1,0 +1,106 @@
+import MeridianCore
+
+/// Removing versions that nobody can see any more, and replicas that are gone.
+extension SQLiteStateStore {
+    /// Versions that one call looks at, for each that it may remove and at least. A span with little garbage is gone
+    /// through in several calls, each going on where the last one stopped.
+    static let examinedPerRemoval = 16
+    static let minimumExamined = 16_384
+
+    package func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
+        precondition(limit > 0, "a collection of \(limit) versions")
+        let start = garbageCursors[span.lower].flatMap { span.contains($0) ? $0 : nil } ?? span.lower
+        var garbage: [(key: Key, timestamp: Int64)] = []
+        let next = try connection.perform { try findGarbage(from: start, span, horizon, limit, &garbage) }
+        // Written down in memory alone: after a restart the collection begins at the span's start again.
+        garbageCursors[span.lower] = next
+        guard !garbage.isEmpty else { return 0 }
+        try connection.transaction {
+            for (key, timestamp) in garbage {
+                try key.bytes.withUnsafeBytes { bytes in
+                    deleteVersion.bind(1, bytes)
+                    deleteVersion.bind(2, timestamp)
+                    try deleteVersion.run()
+                }
+            }
+        }
+        return garbage.count
+    }
+
+    /// - Returns: where to go on, or `nil` at the span's end.
+    private func findGarbage(
+        from start: Key, _ span: KeySpan, _ horizon: Timestamp, _ limit: Int,
+        _ garbage: inout [(key: Key, timestamp: Int64)]
+    ) throws -> Key? {
+        var key: Key?
+        var hasVisible = false
+        // A deletion that the horizon sees. It goes only together with everything older, or an old value came back.
+        var deletion: Int64?
+        var examined = 0
+        return try start.bytes.withUnsafeBytes { bytes in
+            examineVersions.bind(1, bytes)
+            defer { examineVersions.reset() }
+            while try examineVersions.step() {
+                let found = examineVersions.blob(0)
+                if key.map({ !found.hasSameBytes(as: $0.bytes) }) ?? true {
+                    if garbage.count == limit { return key }
+                    if let key, let deletion { garbage.append((key, deletion)) }
+                    deletion = nil
+                    let next = Key([UInt8](found))
+                    if let upper = span.upper, next >= upper { return nil }
+                    if examined >= max(Self.minimumExamined, limit * Self.examinedPerRemoval) { return next }
+                    key = next
+                    hasVisible = false
+                }
+                examined += 1
+                let timestamp = examineVersions.integer(1)
+                guard timestamp <= horizon.rawValue else { continue }
+                if hasVisible {
+                    if garbage.count == limit { return key }
+                    garbage.append((key!, timestamp))
+                } else {
+                    hasVisible = true
+                    if examineVersions.integer(2) == 1 { deletion = timestamp }
+                }
+            }
+            if let key, let deletion {
+                if garbage.count == limit { return key }
+                garbage.append((key, deletion))
+            }
+            return nil
+        }
+    }
+
+    package func remove(_ range: RangeID, span: KeySpan) throws {
+        if !isLoaded { _ = try load() }
+        try connection.transaction { try clear(range, span) }
+        forget(range)
+    }
+
+    /// Deletes a range's rows, inside a transaction.
+    func clear(_ range: RangeID, _ span: KeySpan) throws {
+        try span.lower.bytes.withUnsafeBytes { lower in
+            let condition = span.upper == nil ? "key >= ?" : "key >= ? AND key < ?"
+            let delete = try SQLiteStatement(
+                connection.handle, file: connection.file, name: "remove", sql: "DELETE FROM versions WHERE \(condition)"
+            )
+            defer { delete.finalize() }
+            delete.bind(1, lower)
+            guard let upper = span.upper else { return try delete.run() }
+            try upper.bytes.withUnsafeBytes { upper in
+                delete.bind(2, upper)
+                try delete.run()
+            }
+        }
+        let identifier = Int64(bitPattern: range.rawValue)
+        try connection.execute("DELETE FROM requests WHERE range_id = ?", [identifier])
+        try connection.execute("DELETE FROM ranges WHERE range_id = ?", [identifier])
+    }
+
+    /// Follows in memory what `clear` did.
+    func forget(_ range: RangeID) {
+        states[range] = nil
+        requestRows[range] = nil
+        requests.forget(range)
+    }
+}

@@ -1,0 +1,112 @@
+import MeridianCore
+
+/// Reading back, at a start, how far each range has been applied and which requests are remembered.
+extension SQLiteStateStore {
+    package func load() throws -> [RangeID: AppliedState] {
+        isLoaded = false
+        let readRanges = try connection.prepare("read ranges", "SELECT * FROM ranges")
+        let readRequests = try connection.prepare("read requests", "SELECT * FROM requests ORDER BY sequence")
+        states = [:]
+        requestRows = [:]
+        requests.forgetAll()
+        try connection.access("load") { _ in
+            while try readRanges.step() {
+                let (range, state) = try Self.state(in: readRanges)
+                states[range] = state
+            }
+            readRanges.reset()
+            while try readRequests.step() {
+                let sequence = readRequests.integer(0)
+                let (range, newest, outcomes) = try Self.outcomes(in: readRequests)
+                nextRequestSequence = max(nextRequestSequence, sequence + 1)
+                guard let state = states[range] else { continue }
+                requestRows[range, default: []].append(RequestRow(sequence: sequence, newest: newest))
+                requests.remember(outcomes, in: range, closed: state.closed)
+            }
+            readRequests.reset()
+        }
+        isLoaded = true
+        return states
+    }
+
+    func put(_ state: AppliedState, of range: RangeID) throws {
+        buffer.removeAll()
+        MembershipCoding.encode(state.membership, to: &buffer)
+        putRange.bind(1, range.rawValue)
+        putRange.bind(2, state.position.term.rawValue)
+        putRange.bind(3, state.position.index.rawValue)
+        putRange.bind(4, state.closed.rawValue)
+        putRange.bind(5, buffer.bytes)
+        putRange.bind(6, Int64(Self.checksum(range, state.position, state.closed, buffer.bytes)))
+        try putRange.run()
+    }
+
+    /// Writes a row of remembered requests; `buffer` holds them.
+    func putRequests(of range: RangeID, newest: Timestamp, sequence: Int64) throws {
+        putRequests.bind(1, sequence)
+        putRequests.bind(2, range.rawValue)
+        putRequests.bind(3, newest.rawValue)
+        putRequests.bind(4, buffer.bytes)
+        putRequests.bind(5, Int64(Self.checksum(range, sequence, newest, buffer.bytes)))
+        try putRequests.run()
+    }
+
+    static func state(in row: SQLiteStatement) throws -> (RangeID, AppliedState) {
+        let range = RangeID(row.unsigned(0))
+        let position = LogPosition(term: Term(row.unsigned(1)), index: LogIndex(row.unsigned(2)))
+        let closed = Timestamp(rawValue: row.integer(3))
+        let bytes = row.blob(4)
+        do {
+            guard row.integer(5) == Int64(checksum(range, position, closed, bytes)) else {
+                throw ByteReader.Malformed()
+            }
+            var reader = ByteReader(bytes)
+            let membership = try MembershipCoding.decode(&reader)
+            try reader.expectEnd()
+            return (range, AppliedState(position: position, membership: membership, closed: closed))
+        } catch {
+            throw MeridianError(.corruption, "state.sqlite: ranges: \(range) is damaged")
+        }
+    }
+
+    static func outcomes(in row: SQLiteStatement) throws -> (RangeID, Timestamp, [RequestMemory.Outcome]) {
+        let range = RangeID(row.unsigned(1))
+        let newest = Timestamp(rawValue: row.integer(2))
+        let bytes = row.blob(3)
+        do {
+            guard row.integer(4) == Int64(checksum(range, row.integer(0), newest, bytes)) else {
+                throw ByteReader.Malformed()
+            }
+            var reader = ByteReader(bytes)
+            var outcomes: [RequestMemory.Outcome] = []
+            outcomes.reserveCapacity(bytes.count / OutcomeCoding.byteCount)
+            while reader.remaining > 0 { outcomes.append(try OutcomeCoding.decode(&reader)) }
+            return (range, newest, outcomes)
+        } catch {
+            throw MeridianError(.corruption, "state.sqlite: requests: \(range) row \(row.integer(0)) is damaged")
+        }
+    }
+
+    private static func checksum(
+        _ range: RangeID, _ position: LogPosition, _ closed: Timestamp, _ membership: UnsafeRawBufferPointer
+    ) -> UInt32 {
+        var checksum = Checksum()
+        checksum.combine(range.rawValue)
+        checksum.combine(position.term.rawValue)
+        checksum.combine(position.index.rawValue)
+        checksum.combine(UInt64(bitPattern: closed.rawValue))
+        checksum.combine(membership)
+        return checksum.value
+    }
+
+    private static func checksum(
+        _ range: RangeID, _ sequence: Int64, _ newest: Timestamp, _ outcomes: UnsafeRawBufferPointer
+    ) -> UInt32 {
+        var checksum = Checksum()
+        checksum.combine(range.rawValue)
+        checksum.combine(UInt64(bitPattern: sequence))
+        checksum.combine(UInt64(bitPattern: newest.rawValue))
+        checksum.combine(outcomes)
+        return checksum.value
+    }
+}

@@ -1,0 +1,350 @@
+import MeridianCore
+import Testing
+
+@testable import MeridianStorage
+
+/// What every `StateStore` does: applying, reading, remembering, and what survives.
+@Suite("A state store") struct StateStoreConformance {
+    private let a = RangeID(1)
+
+    /// Applies one command with these rows at the next index.
+    private func apply(
+        _ store: any StateStore, _ index: UInt64, at timestamp: Int64, _ rows: [(String, String?)],
+        range: RangeID = RangeID(1), closed: Int64? = nil
+    ) throws {
+        let command = Command(
+            request: RequestID(high: range.rawValue, low: index), timestamp: Timestamp(timestamp),
+            closed: Timestamp(closed ?? timestamp - 1),
+            mutations: rows.map { Mutation(key: Key($0.0), value: $0.1.map { bytes($0) }) })
+        try store.apply([
+            ApplyBatch(
+                range: range, commands: [IndexedCommand(index: LogIndex(index), command: command)],
+                state: AppliedState(index, closed: closed ?? timestamp - 1))
+        ])
+    }
+
+    private func rows(_ versions: [KeyedVersion]) -> [String] {
+        versions.map {
+            "\(String(decoding: $0.key.bytes, as: UTF8.self))=\(String(decoding: $0.version.value!, as: UTF8.self))"
+        }
+    }
+
+    @Test(arguments: Adapter.allCases) func isEmptyAtFirst(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        #expect(try world.state.load().isEmpty)
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: .distantFuture) == nil)
+        #expect(try reader.latestTimestamp(in: .all) == nil)
+        #expect(try reader.scan(.all, at: .distantFuture, limit: 1, byteLimit: 1).isEmpty)
+    }
+
+    @Test(arguments: Adapter.allCases) func readsTheNewestVersionAtOrBelow(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1"), ("empty", "")])
+        try apply(world.state, 2, at: 20, [("a", "2")])
+        try apply(world.state, 3, at: 30, [("a", nil)])
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: Timestamp(9)) == nil)
+        #expect(try reader.read(Key("a"), at: Timestamp(10)) == Version(timestamp: Timestamp(10), value: bytes("1")))
+        #expect(try reader.read(Key("a"), at: Timestamp(29)) == Version(timestamp: Timestamp(20), value: bytes("2")))
+        #expect(try reader.read(Key("a"), at: .distantFuture) == Version(timestamp: Timestamp(30), value: nil))
+        #expect(try reader.read(Key("b"), at: .distantFuture) == nil)
+        #expect(try reader.read(Key("empty"), at: .distantFuture)?.value == [])
+        #expect(try reader.read(Key(""), at: .distantFuture) == nil)
+    }
+
+    @Test(arguments: Adapter.allCases) func theLastMutationOfAKeyInACommandCounts(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1"), ("a", "2")])
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: Timestamp(10))?.value == bytes("2"))
+    }
+
+    @Test(arguments: Adapter.allCases) func anOpenReaderSeesWhatIsAppliedLater(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        let reader = try world.state.makeReader()
+        try apply(world.state, 1, at: 10, [("a", "1")])
+        #expect(try reader.read(Key("a"), at: .distantFuture)?.value == bytes("1"))
+        _ = try world.state.checkpoint()
+        try apply(world.state, 2, at: 20, [("a", "2")])
+        #expect(try reader.read(Key("a"), at: .distantFuture)?.value == bytes("2"))
+    }
+
+    @Test(arguments: Adapter.allCases) func scansInOrderWithoutDeletions(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("b", "1"), ("a", "1"), ("", "0"), ("c", "1"), ("a\0", "z")])
+        try apply(world.state, 2, at: 20, [("b", nil), ("c", "2"), ("d", "2")])
+        let reader = try world.state.makeReader()
+        func scan(_ span: KeySpan, _ timestamp: Int64, limit: Int = 100, byteLimit: Int = 1000) throws -> [String] {
+            rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: byteLimit))
+        }
+        #expect(try scan(.all, 20) == ["=0", "a=1", "a\0=z", "c=2", "d=2"])
+        #expect(try scan(.all, 19) == ["=0", "a=1", "a\0=z", "b=1", "c=1"])
+        #expect(try scan(.all, 9) == [])
+        #expect(try scan(KeySpan("a", "c"), 10) == ["a=1", "a\0=z", "b=1"])
+        #expect(try scan(KeySpan("a", "c"), 20) == ["a=1", "a\0=z"])
+        #expect(try scan(KeySpan("b", "b"), 20) == [])
+        #expect(try scan(.all, 20, limit: 2) == ["=0", "a=1"])
+        #expect(try scan(KeySpan("b", nil), 20, limit: 1) == ["c=2"])
+    }
+
+    @Test(arguments: Adapter.allCases) func aScanStopsBeforeItExceedsItsBytes(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "xxxx"), ("b", "xxxx"), ("c", "x"), ("d", "x")])
+        let reader = try world.state.makeReader()
+        func count(_ byteLimit: Int) throws -> Int {
+            try reader.scan(.all, at: .distantFuture, limit: 100, byteLimit: byteLimit).count
+        }
+        #expect(try count(0) == 1)
+        #expect(try count(7) == 1)
+        #expect(try count(8) == 2)
+        #expect(try count(9) == 3)
+        #expect(try count(10) == 4)
+    }
+
+    @Test(arguments: Adapter.allCases) func scansOverLongChains(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 1, [("a", "1"), ("c", "1")])
+        for index in 2...60 { try apply(world.state, UInt64(index), at: Int64(index), [("b", "\(index)")]) }
+        let reader = try world.state.makeReader()
+        for timestamp in 2...60 {
+            let found = try reader.scan(.all, at: Timestamp(Int64(timestamp)), limit: 10, byteLimit: 1000)
+            #expect(rows(found) == ["a=1", "b=\(timestamp)", "c=1"])
+        }
+        #expect(rows(try reader.scan(.all, at: Timestamp(1), limit: 10, byteLimit: 99)) == ["a=1", "c=1"])
+        #expect(try reader.latestTimestamp(in: .all) == Timestamp(60))
+    }
+
+    @Test(arguments: Adapter.allCases) func latestTimestampCountsDeletionsInTheSpan(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1"), ("b", "1")])
+        try apply(world.state, 2, at: 20, [("b", nil)])
+        try apply(world.state, 3, at: 30, [("c", "1")])
+        let reader = try world.state.makeReader()
+        #expect(try reader.latestTimestamp(in: KeySpan("a", "b")) == Timestamp(10))
+        #expect(try reader.latestTimestamp(in: KeySpan("a", "c")) == Timestamp(20))
+        #expect(try reader.latestTimestamp(in: KeySpan(lower: Key("b"), upper: Key("b").successor)) == Timestamp(20))
+        #expect(try reader.latestTimestamp(in: KeySpan(lower: Key("bb"), upper: Key("bb").successor)) == nil)
+        #expect(try reader.latestTimestamp(in: .all) == Timestamp(30))
+        #expect(try reader.latestTimestamp(in: KeySpan("d", nil)) == nil)
+    }
+
+    @Test(arguments: Adapter.allCases) func skipsWhatWasAppliedBefore(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 5, at: 10, [("a", "1")])
+        try apply(world.state, 5, at: 20, [("a", "again")])
+        try apply(world.state, 4, at: 30, [("a", "older")])
+        let replayed = [5, 6].map { index in
+            IndexedCommand(
+                index: LogIndex(UInt64(index)),
+                command: Command(
+                    request: RequestID(high: 9, low: UInt64(index)), timestamp: Timestamp(40 + Int64(index)),
+                    closed: .zero, mutations: [Mutation(key: Key("k\(index)"), value: [1])]))
+        }
+        try world.state.apply([ApplyBatch(range: a, commands: replayed, state: AppliedState(6))])
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: .distantFuture)?.value == bytes("1"))
+        #expect(try reader.read(Key("k5"), at: .distantFuture) == nil)
+        #expect(try reader.read(Key("k6"), at: .distantFuture) != nil)
+        #expect(try reader.outcome(of: RequestID(high: 9, low: 5), in: a) == nil)
+        #expect(try world.state.load()[a]?.position == LogPosition(6, 1))
+    }
+
+    @Test(arguments: Adapter.allCases) func remembersRequestsUntilTheirRetentionIsOver(_ adapter: Adapter) throws {
+        let second: Int64 = 1_000_000_000
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 100 * second, [])
+        let first = RequestID(high: 1, low: 1)
+        let outcome = AppliedRequest(timestamp: Timestamp(100 * second), index: LogIndex(1))
+        for _ in 0..<2 {
+            let reader = try world.state.makeReader()
+            #expect(try reader.outcome(of: first, in: a) == outcome)
+            #expect(try reader.outcome(of: first, in: RangeID(2)) == nil)
+            #expect(try reader.outcome(of: RequestID(high: 1, low: 2), in: a) == nil)
+            _ = try world.state.checkpoint()
+            try world.restart(crash: true)
+            _ = try world.state.load()
+        }
+        try apply(world.state, 2, at: 160 * second, [])
+        #expect(try world.state.makeReader().outcome(of: first, in: a) == outcome)
+        try apply(world.state, 3, at: 160 * second + 1, [])
+        #expect(try world.state.makeReader().outcome(of: first, in: a) == nil)
+        #expect(try world.state.makeReader().outcome(of: RequestID(high: 1, low: 2), in: a) != nil)
+        _ = try world.state.checkpoint()
+        try world.restart(crash: true)
+        _ = try world.state.load()
+        #expect(try world.state.makeReader().outcome(of: first, in: a) == nil)
+        #expect(try world.state.makeReader().outcome(of: RequestID(high: 1, low: 2), in: a) != nil)
+    }
+
+    @Test(arguments: Adapter.allCases) func askingAgainReturnsTheFirstOutcome(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        let request = RequestID(high: 7, low: 7)
+        for index in UInt64(1)...2 {
+            let command = Command(
+                request: request, timestamp: Timestamp(Int64(index)), closed: .zero, mutations: [])
+            try world.state.apply([
+                ApplyBatch(
+                    range: a, commands: [IndexedCommand(index: LogIndex(index), command: command)],
+                    state: AppliedState(index))
+            ])
+        }
+        let first = AppliedRequest(timestamp: Timestamp(1), index: LogIndex(1))
+        #expect(try world.state.makeReader().outcome(of: request, in: a) == first)
+        try world.restart(crash: false)
+        _ = try world.state.load()
+        #expect(try world.state.makeReader().outcome(of: request, in: a) == first)
+    }
+
+    @Test(arguments: Adapter.allCases, [false, true])
+    func aCheckpointSurvivesACrash(_ adapter: Adapter, withReader: Bool) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1")])
+        try apply(world.state, 1, at: 10, [("z", "1")], range: RangeID(2))
+        // A picture that is held pins the write-ahead log, and must not keep a checkpoint from being durable.
+        let snapshot = withReader ? try world.state.openSnapshot(of: a, span: KeySpan("a", "b")) : nil
+        try apply(world.state, 2, at: 20, [("a", "2")])
+        let durable = try world.state.checkpoint()
+        #expect(durable == [a: LogIndex(2), RangeID(2): LogIndex(1)])
+        try apply(world.state, 3, at: 30, [("a", "3")])
+        snapshot?.close()
+        try world.restart(crash: true)
+        let found = try #require(try world.state.load()[a])
+        #expect(found.position.index >= LogIndex(2))
+        #expect(found.membership == .sample)
+        try apply(world.state, 3, at: 30, [("a", "3")])
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: Timestamp(20))?.value == bytes("2"))
+        #expect(try reader.read(Key("a"), at: Timestamp(30))?.value == bytes("3"))
+        #expect(try world.state.load()[a]?.closed == Timestamp(29))
+    }
+
+    @Test(arguments: Adapter.allCases) func countsWhatACheckpointWouldMove(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        _ = try world.state.checkpoint()
+        #expect(world.state.pendingCheckpointByteCount == 0)
+        try apply(world.state, 1, at: 10, [("a", "1")])
+        let once = world.state.pendingCheckpointByteCount
+        #expect(once > 0)
+        try apply(world.state, 2, at: 20, [("a", "1")])
+        #expect(world.state.pendingCheckpointByteCount > once)
+        _ = try world.state.checkpoint()
+        #expect(world.state.pendingCheckpointByteCount == 0)
+        try apply(world.state, 3, at: 30, [("a", "1")])
+        #expect(world.state.pendingCheckpointByteCount > 0)
+    }
+
+    @Test(arguments: Adapter.allCases) func removesAReplicaAndNothingElse(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1"), ("b", "1")])
+        try apply(world.state, 1, at: 10, [("c", "1")], range: RangeID(2))
+        try world.state.remove(a, span: KeySpan("a", "c"))
+        for _ in 0..<2 {
+            #expect(try world.state.load().keys.sorted() == [RangeID(2)])
+            let reader = try world.state.makeReader()
+            #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99)) == ["c=1"])
+            #expect(try reader.outcome(of: RequestID(high: 1, low: 1), in: a) == nil)
+            try world.restart(crash: false)
+        }
+        try apply(world.state, 1, at: 11, [("a", "new")])
+        #expect(try world.state.makeReader().read(Key("a"), at: .distantFuture)?.value == bytes("new"))
+    }
+
+    @Test(arguments: Adapter.allCases) func collectsWhatNoReadAtTheHorizonSees(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1"), ("b", "1"), ("c", nil), ("d", "1")])
+        try apply(world.state, 2, at: 20, [("a", "2"), ("b", nil)])
+        try apply(world.state, 3, at: 30, [("a", "3"), ("d", nil)])
+        // a: 10 goes. b: 10 and the deletion at 20. c: the deletion at 10. d: none.
+        #expect(try world.state.collectGarbage(in: .all, before: Timestamp(29), limit: 100) == 4)
+        #expect(try world.state.collectGarbage(in: .all, before: Timestamp(29), limit: 100) == 0)
+        let reader = try world.state.makeReader()
+        #expect(try reader.read(Key("a"), at: Timestamp(19)) == nil)
+        #expect(try reader.read(Key("a"), at: Timestamp(29))?.value == bytes("2"))
+        #expect(try reader.read(Key("b"), at: .distantFuture) == nil)
+        #expect(try reader.read(Key("d"), at: Timestamp(29))?.value == bytes("1"))
+        #expect(try world.state.collectGarbage(in: KeySpan("b", nil), before: Timestamp(30), limit: 100) == 2)
+        #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99)) == ["a=3"])
+    }
+
+    @Test(arguments: Adapter.allCases) func aLimitedCollectionBringsNothingBack(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        for index in UInt64(1)...6 {
+            try apply(world.state, index, at: Int64(index), [("a", index == 6 ? nil : "\(index)"), ("b", "\(index)")])
+        }
+        let reader = try world.state.makeReader()
+        var removed = 0
+        while true {
+            let count = try world.state.collectGarbage(in: .all, before: .distantFuture, limit: 2)
+            if count == 0 { break }
+            #expect(count <= 2)
+            removed += count
+            #expect(try reader.read(Key("a"), at: .distantFuture)?.value == nil)
+            #expect(try reader.read(Key("b"), at: .distantFuture)?.value == bytes("6"))
+        }
+        #expect(removed == 11)
+    }
+
+    /// Random applies, collections and restarts against a dictionary of versions.
+    @Test(arguments: Adapter.allCases, 1...UInt64(12)) func agreesWithAModel(_ adapter: Adapter, seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let world = try StoreWorld(adapter)
+        var model = StateModel()
+        var index: UInt64 = 0
+        for _ in 0..<40 {
+            for _ in 0...random.below(4) {
+                index += 1
+                let rows = (0...random.below(3)).map { _ -> (String, String?) in
+                    (StateModel.key(&random), random.below(4) == 0 ? nil : "v\(index)")
+                }
+                try apply(world.state, index, at: Int64(index) * 10, rows)
+                model.apply(rows, at: Int64(index) * 10)
+            }
+            if random.below(5) == 0 {
+                let horizon = Int64(random.below(index * 10 + 10))
+                model.floor = max(model.floor, horizon)
+                while try world.state.collectGarbage(in: .all, before: Timestamp(horizon), limit: 7) > 0 {}
+            }
+            if random.below(5) == 0 {
+                _ = try world.state.checkpoint()
+                try world.restart(crash: random.below(2) == 0)
+                #expect(try world.state.load()[a]?.position.index == LogIndex(index))
+            }
+            let reader = try world.state.makeReader()
+            for _ in 0..<5 {
+                let timestamp = model.floor + Int64(random.below(UInt64(Int64(index) * 10 + 10 - model.floor)))
+                let (lower, upper) = (StateModel.key(&random), StateModel.key(&random))
+                let span = KeySpan(min(lower, upper), random.below(4) == 0 ? nil : max(lower, upper))
+                let limit = 1 + Int(random.below(20))
+                #expect(
+                    rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: .max))
+                        == model.scan(span, timestamp, limit), "seed \(seed)")
+                #expect(
+                    try reader.read(Key(lower), at: Timestamp(timestamp))?.value
+                        == model.read(lower, timestamp).map { bytes($0) }, "seed \(seed)")
+            }
+        }
+    }
+}
+
+/// The naive picture of a state store: every version ever written.
+private struct StateModel {
+    private var versions: [(key: String, timestamp: Int64, value: String?)] = []
+    /// Below it, versions may have been collected.
+    var floor: Int64 = 0
+
+    static func key(_ random: inout SplitMix64) -> String { "k\(random.below(20))" }
+
+    mutating func apply(_ rows: [(String, String?)], at timestamp: Int64) {
+        for row in rows { versions.append((row.0, timestamp, row.1)) }
+    }
+
+    func read(_ key: String, _ timestamp: Int64) -> String? {
+        versions.last { $0.key == key && $0.timestamp <= timestamp }?.value
+    }
+
+    func scan(_ span: KeySpan, _ timestamp: Int64, _ limit: Int) -> [String] {
+        Set(versions.map(\.key)).sorted().filter { span.contains(Key($0)) }
+            .compactMap { key in read(key, timestamp).map { "\(key)=\($0)" } }.prefix(limit).map { $0 }
+    }
+}
