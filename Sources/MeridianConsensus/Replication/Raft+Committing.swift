@@ -18,7 +18,7 @@ extension Raft {
 
     /// Whether an entry of this leader's term is committed, and with it everything that any leader before it
     /// committed: until then it does not know the state of the group (Raft §8).
-    var hasCommittedInTerm: Bool { role == .leader && commitIndex >= lead.termStart }
+    package var hasCommittedInTerm: Bool { role == .leader && commitIndex >= lead.termStart }
 
     /// A write is durable. Tokens are confirmed in order; one stands for all before it.
     mutating func persisted(_ token: PersistToken, at now: Moment) {

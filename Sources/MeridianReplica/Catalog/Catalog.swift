@@ -1,0 +1,51 @@
+import MeridianCore
+import MeridianPlacement
+
+/// What a node knows of the cluster's tables and ranges: the system range's rows, decoded.
+package struct Catalog: Sendable {
+    package private(set) var tables: [String: TableRecord] = [:]
+    package private(set) var directory = RangeDirectory()
+
+    /// The range that holds the catalog itself.
+    package static let systemRange = RangeID(1)
+    package static let systemSpan = KeySpan(prefix: KeyEncoder.prefix(table: .system))
+
+    /// The system range as every node derives it from the topology.
+    package init(system: RangeDescriptor) throws(MeridianError) { try directory.insert(system) }
+
+    package subscript(table: TableID) -> TableRecord? { tables.values.first { $0.descriptor.id == table } }
+
+    /// Where a table's record lies.
+    package static func key(ofTable name: String) throws(MeridianError) -> Key {
+        try key("table", name)
+    }
+
+    /// Where the numbers for the next table and range lie.
+    package static func countersKey() throws(MeridianError) -> Key { try key("counters", "") }
+
+    private static func key(_ kind: String, _ name: String) throws(MeridianError) -> Key {
+        try KeyEncoder.key(
+            table: .system, region: "", values: [.text(kind), .text(name)], types: [.text, .text], name: "system")
+    }
+
+    private static let tablePrefix: [UInt8] = {
+        // A constant of this program: it cannot be too long.
+        guard let key = try? key("table", "") else { preconditionFailure("the system keys are malformed") }
+        // Without the end of the empty name.
+        return Array(key.bytes.dropLast(2))
+    }()
+
+    /// All tables' records.
+    package static let tableSpan = KeySpan(prefix: tablePrefix)
+
+    /// Takes in a row of the system range.
+    /// - Returns: the ranges that are new.
+    package mutating func learn(_ mutation: Mutation) throws(MeridianError) -> [RangeDescriptor] {
+        guard Self.tableSpan.contains(mutation.key), let value = mutation.value else { return [] }
+        let record = try TableRecord(encoded: value)
+        guard tables[record.descriptor.name] == nil else { return [] }
+        for range in record.ranges { try directory.insert(range) }
+        tables[record.descriptor.name] = record
+        return record.ranges
+    }
+}

@@ -1,0 +1,175 @@
+import MeridianCore
+import MeridianPlacement
+
+/// A table as the system range holds it: what it is, and which ranges hold its rows.
+///
+/// Every node has a replica of the system range, so every gateway routes by its own copy. The record names regions,
+/// nodes and columns, never rows: ranges are bounded by table and region, so their bounds hold no personal data.
+package struct TableRecord: Hashable, Sendable {
+    package var descriptor: TableDescriptor
+    package var ranges: [RangeDescriptor]
+
+    package init(descriptor: TableDescriptor, ranges: [RangeDescriptor]) {
+        self.descriptor = descriptor
+        self.ranges = ranges
+    }
+
+    private static let format: Int64 = 1
+
+    package func encoded() throws(MeridianError) -> [UInt8] {
+        var values: [Value] = [
+            .integer(Self.format), .integer(Int64(descriptor.id.rawValue)), .text(descriptor.name),
+        ]
+        switch descriptor.locality {
+        case .regionalByRow(let column): values += [.integer(0), .text(column)]
+        case .regional(let region): values += [.integer(1), .text(region.rawValue)]
+        case .global: values += [.integer(2), .null]
+        }
+        values.append(.integer(descriptor.goal == .zone ? 0 : 1))
+        values.append(.integer(descriptor.placement == .unrestricted ? 0 : 1))
+        switch descriptor.mode {
+        case .synchronous: values += [.integer(0), .null]
+        case .semiSynchronous(let remoteRegions): values += [.integer(1), .integer(Int64(remoteRegions))]
+        case .asynchronous: values += [.integer(2), .null]
+        }
+        values += [.blob(descriptor.schema), .integer(Int64(ranges.count))]
+        for range in ranges {
+            values += [.integer(Int64(bitPattern: range.id.rawValue)), .blob(range.span.lower.bytes)]
+            values += [range.span.upper.map { .blob($0.bytes) } ?? .null, .text(range.home.rawValue)]
+            values.append(range.jurisdiction.map { .text($0.rawValue) } ?? .null)
+            switch range.commitRule {
+            case .majority: values += [.integer(0), .null]
+            case .regionDiverse(let regions): values += [.integer(1), .integer(Int64(regions))]
+            case .semiSynchronous(_, let regions): values += [.integer(2), .integer(Int64(regions))]
+            case .asynchronous: values += [.integer(3), .null]
+            }
+            values.append(.integer(Int64(range.members.count)))
+            for member in range.members {
+                values += [.integer(Int64(member.node.rawValue)), .text(member.region.rawValue)]
+                values.append(.integer(Int64(member.role.rawValue)))
+            }
+            values.append(.integer(Int64(range.preferredLeaders.count)))
+            values += range.preferredLeaders.map { .integer(Int64($0.rawValue)) }
+        }
+        return try RowCoding.encode(values, name: "system.tables")
+    }
+
+    package init(encoded bytes: [UInt8]) throws(MeridianError) {
+        var reader = ValueReader(values: try RowCoding.decode(bytes, name: "system.tables"))
+        let format = try reader.integer()
+        guard format <= Self.format else {
+            throw MeridianError(.newerFormat, "system.tables has records of format \(format); update this program")
+        }
+        let id = TableID(UInt32(truncatingIfNeeded: try reader.integer()))
+        let name = try reader.text()
+        let locality: Locality
+        switch (try reader.integer(), try reader.optionalText()) {
+        case (0, let column?): locality = .regionalByRow(column: column)
+        case (1, let region?): locality = .regional(in: Region(region))
+        case (2, nil): locality = .global
+        default: throw ValueReader.malformed
+        }
+        let goal: SurvivalGoal = try reader.integer() == 0 ? .zone : .region
+        let placement: Placement = try reader.integer() == 0 ? .unrestricted : .restricted
+        let mode: ReplicationMode
+        switch (try reader.integer(), try reader.optionalInteger()) {
+        case (0, nil): mode = .synchronous
+        case (1, let regions?): mode = .semiSynchronous(remoteRegions: Int(regions))
+        case (2, nil): mode = .asynchronous
+        default: throw ValueReader.malformed
+        }
+        descriptor = TableDescriptor(
+            id: id, name: name, locality: locality, goal: goal, placement: placement, mode: mode,
+            schema: try reader.blob())
+        ranges = []
+        for _ in 0..<(try reader.integer()) { ranges.append(try reader.range(of: id)) }
+    }
+}
+
+/// Takes the values of a record one by one.
+private struct ValueReader {
+    let values: [Value]
+    private var position = 0
+
+    init(values: [Value]) { self.values = values }
+
+    static var malformed: MeridianError { MeridianError(.corruption, "a record of system.tables is malformed") }
+
+    private mutating func next() throws(MeridianError) -> Value {
+        guard position < values.count else { throw Self.malformed }
+        position += 1
+        return values[position - 1]
+    }
+
+    mutating func optionalInteger() throws(MeridianError) -> Int64? {
+        switch try next() {
+        case .integer(let integer): return integer
+        case .null: return nil
+        default: throw Self.malformed
+        }
+    }
+
+    mutating func optionalText() throws(MeridianError) -> String? {
+        switch try next() {
+        case .text(let text): return text
+        case .null: return nil
+        default: throw Self.malformed
+        }
+    }
+
+    mutating func optionalBlob() throws(MeridianError) -> [UInt8]? {
+        switch try next() {
+        case .blob(let bytes): return bytes
+        case .null: return nil
+        default: throw Self.malformed
+        }
+    }
+
+    mutating func integer() throws(MeridianError) -> Int64 {
+        guard let integer = try optionalInteger() else { throw Self.malformed }
+        return integer
+    }
+
+    mutating func text() throws(MeridianError) -> String {
+        guard let text = try optionalText() else { throw Self.malformed }
+        return text
+    }
+
+    mutating func blob() throws(MeridianError) -> [UInt8] {
+        guard let bytes = try optionalBlob() else { throw Self.malformed }
+        return bytes
+    }
+
+    private mutating func node() throws(MeridianError) -> NodeID {
+        NodeID(UInt32(truncatingIfNeeded: try integer()))
+    }
+
+    mutating func range(of table: TableID) throws(MeridianError) -> RangeDescriptor {
+        let id = RangeID(UInt64(bitPattern: try integer()))
+        let span = KeySpan(lower: Key(try blob()), upper: try optionalBlob().map { Key($0) })
+        let home = Region(try text())
+        let jurisdiction = try optionalText().map { Jurisdiction($0) }
+        let rule: CommitRule
+        switch (try integer(), try optionalInteger()) {
+        case (0, _): rule = .majority
+        case (1, let regions?): rule = .regionDiverse(minimumRegions: Int(regions))
+        case (2, let regions?): rule = .semiSynchronous(home: home, remoteRegions: Int(regions))
+        case (3, _): rule = .asynchronous(home: home)
+        default: throw Self.malformed
+        }
+        var members: [Member] = []
+        for _ in 0..<(try integer()) {
+            let node = try node()
+            let region = Region(try text())
+            guard let role = ReplicaRole(rawValue: UInt8(truncatingIfNeeded: try integer())) else {
+                throw Self.malformed
+            }
+            members.append(Member(node: node, region: region, role: role))
+        }
+        var leaders: [NodeID] = []
+        for _ in 0..<(try integer()) { leaders.append(try node()) }
+        return RangeDescriptor(
+            id: id, span: span, table: table, home: home, members: members, commitRule: rule,
+            preferredLeaders: leaders, jurisdiction: jurisdiction)
+    }
+}

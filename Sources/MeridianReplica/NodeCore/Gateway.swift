@@ -1,0 +1,212 @@
+import Collections
+import MeridianCore
+import MeridianPlacement
+
+/// The client's side of a node: finds each range's leaseholder, asks again where that is safe, and gives every call
+/// exactly one answer by its deadline.
+///
+/// Asking again is safe because a commit carries its client's id: the first attempt may be taken for new, every later
+/// one is looked up. The gateway keeps account of attempts that nobody answered, so that a call that ends without an
+/// answer says whether its commit can have happened.
+struct Gateway: Sendable {
+    struct Call: Sendable {
+        var body: RangeRequest.Body
+        var range: RangeID
+        var arrival: Instant
+        var deadline: Instant
+        var attempts = 0
+        var sentTo: NodeID?
+        /// When to ask again without having heard.
+        var retryAt: Instant
+        /// An attempt is out, and its outcome is open.
+        var isOutstanding = false
+        /// An earlier attempt may have committed.
+        var mayHaveCommitted = false
+        /// Answers in a row that sent the call elsewhere.
+        var redirects = 0
+        var isFirstAttempt: Bool
+    }
+
+    struct Leaseholder: Sendable {
+        var node: NodeID
+        var term: Term
+    }
+
+    var calls: [GatewayRequestID: Call] = [:]
+    var leaseholders: [RangeID: Leaseholder] = [:]
+    /// When calls want attention: their next retry or their deadline.
+    var alarms = Heap<Alarm>()
+
+    struct Alarm: Comparable, Sendable {
+        var at: Instant
+        var call: GatewayRequestID
+        static func < (lhs: Alarm, rhs: Alarm) -> Bool { (lhs.at, lhs.call) < (rhs.at, rhs.call) }
+    }
+
+    var nextDeadline: Instant? { alarms.min?.at }
+
+    /// Notes who leads, if the news is not older than what is known.
+    mutating func learn(_ node: NodeID, leads range: RangeID, in term: Term) {
+        if let known = leaseholders[range], known.term > term { return }
+        leaseholders[range] = Leaseholder(node: node, term: term)
+    }
+}
+
+extension NodeCore {
+    mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
+        precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
+        gateway.calls[call.id] = Gateway.Call(
+            body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
+            isFirstAttempt: !call.mayBeRepeated)
+        attempt(call.id, at: now, &effects)
+    }
+
+    /// Sends a call to the replica that most likely leads.
+    private mutating func attempt(_ id: GatewayRequestID, at now: Moment, _ effects: inout StepEffects) {
+        guard var call = gateway.calls[id] else { return }
+        guard let range = catalog.directory[call.range] else {
+            finish(id, .failed(MeridianError(.invalidTable, "\(call.range) is not in the directory")), &effects)
+            return
+        }
+        let known = gateway.leaseholders[call.range]
+        let target = chooseTarget(range, known: known, call: call)
+        // Only a first attempt, sent to a leader whose term is known, can be taken for new.
+        let freshIn = call.isFirstAttempt && call.attempts == 0 && known?.node == target ? known?.term : nil
+        call.attempts += 1
+        call.sentTo = target
+        call.isOutstanding = true
+        let roundTrip = roundTripNanoseconds(to: target)
+        call.retryAt = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds + 2 * roundTrip)
+        gateway.calls[id] = call
+        gateway.alarms.insert(.init(at: min(call.retryAt, call.deadline), call: id))
+        let request = RangeRequest(id: id, range: call.range, body: call.body, freshIn: freshIn)
+        if target == configuration.node {
+            receive(request, from: target, at: now, &effects)
+        } else {
+            effects.send(.request(request), to: target)
+        }
+    }
+
+    /// The known leaseholder first, then those who should lead, the live before the silent.
+    private func chooseTarget(
+        _ range: RangeDescriptor, known: Gateway.Leaseholder?, call: Gateway.Call
+    ) -> NodeID {
+        if let known, call.redirects <= 2, known.node != call.sentTo || call.redirects > 0,
+            isAlive(known.node)
+        {
+            return known.node
+        }
+        var candidates = range.preferredLeaders.filter { isAlive($0) }
+        if candidates.isEmpty { candidates = range.preferredLeaders }
+        return candidates[call.attempts % candidates.count]
+    }
+
+    mutating func receive(_ reply: RangeReply, from sender: NodeID, at now: Moment, _ effects: inout StepEffects) {
+        guard var call = gateway.calls[reply.id] else { return }
+        switch reply.body {
+        case .committed(let result):
+            gateway.learn(sender, leads: reply.range, in: result.term)
+            let total = now.instant.nanoseconds(since: call.arrival)
+            let route = max(0, total - result.leaseholderNanoseconds)
+            finish(reply.id, .committed(result, routeNanoseconds: route), &effects)
+        case .read(let result):
+            gateway.learn(sender, leads: reply.range, in: result.term)
+            finish(reply.id, .read(result), &effects)
+        case .transferStarted:
+            finish(reply.id, .transferStarted, &effects)
+        case .failed(let error):
+            if call.mayHaveCommitted, error.code != .duplicateKey, case .commit = call.body {
+                var uncertain = error
+                uncertain.commitOutcome = .unknown
+                finish(reply.id, .failed(uncertain), &effects)
+            } else {
+                finish(reply.id, .failed(error), &effects)
+            }
+        case .unknown:
+            call.mayHaveCommitted = true
+            call.isOutstanding = false
+            gateway.calls[reply.id] = call
+            retry(reply.id, afterNanoseconds: Self.backOffNanoseconds, at: now)
+        case .notLeaseholder(let leader, let term):
+            guard call.sentTo == sender else { return }
+            call.isOutstanding = false
+            call.redirects += 1
+            if let known = gateway.leaseholders[reply.range], known.node == sender, known.term <= term {
+                gateway.leaseholders[reply.range] = nil
+            }
+            if let leader { gateway.learn(leader, leads: reply.range, in: term) }
+            gateway.calls[reply.id] = call
+            if let leader, leader != sender, call.redirects <= 2, isAlive(leader) {
+                attempt(reply.id, at: now, &effects)
+            } else {
+                gateway.calls[reply.id]?.redirects = 0
+                retry(reply.id, afterNanoseconds: Self.backOffNanoseconds, at: now)
+            }
+        }
+    }
+
+    private mutating func retry(_ id: GatewayRequestID, afterNanoseconds delay: Int64, at now: Moment) {
+        guard let call = gateway.calls[id] else { return }
+        let at = now.instant.advanced(byNanoseconds: delay)
+        gateway.calls[id]?.retryAt = at
+        gateway.alarms.insert(.init(at: min(at, call.deadline), call: id))
+    }
+
+    private static var backOffNanoseconds: Int64 { 10_000_000 }
+
+    /// Ends calls whose time is up and asks again for those that wait too long.
+    mutating func ringAlarms(at now: Moment, _ effects: inout StepEffects) {
+        while let alarm = gateway.alarms.min, alarm.at <= now.instant {
+            gateway.alarms.removeMin()
+            guard let call = gateway.calls[alarm.call] else { continue }
+            if now.instant >= call.deadline {
+                expire(alarm.call, call, &effects)
+            } else if now.instant >= call.retryAt {
+                retryNow(alarm.call, at: now, &effects)
+            }
+        }
+    }
+
+    private mutating func retryNow(_ id: GatewayRequestID, at now: Moment, _ effects: inout StepEffects) {
+        guard let call = gateway.calls[id] else { return }
+        if call.isOutstanding {
+            gateway.calls[id]?.mayHaveCommitted = true
+            // It did not answer: what is known of the leaseholder is probably old.
+            if let known = gateway.leaseholders[call.range], known.node == call.sentTo {
+                gateway.leaseholders[call.range] = nil
+            }
+        }
+        attempt(id, at: now, &effects)
+    }
+
+    /// Calls that wait for a node that has fallen silent ask elsewhere at once.
+    mutating func abandon(_ peer: NodeID, at now: Moment, _ effects: inout StepEffects) {
+        for (range, known) in gateway.leaseholders where known.node == peer { gateway.leaseholders[range] = nil }
+        let waiting = gateway.calls.filter { $0.value.isOutstanding && $0.value.sentTo == peer }.keys.sorted()
+        for id in waiting { retryNow(id, at: now, &effects) }
+    }
+
+    private mutating func expire(_ id: GatewayRequestID, _ call: Gateway.Call, _ effects: inout StepEffects) {
+        let name = catalog.directory[call.range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
+        let region = catalog.directory[call.range]?.home.rawValue ?? "?"
+        let message = "table \(name), rows of \(region): no quorum answered before the deadline"
+        guard case .commit = call.body, call.isOutstanding || call.mayHaveCommitted else {
+            let error = MeridianError(
+                .deadlineExceeded, message + "; nothing was committed, try again", retry: .after(.seconds(1)))
+            finish(id, .failed(error), &effects)
+            return
+        }
+        let error = MeridianError(
+            .commitStatusUnknown,
+            message + "; the commit can have happened: ask again with the same request id, which tells",
+            retry: .after(.seconds(1)), commitOutcome: .unknown)
+        finish(id, .failed(error), &effects)
+    }
+
+    private mutating func finish(
+        _ id: GatewayRequestID, _ body: GatewayAnswer.Body, _ effects: inout StepEffects
+    ) {
+        gateway.calls[id] = nil
+        effects.node.answers.append(GatewayAnswer(id: id, body: body))
+    }
+}

@@ -1,0 +1,50 @@
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+
+/// How a node behaves. Everything follows from the topology, which all nodes of a cluster share.
+package struct NodeConfiguration: Sendable {
+    package var node: NodeID
+    package var topology: Topology
+    /// Seeds the random parts of timeouts.
+    package var seed: UInt64
+    /// The shortest time after which a silent leader is replaced; distance is added to it.
+    package var electionTimeoutNanoseconds: Int64 = 300_000_000
+    package var heartbeatIntervalNanoseconds: Int64 = 75_000_000
+    package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
+
+    package init(node: NodeID, topology: Topology, seed: UInt64) {
+        self.node = node
+        self.topology = topology
+        self.seed = seed
+    }
+
+    /// The system range, as every node derives it.
+    package func systemDescriptor() throws(MeridianError) -> RangeDescriptor {
+        let plan = try ReplicaPlanner(topology: topology).systemPlan(range: Catalog.systemRange)
+        return RangeDescriptor(id: Catalog.systemRange, span: Catalog.systemSpan, table: .system, plan: plan)
+    }
+
+    /// A range's timing follows its own distances: a range that lives in one region need not wait as long for its
+    /// leader as one that spans the world.
+    func raft(for range: RangeDescriptor) -> RaftConfiguration {
+        let voters = range.members.filter { $0.role != .learner }
+        let own = topology.node(node)?.region ?? range.home
+        let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
+        let widest = voters.map { member in
+            voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
+        }.max() ?? 0
+        let timeout = electionTimeoutNanoseconds + farthest
+        var configuration = RaftConfiguration(
+            node: node, commitRule: range.commitRule, electionTimeoutNanoseconds: timeout,
+            heartbeatIntervalNanoseconds: heartbeatIntervalNanoseconds,
+            // A lease must outlast the way to the quorum and back, and a heartbeat that is lost. All members count
+            // alike, since each bounds what it promises by it.
+            leaseDurationNanoseconds: electionTimeoutNanoseconds + 2 * widest,
+            seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
+        configuration.quiesceAfterNanoseconds = quiesceAfterNanoseconds
+        if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
+        return configuration
+    }
+}

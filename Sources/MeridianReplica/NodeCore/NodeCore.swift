@@ -1,0 +1,273 @@
+import Collections
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+
+/// A whole node as one value: events in, effects out.
+///
+/// It holds the replicas of many ranges (the range host), the gateway that serves this node's clients, the catalog
+/// that says where rows lie, and what is known of the peers. The runtime steps it with real clocks, files and links,
+/// the simulator with pretended ones; neither can do anything else to it.
+///
+/// One step takes any number of events and yields one batch of effects: one frame a peer and one log job, whatever the
+/// number of ranges. That is where group commit and coalesced heartbeats come from.
+package struct NodeCore: Sendable {
+    package let configuration: NodeConfiguration
+    package internal(set) var catalog: Catalog
+    var replicas: [Replica] = []
+    var slots: [RangeID: Int] = [:]
+    /// Replicas that have to be flushed before the step ends.
+    var dirty: [Int] = []
+    var gateway = Gateway()
+    var peers: Peers
+    var agreement: ClockAgreement
+    /// When replicas want their next tick; entries of replicas that were rescheduled are stale and harmless.
+    var timers = Heap<Timer>()
+    /// The log cannot be written: this node neither leads nor acknowledges.
+    package internal(set) var logFailure: MeridianError?
+    /// Stored logs of ranges whose tables are not known yet.
+    private var unclaimedLogs: [RangeID: StoredLog]
+    private var unclaimedStates: [RangeID: AppliedState]
+
+    struct Timer: Comparable, Sendable {
+        var at: Instant
+        var slot: Int
+        static func < (lhs: Timer, rhs: Timer) -> Bool { (lhs.at, lhs.slot) < (rhs.at, rhs.slot) }
+    }
+
+    /// - Parameters:
+    ///   - logs: what the log store has loaded.
+    ///   - states: what the state store has loaded.
+    ///   - systemRows: the applied rows of `Catalog.tableSpan`.
+    package init(
+        configuration: NodeConfiguration, logs: [RangeID: StoredLog], states: [RangeID: AppliedState],
+        systemRows: [Mutation], at now: Moment
+    ) throws(MeridianError) {
+        self.configuration = configuration
+        let system = try configuration.systemDescriptor()
+        self.catalog = try Catalog(system: system)
+        self.peers = Peers(
+            configuration.topology.nodes.map(\.id).filter { $0 != configuration.node }, at: now.instant)
+        self.agreement = ClockAgreement(
+            configuration: .init(clusterSize: max(1, configuration.topology.nodes.count)))
+        self.unclaimedLogs = logs
+        self.unclaimedStates = states
+        addReplica(system, isNew: states[system.id] == nil, at: now)
+        for row in systemRows {
+            for range in try catalog.learn(row) { addReplica(range, isNew: false, at: now) }
+        }
+    }
+
+    package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects {
+        var now = moment
+        now.clock = agreement.interval(at: moment)
+        var effects = StepEffects(node: configuration.node)
+        for event in events { take(event, at: now, &effects) }
+        settle(at: now, &effects)
+        peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
+        return effects.finish(clock: moment.clock)
+    }
+
+    /// When the node wants to be stepped next, if nothing happens before.
+    package func nextDeadline(at now: Moment) -> Instant {
+        var deadline = peers.nextKeepalive
+        if let timer = timers.min { deadline = min(deadline, timer.at) }
+        if let alarm = gateway.nextDeadline { deadline = min(deadline, alarm) }
+        for slot in waitingForClock {
+            if let wait = replicas[slot].commitWait.nextDeadline(at: now) { deadline = min(deadline, wait) }
+        }
+        return deadline
+    }
+
+    private func hasCommitWaits(_ slot: Int) -> Bool { !replicas[slot].commitWait.isEmpty }
+
+    /// The replicas with commits that wait for their timestamps.
+    var waitingForClock: [Int] = []
+
+    private mutating func take(_ event: NodeEvent, at now: Moment, _ effects: inout StepEffects) {
+        switch event {
+        case .call(let call): self.call(call, at: now, &effects)
+        case .frame(let frame): receive(frame, at: now, &effects)
+        case .persisted(let confirmations):
+            for confirmation in confirmations {
+                with(confirmation.range, at: now) { replica in
+                    replica.raft.receive(.persisted(confirmation.token), at: now)
+                    replica.durable(through: replica.raft.persistedIndex, at: now)
+                }
+            }
+        case .logFailed(let error): logFailure = error
+        case .logRecovered: logFailure = nil
+        case .applied(let confirmations):
+            for confirmation in confirmations {
+                with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
+            }
+        case .evaluated(let result):
+            with(result.range, at: now) { $0.evaluated(result, at: now, &effects) }
+        case .checkpointed(let confirmations):
+            for confirmation in confirmations {
+                with(confirmation.range, at: now) { replica in
+                    replica.durableIndex = max(replica.durableIndex, confirmation.index)
+                    replica.compactLog(at: now, &effects)
+                }
+            }
+        case .snapshotRead(let result):
+            with(result.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
+        case .snapshotWritten(let result):
+            with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
+        case .tick: tick(at: now, &effects)
+        }
+    }
+
+    private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
+        precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
+        peers.noteHeard(frame.from, at: now.instant)
+        if let clock = frame.clock, peers.wantsClockSample(from: frame.from, at: now.instant) {
+            agreement.observe(clock, from: frame.from, requestSentAt: nil, at: now.instant)
+        }
+        for message in frame.messages {
+            switch message {
+            case .raft(let range, let message):
+                with(range, at: now) { $0.raft.receive(.message(message), at: now) }
+            case .request(let request): receive(request, from: frame.from, at: now, &effects)
+            case .reply(let reply): receive(reply, from: frame.from, at: now, &effects)
+            case .snapshotChunk(let chunk):
+                with(chunk.range, at: now) { $0.receive(chunk, from: frame.from, at: now, &effects) }
+            case .snapshotReply(let reply):
+                with(reply.range, at: now) { $0.receive(reply, at: now, &effects) }
+            }
+        }
+    }
+
+    mutating func receive(
+        _ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects
+    ) {
+        guard let slot = slots[request.range] else {
+            let address = ReplyAddress(node: gateway, id: request.id)
+            effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
+            return
+        }
+        if let logFailure, case .commit = request.body {
+            let address = ReplyAddress(node: gateway, id: request.id)
+            if replicas[slot].raft.role == .leader {
+                effects.reply(.failed(logFailure), to: address, range: request.range)
+                return
+            }
+        }
+        with(request.range, at: now) { $0.receive(request, from: gateway, at: now, &effects) }
+    }
+
+    /// Works on one replica and sees that it is flushed. A range that has no replica here is passed over.
+    mutating func with(_ range: RangeID, at now: Moment, _ body: (inout Replica) -> Void) {
+        guard let slot = slots[range] else { return }
+        body(&replicas[slot])
+        markDirty(slot)
+    }
+
+    private mutating func markDirty(_ slot: Int) {
+        guard !replicas[slot].isDirty else { return }
+        replicas[slot].isDirty = true
+        dirty.append(slot)
+    }
+
+    /// Flushes what the events touched, until nothing is left.
+    private mutating func settle(at now: Moment, _ effects: inout StepEffects) {
+        while true {
+            while let slot = dirty.popLast() {
+                flush(slot, at: now, &effects)
+            }
+            guard !effects.localReplies.isEmpty else { break }
+            let replies = effects.localReplies
+            effects.localReplies = []
+            for reply in replies { receive(reply, from: configuration.node, at: now, &effects) }
+        }
+    }
+
+    private mutating func flush(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
+        let firstBatch = effects.node.applies.count
+        let hadWaits = hasCommitWaits(slot)
+        replicas[slot].endCommitWaits(at: now, &effects)
+        replicas[slot].flush(at: now, &effects)
+        if let leader = replicas[slot].raft.leader, leader != replicas[slot].announcedLeader {
+            replicas[slot].announcedLeader = leader
+            gateway.learn(leader, leads: replicas[slot].descriptor.id, in: replicas[slot].raft.term)
+        }
+        if !hadWaits, hasCommitWaits(slot), !waitingForClock.contains(slot) { waitingForClock.append(slot) }
+        if replicas[slot].descriptor.id == Catalog.systemRange {
+            learnTables(from: effects.node.applies[firstBatch...], at: now, &effects)
+        }
+        schedule(slot)
+    }
+
+    /// New tables take effect on a node when it applies their record.
+    private mutating func learnTables(
+        from batches: ArraySlice<ApplyBatch>, at now: Moment, _ effects: inout StepEffects
+    ) {
+        for batch in batches where batch.range == Catalog.systemRange {
+            for indexed in batch.commands {
+                for mutation in indexed.command.mutations {
+                    // A record that this program cannot read was written by a newer one: its ranges are not hosted.
+                    guard let ranges = try? catalog.learn(mutation), !ranges.isEmpty else { continue }
+                    effects.node.directoryChanged = true
+                    for range in ranges { addReplica(range, isNew: true, at: now) }
+                }
+            }
+        }
+    }
+
+    /// Makes this node's replica of a range, if it has one.
+    private mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
+        guard range[configuration.node] != nil, slots[range.id] == nil else { return }
+        let applied =
+            unclaimedStates.removeValue(forKey: range.id)
+            ?? AppliedState(position: .zero, membership: range.membership, closed: .zero)
+        let stored = unclaimedLogs.removeValue(forKey: range.id) ?? StoredLog()
+        let replica = Replica(
+            descriptor: range, configuration: configuration.raft(for: range), stored: stored, applied: applied, at: now)
+        let slot = replicas.count
+        slots[range.id] = slot
+        replicas.append(replica)
+        if isNew, range.preferredLeaders.first == configuration.node {
+            replicas[slot].raft.receive(.campaign, at: now)
+        }
+        markDirty(slot)
+    }
+
+    private mutating func schedule(_ slot: Int) {
+        guard let deadline = replicas[slot].nextDeadline, deadline < replicas[slot].scheduledDeadline else { return }
+        replicas[slot].scheduledDeadline = deadline
+        timers.insert(Timer(at: deadline, slot: slot))
+    }
+
+    private mutating func tick(at now: Moment, _ effects: inout StepEffects) {
+        // What falls due soon is done now: heartbeats of many ranges to one peer then share a frame.
+        let horizon = now.instant.advanced(byNanoseconds: Self.timerSlackNanoseconds)
+        var due: [Int] = []
+        while let timer = timers.min, timer.at <= horizon {
+            timers.removeMin()
+            if replicas[timer.slot].scheduledDeadline == timer.at {
+                replicas[timer.slot].scheduledDeadline = .distantFuture
+                due.append(timer.slot)
+            }
+        }
+        let later = Moment(instant: horizon, clock: now.clock)
+        for slot in due {
+            replicas[slot].raft.receive(.tick, at: later)
+            replicas[slot].retrySnapshots(at: now, &effects)
+            replicas[slot].preferHome(isAlive: { isAlive($0) }, at: now)
+            markDirty(slot)
+        }
+        if !waitingForClock.isEmpty {
+            for slot in waitingForClock {
+                replicas[slot].endCommitWaits(at: now, &effects)
+                replicas[slot].becomeReadyIfPossible(at: now, &effects)
+                markDirty(slot)
+            }
+            waitingForClock.removeAll { replicas[$0].commitWait.isEmpty }
+        }
+        ringAlarms(at: now, &effects)
+        watchPeers(at: now, &effects)
+    }
+
+    private static var timerSlackNanoseconds: Int64 { 2_000_000 }
+}

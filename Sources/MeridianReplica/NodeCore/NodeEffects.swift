@@ -1,0 +1,87 @@
+import MeridianConsensus
+import MeridianCore
+
+/// What the shell must do after a step. The parts are independent of each other, except as their fields say.
+package struct NodeEffects: Sendable {
+    /// To be sent at once, before anything is written: followers then write while the leader does.
+    package var frames: [NodeFrame] = []
+    /// One transaction and one fsync for all ranges. Jobs are written in the order in which steps gave them.
+    package var log = LogJob()
+    /// One transaction. In the order of the steps, together with the snapshot writes.
+    package var applies: [ApplyBatch] = []
+    /// To be run against applied rows, each answered by `NodeEvent.evaluated`.
+    package var evaluations: [Evaluation] = []
+    package var snapshotReads: [SnapshotRead] = []
+    package var snapshotWrites: [SnapshotWrite] = []
+    package var answers: [GatewayAnswer] = []
+    /// Tables or ranges were added: whoever keeps a copy of the directory takes a new one.
+    package var directoryChanged = false
+
+    package init() {}
+}
+
+/// What must become durable together, and what waits for it.
+package struct LogJob: Sendable {
+    package var writes: [LogWrite] = []
+    /// To be handed back as `NodeEvent.persisted` when the writes are durable.
+    package var confirmations: [PersistConfirmation] = []
+    /// To be sent when the writes are durable.
+    package var framesAfter: [NodeFrame] = []
+
+    package init() {}
+    package var isEmpty: Bool { writes.isEmpty && confirmations.isEmpty && framesAfter.isEmpty }
+}
+
+/// The end of a `GatewayCall`.
+package struct GatewayAnswer: Sendable {
+    package enum Body: Sendable {
+        case committed(CommitResult, routeNanoseconds: Int64)
+        case read(ReadResult)
+        case transferStarted
+        case failed(MeridianError)
+    }
+
+    package var id: GatewayRequestID
+    package var body: Body
+}
+
+package struct SnapshotRead: Hashable, Sendable {
+    package var range: RangeID
+    package var span: KeySpan
+    package var stream: SnapshotStreamID
+    package var offset: Int
+    /// Nothing more will be read from this stream: release it.
+    package var isEnd = false
+}
+
+package struct SnapshotReadResult: Sendable {
+    package var range: RangeID
+    package var stream: SnapshotStreamID
+    package var state: AppliedState?
+    /// `nil` when the stream could not be read.
+    package var chunk: SnapshotChunk?
+
+    package init(range: RangeID, stream: SnapshotStreamID, state: AppliedState?, chunk: SnapshotChunk?) {
+        self.range = range
+        self.stream = stream
+        self.state = state
+        self.chunk = chunk
+    }
+}
+
+package struct SnapshotWrite: Sendable {
+    package var range: RangeID
+    package var span: KeySpan
+    package var from: NodeID
+    package var message: SnapshotChunkMessage
+}
+
+package struct SnapshotWriteResult: Sendable {
+    package var write: SnapshotWrite
+    package var progress: SnapshotReplyMessage.Progress
+
+    package init(write: SnapshotWrite, progress: SnapshotReplyMessage.Progress) {
+        self.write = write
+        self.progress = progress
+    }
+}

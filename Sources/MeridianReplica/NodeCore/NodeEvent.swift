@@ -1,0 +1,60 @@
+import MeridianConsensus
+import MeridianCore
+
+/// Everything that can happen to a node. The runtime and the simulator make these; nothing else reaches the core.
+package enum NodeEvent: Sendable {
+    /// A client of this node asks for something. Every call ends in exactly one `NodeEffects.answers` element.
+    case call(GatewayCall)
+    case frame(NodeFrame)
+    /// A `LogJob` is durable: these groups' jobs up to these tokens.
+    case persisted([PersistConfirmation])
+    /// The log can no longer be written (failed fsync, full disk). The node stops leading and acknowledging.
+    case logFailed(MeridianError)
+    /// The log can be written again after it was full.
+    case logRecovered
+    /// These ranges' rows are applied up to these indexes.
+    case applied([AppliedConfirmation])
+    case evaluated(EvaluationResult)
+    /// The state store is durable up to these indexes, so the logs may be cut.
+    case checkpointed([AppliedConfirmation])
+    case snapshotRead(SnapshotReadResult)
+    case snapshotWritten(SnapshotWriteResult)
+    /// Time has passed; due at `NodeCore.nextDeadline`.
+    case tick
+}
+
+package struct GatewayCall: Sendable {
+    /// Unique for this node and incarnation.
+    package var id: GatewayRequestID
+    package var range: RangeID
+    package var body: RangeRequest.Body
+    /// When to give up.
+    package var deadline: Instant
+    /// Whether an earlier call with this commit's id may have been made: it is looked up instead of assumed new.
+    package var mayBeRepeated: Bool
+
+    package init(
+        id: GatewayRequestID, range: RangeID, body: RangeRequest.Body, deadline: Instant, mayBeRepeated: Bool = false
+    ) {
+        self.id = id
+        self.range = range
+        self.body = body
+        self.deadline = deadline
+        self.mayBeRepeated = mayBeRepeated
+    }
+}
+
+package struct PersistConfirmation: Hashable, Sendable {
+    package var range: RangeID
+    package var token: PersistToken
+}
+
+package struct AppliedConfirmation: Hashable, Sendable {
+    package var range: RangeID
+    package var index: LogIndex
+
+    package init(range: RangeID, index: LogIndex) {
+        self.range = range
+        self.index = index
+    }
+}

@@ -1,0 +1,59 @@
+import MeridianConsensus
+import MeridianCore
+
+/// Turns what consensus wants into what the node does.
+extension Replica {
+    /// Gathers the effects of everything since the last flush. Answering one may cause another, so it goes on until
+    /// nothing comes any more.
+    mutating func flush(at now: Moment, _ effects: inout StepEffects) {
+        isDirty = false
+        var rounds = 0
+        while true {
+            let output = raft.flush(at: now)
+            if output.isEmpty { break }
+            rounds += 1
+            precondition(rounds < 64, "\(descriptor.id) does not come to rest")
+            if let job = output.persist { effects.persist(job, range: descriptor.id) }
+            for message in output.messages { effects.send(.raft(descriptor.id, message), to: message.to) }
+            for outcome in output.outcomes { concluded(outcome, at: now, &effects) }
+            if !output.committed.isEmpty { dispatch(output.committed, &effects) }
+            if output.leadershipChanged { leadershipChanged(at: now, &effects) }
+            for read in output.reads { confirmed(read, at: now, &effects) }
+            for follower in output.snapshotsWanted { sendSnapshot(to: follower, at: now, &effects) }
+            if !output.committed.isEmpty { becomeReadyIfPossible(at: now, &effects) }
+        }
+    }
+
+    /// Gives committed entries to the state store.
+    private mutating func dispatch(_ entries: [Entry], _ effects: inout StepEffects) {
+        guard let last = entries.last else { return }
+        precondition(
+            entries[0].index == dispatched.position.index.next,
+            "\(descriptor.id) committed \(entries[0].index) after \(dispatched.position)")
+        let isWitness = raft.membership[node]?.role == .witness
+        var commands: [IndexedCommand] = []
+        commands.reserveCapacity(entries.count)
+        for entry in entries {
+            switch entry.payload {
+            case .empty: break
+            case .membership(let membership): dispatched.membership = membership
+            case .command(let command):
+                dispatched.closed = max(dispatched.closed, command.closed)
+                if !isWitness { commands.append(IndexedCommand(index: entry.index, command: command)) }
+            }
+        }
+        dispatched.position = last.position
+        effects.apply(ApplyBatch(range: descriptor.id, commands: commands, state: dispatched))
+    }
+
+    /// Cuts the log behind what is durably applied, keeping some for followers that lag a little.
+    mutating func compactLog(at now: Moment, _ effects: inout StepEffects) {
+        let retained: UInt64 = 4096
+        let durable = min(durableIndex, raft.appliedIndex).rawValue
+        guard durable > retained else { return }
+        let index = LogIndex(durable - retained)
+        guard index.rawValue >= raft.basePosition.index.rawValue + retained / 4 else { return }
+        raft.receive(.compact(index), at: now)
+        effects.compact(raft.basePosition, range: descriptor.id)
+    }
+}

@@ -1,0 +1,75 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianTransactions
+
+/// Strong reads: under a lease without asking anybody, otherwise after a round of ReadIndex.
+extension Replica {
+    /// The latches of a read are granted: nothing at or below its timestamp is under way on its keys.
+    mutating func serve(
+        _ read: ReadRequest, at timestamp: Timestamp, _ ticket: Latches.Ticket, now: Moment,
+        _ effects: inout StepEffects
+    ) {
+        // No later commit may slip in below what is read.
+        allocator.observeRead(timestamp)
+        raft.noteTimestamp(timestamp)
+        if hasLease(at: now), let expiration = raft.leaseExpiration, timestamp <= expiration {
+            evaluate(read, at: timestamp, ticket, &effects)
+            return
+        }
+        guard var serving else { return }
+        let id = ReadID(rawValue: serving.nextReadID)
+        serving.nextReadID += 1
+        serving.unconfirmed[id] = ticket
+        self.serving = serving
+        raft.receive(.readIndex(id), at: now)
+    }
+
+    /// Whether reads need no quorum. HAZARD: it rests on this node's `latest`; see MeridianClock.
+    func hasLease(at now: Moment) -> Bool {
+        guard now.clock.isKnown, let expiration = raft.leaseExpiration else { return false }
+        return now.clock.latest < expiration
+    }
+
+    private mutating func evaluate(
+        _ read: ReadRequest, at timestamp: Timestamp, _ ticket: Latches.Ticket, _ effects: inout StepEffects
+    ) {
+        effects.evaluate(
+            Evaluation(
+                range: descriptor.id, ticket: ticket, term: raft.term, body: .read(read.operations, at: timestamp)))
+    }
+
+    mutating func confirmed(_ outcome: ReadOutcome, at now: Moment, _ effects: inout StepEffects) {
+        guard let ticket = serving?.unconfirmed.removeValue(forKey: outcome.id) else { return }
+        switch outcome.result {
+        case .confirmed(let index):
+            if appliedIndex >= index {
+                serveConfirmed(ticket, &effects)
+            } else {
+                serving?.awaitingApply.append((index, ticket))
+            }
+        case .rejected:
+            guard let served = serving?.requests[ticket] else { return }
+            finishRead(notLeaseholder, served, ticket: ticket, at: now, &effects)
+        }
+    }
+
+    mutating func serveAppliedReads(at now: Moment, _ effects: inout StepEffects) {
+        guard let waiting = serving?.awaitingApply, !waiting.isEmpty else { return }
+        serving?.awaitingApply = waiting.filter { $0.index > appliedIndex }
+        for element in waiting where element.index <= appliedIndex { serveConfirmed(element.ticket, &effects) }
+    }
+
+    private mutating func serveConfirmed(_ ticket: Latches.Ticket, _ effects: inout StepEffects) {
+        guard let served = serving?.requests[ticket], case .read(let read, let timestamp) = served.body else { return }
+        evaluate(read, at: timestamp, ticket, &effects)
+    }
+
+    mutating func finishRead(
+        _ body: RangeReply.Body, _ served: Serving.Served, ticket: Latches.Ticket, at now: Moment,
+        _ effects: inout StepEffects
+    ) {
+        serving?.requests[ticket] = nil
+        effects.reply(body, to: served.address, range: descriptor.id)
+        release(ticket, at: now, &effects)
+    }
+}

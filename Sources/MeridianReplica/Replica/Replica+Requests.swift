@@ -1,0 +1,145 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianTransactions
+
+/// How a request enters a replica, and how it gets its latches.
+extension Replica {
+    mutating func receive(_ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects) {
+        let address = ReplyAddress(node: gateway, id: request.id)
+        guard raft.role == .leader else {
+            effects.reply(notLeaseholder, to: address, range: descriptor.id)
+            return
+        }
+        if case .transferLease(let target) = request.body {
+            raft.receive(.transferLeadership(to: target), at: now)
+            effects.reply(.transferStarted, to: address, range: descriptor.id)
+            return
+        }
+        startServingIfNeeded()
+        guard isServing else {
+            serving?.early.append(Addressed(request: request, from: gateway))
+            raft.receive(.wake, at: now)
+            return
+        }
+        switch request.body {
+        case .commit(let commit): begin(commit, request, address, at: now, &effects)
+        case .read(let read): begin(read, address, at: now, &effects)
+        case .transferLease: preconditionFailure("handled above")
+        }
+    }
+
+    private mutating func begin(
+        _ commit: CommitRequest, _ request: RangeRequest, _ address: ReplyAddress, at now: Moment,
+        _ effects: inout StepEffects
+    ) {
+        for key in commit.mutations.lazy.map(\.key) where !descriptor.span.contains(key) {
+            preconditionFailure("\(key) lies outside of \(descriptor.id)")
+        }
+        // The same commit is under way: whoever asks again hears the same answer.
+        if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }
+        serving?.commitsByRequest[commit.id] = [address]
+
+        var shared: [Key] = []
+        var spans: [KeySpan] = []
+        for precondition in commit.preconditions {
+            switch precondition {
+            case .absent(let key), .present(let key), .unchanged(let key, _): shared.append(key)
+            case .unchangedSpan(let span, _): spans.append(span)
+            }
+        }
+        guard let (ticket, isGranted) = serving?.latches.acquire(
+            exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
+        else { return }
+        // A first attempt, meant for exactly this leadership, cannot have been applied under another: links deliver
+        // in order, and an entry that this leader proposed is found in `commitsByRequest` or in its own log.
+        let lookUp = request.freshIn != raft.term
+        serving?.requests[ticket] = .init(
+            address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
+        if isGranted { granted(ticket, at: now, &effects) }
+    }
+
+    private mutating func begin(
+        _ read: ReadRequest, _ address: ReplyAddress, at now: Moment, _ effects: inout StepEffects
+    ) {
+        guard now.clock.isKnown else {
+            effects.reply(
+                .failed(MeridianError(.unavailable, "\(node) has no usable clock; retry", retry: .after(.seconds(1)))),
+                to: address, range: descriptor.id)
+            return
+        }
+        let timestamp = read.timestamp ?? now.clock.latest
+        let farthest = now.clock.latest.advanced(byNanoseconds: Self.maximumReadLeadNanoseconds)
+        guard timestamp <= farthest else {
+            effects.reply(
+                .failed(
+                    MeridianError(
+                        .unavailable, "the gateway's clock runs far ahead of \(node)'s; check both clocks",
+                        retry: .after(.seconds(1)))),
+                to: address, range: descriptor.id)
+            return
+        }
+        var keys: [Key] = []
+        var spans: [KeySpan] = []
+        for operation in read.operations {
+            switch operation {
+            case .get(let key): keys.append(key)
+            case .scan(let span, _, _): spans.append(span)
+            }
+        }
+        guard let (ticket, isGranted) = serving?.latches.acquire(
+            exclusive: EmptyCollection<Key>(), shared: keys, spans: spans)
+        else { return }
+        serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .read(read, at: timestamp))
+        if isGranted { granted(ticket, at: now, &effects) }
+    }
+
+    /// How far ahead of this clock a gateway's read timestamp may lie. A read pushes later commits beyond itself, so
+    /// a gateway with a wild clock must not drag the range into the future.
+    private static var maximumReadLeadNanoseconds: Int64 { 1_000_000_000 }
+
+    /// All claims of a request are free.
+    mutating func granted(_ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects) {
+        guard let served = serving?.requests[ticket] else {
+            preconditionFailure("latches granted to an unknown request in \(descriptor.id)")
+        }
+        switch served.body {
+        case .commit(let commit, let lookUp):
+            if !lookUp, commit.preconditions.isEmpty {
+                propose(ticket, commit, arrival: served.arrival, at: now, &effects)
+            } else {
+                effects.evaluate(
+                    Evaluation(
+                        range: descriptor.id, ticket: ticket, term: raft.term,
+                        body: .commit(commit.preconditions, lookUp: lookUp ? commit.id : nil)))
+            }
+        case .read(let read, let timestamp):
+            serve(read, at: timestamp, ticket, now: now, &effects)
+        }
+    }
+
+    /// Frees the latches of a request, and lets those go on that waited for it.
+    mutating func release(_ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects) {
+        guard let next = serving?.latches.release(ticket) else { return }
+        for ticket in next { granted(ticket, at: now, &effects) }
+    }
+
+    mutating func evaluated(_ result: EvaluationResult, at now: Moment, _ effects: inout StepEffects) {
+        // An answer to an earlier leadership's question concerns nobody any more.
+        guard let serving, serving.term == result.term, let served = serving.requests[result.ticket] else { return }
+        switch (served.body, result.outcome) {
+        case (.commit(let commit, _), .mayCommit):
+            propose(result.ticket, commit, arrival: served.arrival, at: now, &effects)
+        case (.commit(let commit, _), .alreadyApplied(let applied)):
+            alreadyApplied(commit, result.ticket, applied, at: now, &effects)
+        case (.commit(let commit, _), .failed(let error)):
+            fail(commit, result.ticket, error, at: now, &effects)
+        case (.read(_, let timestamp), .rows(let rows)):
+            let body = RangeReply.Body.read(ReadResult(timestamp: timestamp, term: raft.term, rows: rows))
+            finishRead(body, served, ticket: result.ticket, at: now, &effects)
+        case (.read, .failed(let error)):
+            finishRead(.failed(error), served, ticket: result.ticket, at: now, &effects)
+        default:
+            preconditionFailure("an evaluation of \(descriptor.id) answered another question")
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Collections
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianTransactions
+
+/// One replica of one range: its Raft state, and while it leads, the requests that it is serving.
+///
+/// A commit's way through it:
+/// 1. **latch** the keys (`Latches`), so that what is evaluated stays true;
+/// 2. **evaluate** the preconditions against applied rows (skipped by a blind write in a known term);
+/// 3. **assign** the timestamp and propose, which fixes the commit's place among all others of the range;
+/// 4. **wait** until the entry is committed and the timestamp is past everywhere, which overlap; then answer;
+/// 5. **release** the latches once the rows are applied too.
+///
+/// A read's way: latch, evaluate at its timestamp, answer; under a valid lease without asking anybody, else after
+/// a round of ReadIndex.
+///
+/// All of the serving state belongs to one leadership. When that ends, every request is answered (`notLeaseholder`
+/// or `unknown`) and the state starts afresh; the gateway asks the next leaseholder with the same request id.
+package struct Replica: Sendable {
+    package let descriptor: RangeDescriptor
+    package internal(set) var raft: Raft
+    let node: NodeID
+
+    /// Rows are applied up to here, as the state store has confirmed.
+    var appliedIndex: LogIndex
+    /// What has been handed to the state store.
+    var dispatched: AppliedState
+    /// The state store is durable up to here.
+    var durableIndex: LogIndex
+
+    /// What only a leaseholder has.
+    var serving: Serving?
+    var allocator = TimestampAllocator()
+    var commitWait = CommitWait<UInt64>()
+    /// Commits that are committed and wait only for their timestamp or for the rows to be applied. They outlive the
+    /// leadership, since their outcome is settled.
+    var settled: [UInt64: SettledCommit] = [:]
+    var nextProposal: UInt64 = 1
+
+    var snapshots = SnapshotStreams()
+    /// When this node's timer wheel will look at the replica next.
+    var scheduledDeadline: Instant = .distantFuture
+    var isDirty = false
+    /// The leader that the gateway has been told of.
+    var announcedLeader: NodeID?
+    var nextPreferenceCheck: Instant = .zero
+
+    package init(
+        descriptor: RangeDescriptor, configuration: RaftConfiguration, stored: StoredLog, applied: AppliedState,
+        at now: Moment
+    ) {
+        self.descriptor = descriptor
+        self.node = configuration.node
+        self.raft = Raft(configuration: configuration, stored: stored, applied: applied, at: now)
+        self.appliedIndex = applied.position.index
+        self.dispatched = applied
+        self.durableIndex = applied.position.index
+    }
+
+    /// Whether this replica answers requests now.
+    var isServing: Bool { serving?.isReady ?? false }
+
+    /// When the replica wants a tick: consensus, or a snapshot that must be sent again.
+    var nextDeadline: Instant? {
+        let snapshot = snapshots.outgoing.map(\.stream.retryAt).min()
+        guard let deadline = raft.nextDeadline else { return snapshot }
+        return snapshot.map { min($0, deadline) } ?? deadline
+    }
+
+    var notLeaseholder: RangeReply.Body { .notLeaseholder(leader: raft.leader, term: raft.term) }
+}
+
+/// The serving state of one leadership.
+struct Serving: Sendable {
+    let term: Term
+    /// The replica serves once everything up to here is applied: all that earlier leaders can have committed.
+    let readyIndex: LogIndex
+    /// Everything up to `readyIndex` is applied, and its timestamps are past everywhere.
+    var isReady = false
+    /// Requests that came before that.
+    var early: [Addressed] = []
+    var latches = Latches()
+    var requests: [Latches.Ticket: Served] = [:]
+    var commits: [UInt64: ProposedCommit] = [:]
+    /// The commits under way by request id, so that asking again joins instead of committing twice.
+    var commitsByRequest: [RequestID: [ReplyAddress]] = [:]
+    /// Reads that wait for a round of ReadIndex.
+    var unconfirmed: [ReadID: Latches.Ticket] = [:]
+    /// Reads that are confirmed at an index which is not applied yet.
+    var awaitingApply: [(index: LogIndex, ticket: Latches.Ticket)] = []
+    var nextReadID: UInt64 = 1
+
+    struct Served: Sendable {
+        var address: ReplyAddress
+        var arrival: Instant
+        var body: Body
+
+        enum Body: Sendable {
+            case commit(CommitRequest, lookUp: Bool)
+            case read(ReadRequest, at: Timestamp)
+        }
+    }
+}
+
+/// A request and who asked.
+struct Addressed: Sendable {
+    var request: RangeRequest
+    var from: NodeID
+}
+
+/// Where an answer goes.
+package struct ReplyAddress: Hashable, Sendable {
+    package var node: NodeID
+    package var id: GatewayRequestID
+}
+
+/// A commit in the log of this leader.
+struct ProposedCommit: Sendable {
+    var request: RequestID
+    var ticket: Latches.Ticket
+    var timestamp: Timestamp
+    var arrival: Instant
+    var proposed: Instant
+    var durable: Instant?
+    var index: LogIndex?
+}
+
+/// A commit whose outcome is settled.
+struct SettledCommit: Sendable {
+    var index: LogIndex
+    /// Who is answered when the timestamp is past.
+    var addresses: [ReplyAddress]
+    var result: CommitResult
+    var committed: Instant
+    var isPast = false
+    var isApplied = false
+    var ticket: Latches.Ticket
+    /// The leadership whose latches it holds.
+    var term: Term
+}

@@ -1,0 +1,124 @@
+import MeridianConsensus
+import MeridianCore
+
+/// Snapshots that this replica sends and receives, one of each a peer.
+///
+/// The receiver asks for each chunk, so the sender keeps no window and a lost message costs a timeout, not the
+/// stream; after a pause the stream goes on where the receiver stands.
+struct SnapshotStreams: Sendable {
+    struct Outgoing: Sendable {
+        var follower: NodeID
+        var offset: Int
+        /// When the chunk is sent again.
+        var retryAt: Instant
+        var attempts: Int
+    }
+
+    /// By stream; few at a time.
+    var outgoing: [(id: SnapshotStreamID, stream: Outgoing)] = []
+    var next: UInt64 = 1
+
+    static let retryNanoseconds: Int64 = 3_000_000_000
+    static let maximumAttempts = 5
+
+    func position(of id: SnapshotStreamID) -> Int? { outgoing.firstIndex { $0.id == id } }
+}
+
+extension Replica {
+    mutating func sendSnapshot(to follower: NodeID, at now: Moment, _ effects: inout StepEffects) {
+        endSnapshots(to: follower, &effects)
+        let id = SnapshotStreamID(rawValue: snapshots.next)
+        snapshots.next += 1
+        let retryAt = now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
+        snapshots.outgoing.append((id, .init(follower: follower, offset: 0, retryAt: retryAt, attempts: 0)))
+        effects.readSnapshot(SnapshotRead(range: descriptor.id, span: descriptor.span, stream: id, offset: 0))
+    }
+
+    mutating func snapshotRead(_ result: SnapshotReadResult, at now: Moment, _ effects: inout StepEffects) {
+        guard let position = snapshots.position(of: result.stream) else { return }
+        let follower = snapshots.outgoing[position].stream.follower
+        guard raft.role == .leader, let state = result.state, let chunk = result.chunk else {
+            raft.receive(.snapshotSent(to: follower, .failed), at: now)
+            endSnapshots(to: follower, &effects)
+            return
+        }
+        let message = SnapshotChunkMessage(
+            range: descriptor.id, stream: result.stream, term: raft.term, state: state, chunk: chunk)
+        effects.send(.snapshotChunk(message), to: follower)
+    }
+
+    mutating func receive(_ reply: SnapshotReplyMessage, at now: Moment, _ effects: inout StepEffects) {
+        guard let position = snapshots.position(of: reply.stream) else { return }
+        let follower = snapshots.outgoing[position].stream.follower
+        switch reply.progress {
+        case .wants(let offset):
+            snapshots.outgoing[position].stream.offset = offset
+            snapshots.outgoing[position].stream.attempts = 0
+            snapshots.outgoing[position].stream.retryAt =
+                now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
+            effects.readSnapshot(
+                SnapshotRead(range: descriptor.id, span: descriptor.span, stream: reply.stream, offset: offset))
+        case .installed(let index):
+            raft.receive(.snapshotSent(to: follower, .installed(index)), at: now)
+            endSnapshots(to: follower, &effects)
+        case .failed:
+            raft.receive(.snapshotSent(to: follower, .failed), at: now)
+            endSnapshots(to: follower, &effects)
+        }
+    }
+
+    mutating func retrySnapshots(at now: Moment, _ effects: inout StepEffects) {
+        for position in snapshots.outgoing.indices.reversed() {
+            let (id, stream) = snapshots.outgoing[position]
+            guard now.instant >= stream.retryAt else { continue }
+            if raft.role != .leader || stream.attempts >= SnapshotStreams.maximumAttempts {
+                raft.receive(.snapshotSent(to: stream.follower, .failed), at: now)
+                endSnapshots(to: stream.follower, &effects)
+                continue
+            }
+            snapshots.outgoing[position].stream.attempts += 1
+            snapshots.outgoing[position].stream.retryAt =
+                now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
+            effects.readSnapshot(
+                SnapshotRead(range: descriptor.id, span: descriptor.span, stream: id, offset: stream.offset))
+        }
+    }
+
+    private mutating func endSnapshots(to follower: NodeID, _ effects: inout StepEffects) {
+        for (id, stream) in snapshots.outgoing where stream.follower == follower {
+            effects.readSnapshot(
+                SnapshotRead(
+                    range: descriptor.id, span: descriptor.span, stream: id, offset: stream.offset, isEnd: true))
+        }
+        snapshots.outgoing.removeAll { $0.stream.follower == follower }
+    }
+
+    /// A chunk came in. What does not fit this replica's state is refused, not written.
+    mutating func receive(
+        _ message: SnapshotChunkMessage, from sender: NodeID, at now: Moment, _ effects: inout StepEffects
+    ) {
+        guard message.term >= raft.term, raft.role != .leader else { return }
+        guard message.state.position.index > dispatched.position.index else {
+            let progress = SnapshotReplyMessage.Progress.installed(dispatched.position.index)
+            effects.send(
+                .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: progress)), to: sender)
+            return
+        }
+        effects.writeSnapshot(
+            SnapshotWrite(range: descriptor.id, span: descriptor.span, from: sender, message: message))
+    }
+
+    mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
+        let message = result.write.message
+        if case .installed = result.progress, message.state.position.index > dispatched.position.index {
+            dispatched = message.state
+            appliedIndex = max(appliedIndex, message.state.position.index)
+            durableIndex = max(durableIndex, message.state.position.index)
+            let metadata = SnapshotMetadata(position: message.state.position, membership: message.state.membership)
+            raft.receive(.snapshotInstalled(metadata, from: result.write.from), at: now)
+        }
+        effects.send(
+            .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: result.progress)),
+            to: result.write.from)
+    }
+}

@@ -1,0 +1,91 @@
+import MeridianCore
+import MeridianTransactions
+
+/// A question to a range's applied rows, asked under latches so that the answer still holds when it comes back.
+package struct Evaluation: Sendable {
+    package enum Body: Sendable {
+        /// May this commit happen? `lookUp` first asks whether it has happened already.
+        case commit([Precondition], lookUp: RequestID?)
+        case read([ReadOperation], at: Timestamp)
+    }
+
+    package var range: RangeID
+    package var ticket: Latches.Ticket
+    /// The term in which it was asked. Tickets start again with each leadership.
+    package var term: Term
+    package var body: Body
+}
+
+package struct EvaluationResult: Sendable {
+    package enum Outcome: Sendable {
+        case mayCommit
+        case alreadyApplied(AppliedRequest)
+        case rows([[KeyedVersion]])
+        case failed(MeridianError)
+    }
+
+    package var range: RangeID
+    package var ticket: Latches.Ticket
+    package var term: Term
+    package var outcome: Outcome
+}
+
+extension Evaluation {
+    /// Asks the rows.
+    package func run(with reader: any StateReader) -> EvaluationResult {
+        EvaluationResult(range: range, ticket: ticket, term: term, outcome: outcome(with: reader))
+    }
+
+    private func outcome(with reader: any StateReader) -> EvaluationResult.Outcome {
+        do {
+            switch body {
+            case .commit(let preconditions, let lookUp):
+                if let lookUp, let applied = try reader.outcome(of: lookUp, in: range) {
+                    return .alreadyApplied(applied)
+                }
+                for precondition in preconditions {
+                    if let error = try Self.violation(of: precondition, with: reader) { return .failed(error) }
+                }
+                return .mayCommit
+            case .read(let operations, let timestamp):
+                return .rows(try operations.map { try Self.rows(of: $0, at: timestamp, with: reader) })
+            }
+        } catch let error as MeridianError {
+            return .failed(error)
+        } catch {
+            return .failed(MeridianError(.storageFailed, "reading \(range) failed: \(error)"))
+        }
+    }
+
+    private static func rows(
+        of operation: ReadOperation, at timestamp: Timestamp, with reader: any StateReader
+    ) throws -> [KeyedVersion] {
+        switch operation {
+        case .get(let key):
+            guard let version = try reader.read(key, at: timestamp), version.value != nil else { return [] }
+            return [KeyedVersion(key: key, version: version)]
+        case .scan(let span, let limit, let byteLimit):
+            return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
+        }
+    }
+
+    private static func violation(
+        of precondition: Precondition, with reader: any StateReader
+    ) throws -> MeridianError? {
+        switch precondition {
+        case .absent(let key):
+            guard try reader.read(key, at: .distantFuture)?.value != nil else { return nil }
+            return MeridianError(.duplicateKey, "a row with this key exists; update it, or insert under another key")
+        case .present(let key):
+            guard try reader.read(key, at: .distantFuture)?.value == nil else { return nil }
+            return MeridianError(.rowNotFound, "no row has this key; insert it first")
+        case .unchanged(let key, let since):
+            guard let version = try reader.read(key, at: .distantFuture), version.timestamp > since else { return nil }
+        case .unchangedSpan(let span, let since):
+            guard let latest = try reader.latestTimestamp(in: span), latest > since else { return nil }
+        }
+        return MeridianError(
+            .conflict, "a row that the transaction read was written by another one; run the closure again",
+            retry: .immediately)
+    }
+}
