@@ -48,8 +48,10 @@ let package = Package(
     targets: [
         // Vocabulary and ports.
         library("MeridianCore", []),
+        // What Swift's Glibc module lacks: the kernel's word on its clock.
+        .target(name: "CMeridianSystem"),
         // Pure: events in, effects out.
-        library("MeridianClock", ["MeridianCore"]),
+        library("MeridianClock", ["MeridianCore", "CMeridianSystem", collections]),
         library("MeridianConsensus", ["MeridianCore", collections]),
         library("MeridianTransactions", ["MeridianCore", "MeridianClock", collections]),
         library("MeridianPlacement", ["MeridianCore"]),

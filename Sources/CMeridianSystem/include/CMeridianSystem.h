@@ -1,0 +1,19 @@
+#ifndef CMERIDIANSYSTEM_H
+#define CMERIDIANSYSTEM_H
+
+#include <stdint.h>
+
+/// What the kernel says about its own clock. Here because Swift's Glibc module lacks <sys/timex.h>.
+struct meridian_kernel_clock {
+    /// 0 when the kernel answered, else `errno`; the other fields are then 0.
+    int32_t error;
+    /// Whether the kernel calls its clock unsynchronised (`TIME_ERROR` or `STA_UNSYNC`).
+    int32_t is_unsynchronised;
+    /// How far the clock can be from UTC, in microseconds (`maxerror`).
+    int64_t maximum_error_us;
+};
+
+/// Asks without changing anything, so it needs no privilege.
+struct meridian_kernel_clock meridian_kernel_clock_read(void);
+
+#endif
