@@ -6,9 +6,16 @@ import MeridianCore
 /// Left the paper: the candidate's own vote counts when it is durable and not before, since a candidate that forgets
 /// it could vote twice; timers are deadlines drawn once per role and term.
 extension Raft {
+    /// Whether this replica is one that campaigns: a voter in the membership in force, or in the one that is known to
+    /// be committed. A voter that is being removed may hold the only log that can be elected (thesis §4.2.2).
+    var isEligible: Bool {
+        membership.canCampaign(configuration.node)
+            || history.membership(at: commitIndex)?.canCampaign(configuration.node) ?? false
+    }
+
     /// Whether this replica may ask for votes at all, promises aside.
     func canCampaign(at now: Moment) -> Bool {
-        membership.canCampaign(configuration.node) && !hasLostEntries && !isDiskStuck(at: now)
+        isEligible && !hasLostEntries && !isDiskStuck(at: now)
     }
 
     /// `RaftInput.campaign`: as if the timer had run out. A live leader's followers still refuse the pre-vote.
@@ -50,7 +57,7 @@ extension Raft {
     /// - Parameter isTransfer: the leader asked for it, so neither pre-vote nor promises stand in the way.
     mutating func becomeCandidate(isTransfer: Bool, at now: Moment) {
         precondition(role != .leader, "a leader cannot campaign")
-        precondition(membership.canCampaign(configuration.node), "\(configuration.node) cannot campaign")
+        precondition(isEligible, "\(configuration.node) cannot campaign")
         if !isTransfer { handoverFloor = nil }
         drawElectionTimeout()
         resetElectionTimer(at: now)

@@ -6,7 +6,7 @@ extension Raft {
     package var nextDeadline: Instant? {
         guard !isQuiescent else { return nil }
         guard role == .leader else {
-            return membership.canCampaign(configuration.node) ? electionDeadline : nil
+            return isEligible ? electionDeadline : nil
         }
         var deadline = min(lead.heartbeatDeadline, quorumDeadline)
         if let transfer = lead.transfer { deadline = min(deadline, transfer.deadline) }

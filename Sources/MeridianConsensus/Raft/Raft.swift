@@ -123,6 +123,8 @@ package struct Raft: Sendable {
     package var lastPosition: LogPosition { log.lastPosition }
     /// The position before the first entry in memory.
     package var basePosition: LogPosition { log.base }
+    /// The term of an entry in memory or of the base; `nil` elsewhere.
+    package func term(at index: LogIndex) -> Term? { log.term(at: index) }
     /// The membership in force for the entry at `index`. Precondition: `index` is not below the applied index.
     package func membership(at index: LogIndex) -> Membership {
         guard let membership = history.membership(at: index) else {

@@ -18,9 +18,10 @@ extension Raft {
         case .snapshot:
             return
         case .probe:
-            guard !lead.progress[slot].isPaused, lead.progress[slot].match < log.lastIndex else { return }
+            let limit = limit(ofSlot: slot)
+            guard !lead.progress[slot].isPaused, lead.progress[slot].match < limit else { return }
             guard reachesBack(toSlot: slot) else { return }
-            if lead.progress[slot].next > log.lastIndex {
+            if lead.progress[slot].next > limit {
                 sendEmptyAppend(toSlot: slot, at: now)
                 lead.progress[slot].isPaused = true
             } else {
@@ -29,7 +30,8 @@ extension Raft {
         case .replicate:
             guard reachesBack(toSlot: slot) else { return }
             var isNews = false
-            while lead.progress[slot].next <= log.lastIndex, !lead.progress[slot].inflights.isFull {
+            let limit = limit(ofSlot: slot)
+            while lead.progress[slot].next <= limit, !lead.progress[slot].inflights.isFull {
                 sendEntries(toSlot: slot, at: now, copied: &copied)
                 isNews = true
             }
@@ -41,6 +43,16 @@ extension Raft {
             }
             lead.progress[slot].needsNudge = false
         }
+    }
+
+    /// How far the follower may be sent the log. Others get entries before they are durable here (thesis §10.2.1). A
+    /// witness gets only what a member that can campaign holds durably: an entry that the witness alone remembers
+    /// would make it refuse every candidate there is.
+    private func limit(ofSlot slot: Int) -> LogIndex {
+        guard lead.progress[slot].isWitness else { return log.lastIndex }
+        if membership.canCampaign(configuration.node) { return log.persisted }
+        let candidates = membership.members.filter { $0.role == .voter }
+        return candidates.map { lead.progress.match($0.node) }.max() ?? .zero
     }
 
     /// Whether the log still has what the follower needs; if not, a snapshot is asked for.
@@ -56,9 +68,10 @@ extension Raft {
 
     private mutating func sendEntries(toSlot slot: Int, at now: Moment, copied: inout EntryCopy) {
         let first = lead.progress[slot].next
-        let last = log.end(
+        let end = log.end(
             of: first, maximumEntries: configuration.maximumEntriesPerMessage,
             maximumBytes: configuration.maximumBytesPerMessage)
+        let last = min(end, limit(ofSlot: slot))
         var entries = copied.slice(log, from: first, through: last)
         var size = log.byteCount(after: first.previous, through: last)
         if lead.progress[slot].isWitness {
