@@ -26,7 +26,10 @@ package struct SQLiteStoreOptions: Hashable, Sendable {
     /// Bytes that the log's write-ahead log is grown to when it is opened, which makes fsyncs cheaper until a
     /// checkpoint. Checkpoint before so much is pending.
     package var logPreallocatedByteCount = 4 * 1024 * 1024
-    /// The page cache of the connection that applies.
+    /// Applied bytes in memory above which they are written to the file, without a sync, although nobody asked for a
+    /// checkpoint.
+    package var maximumRecentByteCount = 64 * 1024 * 1024
+    /// The page cache of the connection that writes checkpoints.
     package var stateCacheByteCount = 32 * 1024 * 1024
     /// The page cache of each reader.
     package var readerCacheByteCount = 2 * 1024 * 1024

@@ -7,10 +7,38 @@ extension SQLiteLogStore {
 
     package var pendingCheckpointByteCount: Int { pending.byteCount }
 
-    func compact(_ write: LogWrite) {
-        guard let position = write.compact, groups[write.range] != nil else { return }
-        groups[write.range]!.compact(to: position, &dead)
-        uncompacted.insert(write.range)
+    /// Compacts in memory. The next checkpoint writes it down.
+    func compact(_ writes: [LogWrite]) {
+        for write in writes {
+            guard let position = write.compact, groups[write.range]?.compact(to: position) ?? false else { continue }
+            hide(through: position.index, of: write.range)
+            uncompacted.insert(write.range)
+        }
+    }
+
+    // What is hidden entirely is dead; what is hidden in part lives on in its run.
+
+    func hideAll(of range: RangeID) {
+        dead += (runs[range] ?? []).map { $0.sequence...$0.sequence }
+        runs[range] = nil
+    }
+
+    func hide(through index: LogIndex, of range: RangeID) {
+        guard let live = runs[range] else { return }
+        let kept = live.firstIndex { $0.last > index } ?? live.count
+        dead += live[..<kept].map { $0.sequence...$0.sequence }
+        runs[range]!.removeFirst(kept)
+    }
+
+    func hide(from index: LogIndex, of range: RangeID) {
+        while let run = runs[range]?.last, run.last >= index {
+            if run.first < index {
+                runs[range]![runs[range]!.count - 1].last = index.previous
+                return
+            }
+            runs[range]!.removeLast()
+            dead.append(run.sequence...run.sequence)
+        }
     }
 
     package func checkpoint() throws {

@@ -7,55 +7,57 @@ extension SQLiteLogStore {
     /// - Throws: `MeridianError` with `.corruption`, naming the range and the index, for anything that is not exactly
     ///   what was written.
     func readAll() throws -> [RangeID: StoredLog] {
-        var groups: [RangeID: Group] = [:]
-        var logs: [RangeID: StoredLog] = [:]
-        var hidden: [ClosedRange<Int64>] = []
-        var nextSequence: Int64 = 1
         isLoaded = false
+        groups = [:]
+        runs = [:]
+        dead = []
+        uncompacted = []
+        nextSequence = 1
+        var logs: [RangeID: StoredLog] = [:]
         let readGroups = try connection.prepare("read groups", "SELECT * FROM groups")
         let readRuns = try connection.prepare("read entries", "SELECT * FROM runs ORDER BY sequence")
         try connection.access("load") { _ in
+            defer {
+                readGroups.reset()
+                readRuns.reset()
+            }
             while try readGroups.step() {
                 let (range, group) = try Self.group(in: readGroups)
                 groups[range] = group
                 logs[range] = StoredLog(hardState: group.hardState, base: group.base)
                 nextSequence = max(nextSequence, group.firstSequence)
             }
-            readGroups.reset()
             while try readRuns.step() {
                 let (range, run) = try Self.run(in: readRuns)
                 nextSequence = max(nextSequence, run.sequence + 1)
                 // Decoded even if it is hidden: what hides it may itself be damaged.
-                let entries = try Self.entries(of: range, run, in: readRuns.blob(4))
-                guard var group = groups[range], run.sequence >= group.firstSequence else {
-                    hidden.append(run.sequence...run.sequence)
-                    continue
-                }
-                guard run.first <= group.lastIndex.next else {
-                    throw Self.corruption(range, group.lastIndex.next, "is missing")
-                }
-                // Even a run below the base hides what earlier runs say about the indexes after it.
-                group.truncate(from: max(run.first, group.base.index.next), &hidden)
-                logs[range]!.entries.removeLast(logs[range]!.entries.count - group.entryCount)
-                if run.last > group.base.index {
-                    logs[range]!.entries += entries.drop { $0.index <= group.base.index }
-                    group.runs.append(run)
-                    group.lastIndex = run.last
-                } else {
-                    hidden.append(run.sequence...run.sequence)
-                }
-                groups[range] = group
+                try take(run, of: range, try Self.entries(of: range, run, in: readRuns.blob(4)), &logs[range])
             }
-            readRuns.reset()
         }
         for (range, group) in groups where group.hardState.commit > group.lastIndex {
             throw Self.corruption(range, group.hardState.commit, "was committed and is missing")
         }
-        self.groups = groups
-        self.nextSequence = nextSequence
-        dead = hidden
         isLoaded = true
         return logs
+    }
+
+    /// Puts the next run on top of what has been read.
+    private func take(_ run: Run, of range: RangeID, _ entries: [Entry], _ log: inout StoredLog?) throws {
+        guard let group = groups[range], log != nil, run.sequence >= group.firstSequence else {
+            return dead.append(run.sequence...run.sequence)
+        }
+        guard run.first <= group.lastIndex.next else {
+            throw Self.corruption(range, group.lastIndex.next, "is missing")
+        }
+        // Even a run below the base hides what earlier runs say about the indexes after it.
+        let first = max(run.first, group.base.index.next)
+        hide(from: first, of: range)
+        log!.entries.removeLast(Int(group.lastIndex.next.rawValue - first.rawValue))
+        groups[range]!.lastIndex = first.previous
+        guard run.last >= first else { return dead.append(run.sequence...run.sequence) }
+        log!.entries += entries.drop { $0.index < first }
+        runs[range, default: []].append(run)
+        groups[range]!.lastIndex = run.last
     }
 
     private static func group(in row: SQLiteStatement) throws -> (RangeID, Group) {
@@ -103,9 +105,4 @@ extension SQLiteLogStore {
     private static func corruption(_ range: RangeID, _ index: LogIndex, _ what: String) -> MeridianError {
         MeridianError(.corruption, "log.sqlite: runs: \(range) \(index) \(what)")
     }
-}
-
-extension SQLiteLogStore.Group {
-    /// How many entries show.
-    fileprivate var entryCount: Int { Int(lastIndex.rawValue - base.index.rawValue) }
 }

@@ -9,63 +9,86 @@ extension SQLiteLogStore {
         // A batch of compactions alone has nobody waiting for it, and losing one costs only space: the next checkpoint
         // writes it down with the rows that it deletes.
         if writes.allSatisfy(\.isOnlyCompaction), connection.failure == nil {
-            for write in writes { compact(write) }
-            return
+            return compact(writes)
         }
-        var changed: [RangeID: Group?] = [:]
-        var hidden: [ClosedRange<Int64>] = []
-        var sequence = nextSequence
+        var batch = Batch(nextSequence: nextSequence)
         try connection.transaction {
-            for write in writes {
-                var group = changed[write.range] ?? groups[write.range]
-                try apply(write, to: &group, &sequence, &hidden)
-                changed[write.range] = .some(group)
-            }
+            for write in writes { try apply(write, to: &batch) }
         }
-        for (range, group) in changed { groups[range] = group }
-        nextSequence = sequence
-        dead += hidden
+        for (range, group) in batch.groups { groups[range] = group }
+        for (range, change) in batch.changes { follow(change, of: range) }
+        nextSequence = batch.nextSequence
     }
 
-    private func apply(
-        _ write: LogWrite, to stored: inout Group?, _ sequence: inout Int64, _ hidden: inout [ClosedRange<Int64>]
-    ) throws {
-        if write.remove, let group = stored {
-            hidden += group.runs.map { $0.sequence...$0.sequence }
-            deleteGroup.bind(1, write.range.rawValue)
+    /// What a batch changes in memory once its transaction has been committed.
+    private struct Batch {
+        var groups: [RangeID: Group?] = [:]
+        var changes: [(range: RangeID, change: Change)] = []
+        var nextSequence: Int64
+    }
+
+    /// A change of the runs of which something shows.
+    private enum Change {
+        case clear
+        case truncate(from: LogIndex)
+        case append(Run)
+        case compact(to: LogIndex)
+    }
+
+    private func follow(_ change: Change, of range: RangeID) {
+        switch change {
+        case .clear: hideAll(of: range)
+        case .truncate(let index): hide(from: index, of: range)
+        case .append(let run): runs[range, default: []].append(run)
+        case .compact(let index): hide(through: index, of: range)
+        }
+    }
+
+    private func apply(_ write: LogWrite, to batch: inout Batch) throws {
+        let range = write.range
+        var stored = batch.groups[range] ?? groups[range]
+        if write.remove, stored != nil {
+            batch.changes.append((range, .clear))
+            deleteGroup.bind(1, range.rawValue)
             try deleteGroup.run()
             stored = nil
         }
-        guard write.reset != nil || !write.entries.isEmpty || write.hardState != nil || write.compact != nil else {
-            return
+        batch.groups[range] = .some(stored)
+        guard write.reset != nil || !write.entries.isEmpty || write.hardState != nil else {
+            guard let position = write.compact, var group = stored else { return }
+            compact(&group, of: range, to: position, &batch)
+            batch.groups[range] = .some(group)
+            return try put(group, of: range)
         }
-        let isNew = stored == nil
-        var group = stored ?? Group(firstSequence: sequence, lastIndex: .zero)
+        var group = stored ?? Group(firstSequence: batch.nextSequence, lastIndex: .zero)
         if let position = write.reset {
-            hidden += group.runs.map { $0.sequence...$0.sequence }
-            group.runs = []
+            batch.changes.append((range, .clear))
             group.base = position
             group.lastIndex = position.index
-            group.firstSequence = sequence
+            group.firstSequence = batch.nextSequence
         }
-        if !write.entries.isEmpty { try append(write.entries, of: write.range, to: &group, &sequence, &hidden) }
+        if !write.entries.isEmpty { try append(write.entries, of: range, to: &group, &batch) }
         if let hardState = write.hardState { group.hardState = hardState }
-        if let position = write.compact { group.compact(to: position, &hidden) }
-        if isNew || write.reset != nil || write.hardState != nil || write.compact != nil {
-            try put(group, of: write.range)
+        if let position = write.compact { compact(&group, of: range, to: position, &batch) }
+        if stored == nil || write.reset != nil || write.hardState != nil || write.compact != nil {
+            try put(group, of: range)
         }
-        stored = group
+        batch.groups[range] = .some(group)
+    }
+
+    private func compact(_ group: inout Group, of range: RangeID, to position: LogPosition, _ batch: inout Batch) {
+        guard group.compact(to: position) else { return }
+        batch.changes.append((range, .compact(to: position.index)))
     }
 
     private func append(
-        _ entries: [Entry], of range: RangeID, to group: inout Group, _ sequence: inout Int64,
-        _ hidden: inout [ClosedRange<Int64>]
+        _ entries: [Entry], of range: RangeID, to group: inout Group, _ batch: inout Batch
     ) throws {
         let first = entries[0].index
         precondition(
             first > group.base.index && first <= group.lastIndex.next,
             "\(range): entries from \(first) on a log of \(group.base.index)...\(group.lastIndex)")
-        if first <= group.lastIndex { group.truncate(from: first, &hidden) }
+        if first <= group.lastIndex { batch.changes.append((range, .truncate(from: first))) }
         var start = 0
         while start < entries.count {
             buffer.removeAll()
@@ -77,7 +100,7 @@ extension SQLiteLogStore {
                 EntryCoding.encode(entries[end], of: range, to: &buffer)
                 end += 1
             } while end < entries.count && buffer.count < Self.maximumRunByteCount
-            let run = Run(sequence: sequence, first: entries[start].index, last: entries[end - 1].index)
+            let run = Run(sequence: batch.nextSequence, first: entries[start].index, last: entries[end - 1].index)
             insertRun.bind(1, run.sequence)
             insertRun.bind(2, range.rawValue)
             insertRun.bind(3, run.first.rawValue)
@@ -85,8 +108,8 @@ extension SQLiteLogStore {
             insertRun.bind(5, buffer.bytes)
             insertRun.bind(6, Int64(run.checksum(range)))
             try insertRun.run()
-            group.runs.append(run)
-            sequence += 1
+            batch.changes.append((range, .append(run)))
+            batch.nextSequence += 1
             start = end
         }
         group.lastIndex = entries[entries.count - 1].index
@@ -112,27 +135,13 @@ extension LogWrite {
 }
 
 extension SQLiteLogStore.Group {
-    /// Hides the entries from `index` on.
-    mutating func truncate(from index: LogIndex, _ hidden: inout [ClosedRange<Int64>]) {
-        while let run = runs.last, run.last >= index {
-            runs.removeLast()
-            if run.first < index {
-                runs.append(SQLiteLogStore.Run(sequence: run.sequence, first: run.first, last: index.previous))
-                break
-            }
-            hidden.append(run.sequence...run.sequence)
-        }
-        lastIndex = index.previous
-    }
-
-    /// Hides the entries up to and including `position`. A position at or below the base changes nothing.
-    mutating func compact(to position: LogPosition, _ hidden: inout [ClosedRange<Int64>]) {
-        guard position.index > base.index else { return }
+    /// Moves the base up.
+    /// - Returns: whether it was below.
+    mutating func compact(to position: LogPosition) -> Bool {
+        guard position.index > base.index else { return false }
         precondition(position.index <= lastIndex, "compaction to \(position) beyond \(lastIndex)")
         base = position
-        let kept = runs.firstIndex { $0.last > position.index } ?? runs.count
-        hidden += runs[..<kept].map { $0.sequence...$0.sequence }
-        runs.removeFirst(kept)
+        return true
     }
 
     /// Over everything that the row in `groups` says.

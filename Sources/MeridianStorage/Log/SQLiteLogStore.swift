@@ -28,6 +28,8 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     var isLoaded: Bool
 
     var groups: [RangeID: Group] = [:]
+    /// The live runs of each range in order. Their indexes are consecutive.
+    var runs: [RangeID: [Run]] = [:]
     /// The sequence of the next run.
     var nextSequence: Int64 = 1
     /// Runs of which nothing shows any more: sequence numbers, closed intervals, to be deleted.
@@ -42,17 +44,16 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     let deleteGroup: SQLiteStatement
     let deleteRuns: SQLiteStatement
 
-    /// What is known of a range: the row in `groups`, and where its live runs are.
+    /// A range's row in `groups`, and how far its entries go. Without the runs, so that a batch can work on a copy.
     struct Group {
         var hardState = HardState()
         var base = LogPosition.zero
         /// Runs below this one do not count.
         var firstSequence: Int64
         var lastIndex: LogIndex
-        /// Live runs in order. Their index ranges are consecutive.
-        var runs: [Run] = []
     }
 
+    /// A row of which some entries show.
     struct Run {
         var sequence: Int64
         var first: LogIndex

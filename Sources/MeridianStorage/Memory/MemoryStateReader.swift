@@ -27,15 +27,7 @@ final class MemoryStateReader: StateReader {
     }
 
     func latestTimestamp(in span: KeySpan) -> Timestamp? {
-        store.read { contents in
-            var latest: Timestamp?
-            contents.versions.visit(span) { _, chain in
-                let newest = chain[chain.count - 1].timestamp
-                latest = max(latest ?? newest, newest)
-                return true
-            }
-            return latest
-        }
+        store.read { $0.versions.latestTimestamp(in: span) }
     }
 
     func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {

@@ -1,5 +1,13 @@
 import MeridianCore
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// All versions of all rows, ordered by key: a sorted array of sorted arrays, so that an insertion moves little, and a
 /// value, so that a copy of it is a consistent picture at no cost.
 struct VersionMap: Sendable {
@@ -21,18 +29,15 @@ struct VersionMap: Sendable {
         var high = leaves.count
         while low < high {
             let middle = (low + high) / 2
-            if leaves[middle].keys[0] <= key { low = middle + 1 } else { high = middle }
+            if !key.precedes(leaves[middle].keys[0]) { low = middle + 1 } else { high = middle }
         }
         guard low > 0 else { return (0, 0, false) }
-        let keys = leaves[low - 1].keys
-        let slot = keys.lowerBound(of: key)
-        return (low - 1, slot, slot < keys.count && keys[slot] == key)
+        let slot = leaves[low - 1].keys.lowerBound(of: key)
+        let isThere = slot < leaves[low - 1].keys.count && leaves[low - 1].keys[slot].bytes == key.bytes
+        return (low - 1, slot, isThere)
     }
 
-    func chain(of key: Key) -> [Version]? {
-        let (leaf, slot, isThere) = position(of: key)
-        return isThere ? leaves[leaf].chains[slot] : nil
-    }
+    var isEmpty: Bool { leaves.isEmpty }
 
     /// The newest version at or below `timestamp`.
     func version(of key: Key, at timestamp: Timestamp) -> Version? {
@@ -68,12 +73,58 @@ struct VersionMap: Sendable {
         while leaf < leaves.count {
             while slot < leaves[leaf].keys.count {
                 let key = leaves[leaf].keys[slot]
-                if let upper = span.upper, key >= upper { return }
+                if let upper = span.upper, !key.precedes(upper) { return }
                 if try !visitor(key, leaves[leaf].chains[slot]) { return }
                 slot += 1
             }
             leaf += 1
             slot = 0
+        }
+    }
+
+    /// The newest timestamp of all versions in the span.
+    func latestTimestamp(in span: KeySpan) -> Timestamp? {
+        var latest: Timestamp?
+        visit(span) { _, chain in
+            let newest = chain[chain.count - 1].timestamp
+            latest = max(latest ?? newest, newest)
+            return true
+        }
+        return latest
+    }
+
+    /// Steps through a span of the map as it was when the cursor was made.
+    struct Cursor {
+        private let leaves: [Leaf]
+        private let upper: Key?
+        private var leaf: Int
+        private var slot: Int
+
+        init(_ map: VersionMap, _ span: KeySpan) {
+            leaves = map.leaves
+            upper = span.upper
+            let position = map.position(of: span.lower)
+            (leaf, slot) = (position.leaf, position.slot)
+            settle()
+        }
+
+        var current: (key: Key, chain: [Version])? {
+            guard leaf < leaves.count else { return nil }
+            let key = leaves[leaf].keys[slot]
+            if let upper, !key.precedes(upper) { return nil }
+            return (key, leaves[leaf].chains[slot])
+        }
+
+        mutating func advance() {
+            slot += 1
+            settle()
+        }
+
+        private mutating func settle() {
+            if leaf < leaves.count, slot >= leaves[leaf].keys.count {
+                leaf += 1
+                slot = 0
+            }
         }
     }
 
@@ -100,6 +151,20 @@ struct VersionMap: Sendable {
     }
 }
 
+extension Key {
+    /// The keys' order by the C library: the standard library compares byte for byte.
+    @inline(__always)
+    fileprivate func precedes(_ other: Key) -> Bool {
+        bytes.withUnsafeBytes { mine in
+            other.bytes.withUnsafeBytes { theirs in
+                let count = Swift.min(mine.count, theirs.count)
+                let order = count == 0 ? 0 : memcmp(mine.baseAddress!, theirs.baseAddress!, count)
+                return order == 0 ? mine.count < theirs.count : order < 0
+            }
+        }
+    }
+}
+
 extension [Key] {
     /// The first slot whose key is not below `key`.
     fileprivate func lowerBound(of key: Key) -> Int {
@@ -107,7 +172,7 @@ extension [Key] {
         var high = count
         while low < high {
             let middle = (low + high) / 2
-            if self[middle] < key { low = middle + 1 } else { high = middle }
+            if self[middle].precedes(key) { low = middle + 1 } else { high = middle }
         }
         return low
     }

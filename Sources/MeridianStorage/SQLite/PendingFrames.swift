@@ -1,14 +1,15 @@
 import GRDBSQLite
+import Synchronization
 
 /// Counts the pages that were committed to a write-ahead log since the last checkpoint.
-final class PendingFrames {
+final class PendingFrames: Sendable {
     /// A frame is a page and its header.
     static let frameByteCount = 4096 + 24
 
-    private(set) var count = 0
-    private var lastFrame = 0
+    private let count = Atomic(0)
+    private let lastFrame = Atomic(0)
 
-    var byteCount: Int { count * Self.frameByteCount }
+    var byteCount: Int { count.load(ordering: .relaxed) * Self.frameByteCount }
 
     /// Begins to count. The connection must not outlive the counter.
     func observe(_ connection: OpaquePointer) {
@@ -21,11 +22,11 @@ final class PendingFrames {
             }, context)
     }
 
-    func reset() { count = 0 }
+    func reset() { count.store(0, ordering: .relaxed) }
 
     /// - Parameter frames: how many there are in the log after the commit; fewer than before if it started over.
     private func committed(_ frames: Int) {
-        count += frames >= lastFrame ? frames - lastFrame : frames
-        lastFrame = frames
+        let last = lastFrame.exchange(frames, ordering: .relaxed)
+        count.add(frames >= last ? frames - last : frames, ordering: .relaxed)
     }
 }

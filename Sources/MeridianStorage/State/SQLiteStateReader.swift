@@ -1,7 +1,7 @@
 import MeridianCore
 
-/// Reads versions through a connection of its own, so that it runs beside the writer. Every call is a read transaction
-/// of its own and sees all that was applied before it.
+/// Reads versions through a connection of its own, so that it runs beside the writer, and what is not in the file yet
+/// from memory. Every call is a read transaction of its own and sees all that was applied before it.
 ///
 /// Used by one thread at a time.
 final class SQLiteStateReader: StateReader {
@@ -9,13 +9,15 @@ final class SQLiteStateReader: StateReader {
     static let stepsBeforeSeek = 8
 
     private let connection: SQLiteConnection
+    private let recent: RecentState
     private let requests: RequestMemory
     private let point: SQLiteStatement
     private let newest: SQLiteStatement
     private let range: SQLiteStatement
 
-    init(connection: SQLiteConnection, requests: RequestMemory) throws {
+    init(connection: SQLiteConnection, recent: RecentState, requests: RequestMemory) throws {
         self.connection = connection
+        self.recent = recent
         self.requests = requests
         point = try connection.prepare(
             "read",
@@ -30,7 +32,10 @@ final class SQLiteStateReader: StateReader {
     }
 
     func read(_ key: Key, at timestamp: Timestamp) throws -> Version? {
-        try connection.perform { try find(key, timestamp) }
+        let fresh = recent.version(of: key, at: timestamp)
+        guard let stored = try connection.perform({ try find(key, timestamp) }) else { return fresh }
+        guard let fresh, fresh.timestamp >= stored.timestamp else { return stored }
+        return fresh
     }
 
     private func find(_ key: Key, _ timestamp: Timestamp) throws -> Version? {
@@ -55,34 +60,53 @@ final class SQLiteStateReader: StateReader {
             byteCount += value.count
             return rows.count < limit && byteCount < byteLimit
         }
-        try connection.perform {
+        var recentRows = recent.rows(in: span, at: timestamp)
+        /// Takes in the recent rows before a key, or all.
+        func takeRecent(before key: Key?) -> Bool {
+            while let row = recentRows.next, key.map({ row.key < $0 }) ?? true {
+                if !take(row.key, row.version) { return false }
+                recentRows.advance()
+            }
+            return true
+        }
+        /// Takes in the version that is visible in the file, or the recent one of the same key if that is newer.
+        func merge(_ key: Key, _ version: Version) -> Step {
+            guard let row = recentRows.next, row.key == key else { return take(key, version) ? .nextKey : .stop }
+            recentRows.advance()
+            return take(key, row.version.timestamp >= version.timestamp ? row.version : version) ? .nextKey : .stop
+        }
+        let isComplete = try connection.perform {
             try walk(span) { key, row, position in
+                if position == 0, !takeRecent(before: key) { return .stop }
                 if row.integer(1) <= timestamp.rawValue {
-                    let version = try key.bytes.withUnsafeBytes {
-                        try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
-                    }
-                    return take(key, version) ? .nextKey : .stop
+                    return merge(
+                        key,
+                        try key.bytes.withUnsafeBytes {
+                            try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
+                        })
                 }
                 guard position == Self.stepsBeforeSeek else { return .nextVersion }
-                guard let version = try find(key, timestamp) else { return .nextKey }
-                return take(key, version) ? .nextKey : .stop
+                return try find(key, timestamp).map { merge(key, $0) } ?? .nextKey
             }
         }
+        if isComplete { _ = takeRecent(before: nil) }
         return rows
     }
 
     func latestTimestamp(in span: KeySpan) throws -> Timestamp? {
-        var latest: Timestamp?
+        var latest = recent.latestTimestamp(in: span)
         try connection.perform {
             if let upper = span.upper, upper == span.lower.successor {
-                latest = try span.lower.bytes.withUnsafeBytes { bytes in
+                try span.lower.bytes.withUnsafeBytes { bytes in
                     newest.bind(1, bytes)
                     defer { newest.reset() }
-                    return try newest.step() ? Timestamp(rawValue: newest.integer(0)) : nil
+                    guard try newest.step() else { return }
+                    let stored = Timestamp(rawValue: newest.integer(0))
+                    latest = max(latest ?? stored, stored)
                 }
                 return
             }
-            try walk(span) { _, row, _ in
+            _ = try walk(span) { _, row, _ in
                 let timestamp = Timestamp(rawValue: row.integer(1))
                 latest = max(latest ?? timestamp, timestamp)
                 return .nextKey
@@ -99,14 +123,15 @@ final class SQLiteStateReader: StateReader {
 
     /// Visits the versions of the span, by key and from the newest to the oldest, as long as the visitor wants more of
     /// a key or of the span. It is told how many versions of the key came before.
-    private func walk(_ span: KeySpan, _ visit: (Key, SQLiteStatement, Int) throws -> Step) throws {
+    /// - Returns: whether the span's end was reached.
+    private func walk(_ span: KeySpan, _ visit: (Key, SQLiteStatement, Int) throws -> Step) throws -> Bool {
         var lower = span.lower
         while true {
             var key = Key([])
             var isFirst = true
             var position = 0
             var isSkipping = false
-            let hasMore: Bool = try lower.bytes.withUnsafeBytes { bytes in
+            let end: Bool? = try lower.bytes.withUnsafeBytes { bytes in
                 range.bind(1, bytes)
                 defer { range.reset() }
                 while try range.step() {
@@ -116,12 +141,12 @@ final class SQLiteStateReader: StateReader {
                         isFirst = false
                         position = 0
                         isSkipping = false
-                        if let upper = span.upper, key >= upper { return false }
+                        if let upper = span.upper, key >= upper { return true }
                     } else {
                         position += 1
                     }
                     if isSkipping {
-                        if position >= Self.stepsBeforeSeek { return true }
+                        if position >= Self.stepsBeforeSeek { return nil }
                         continue
                     }
                     switch try visit(key, range, position) {
@@ -130,9 +155,9 @@ final class SQLiteStateReader: StateReader {
                     case .stop: return false
                     }
                 }
-                return false
+                return true
             }
-            guard hasMore else { return }
+            if let end { return end }
             lower = key.successor
         }
     }

@@ -1,70 +1,156 @@
 import MeridianCore
+import Synchronization
 
-/// Applying committed commands: one transaction a call, no fsync.
+/// Applying committed commands, which happens in memory, and writing them to the file.
 extension SQLiteStateStore {
     package func apply(_ batches: [ApplyBatch]) throws {
-        if !isLoaded { _ = try load() }
-        var changes: [Change] = []
-        var sequence = nextRequestSequence
-        var applied: [RangeID: LogIndex] = [:]
-        try connection.transaction {
-            for batch in batches {
-                let index = applied[batch.range] ?? states[batch.range]?.position.index ?? .zero
-                guard batch.state.position.index > index else { continue }
-                applied[batch.range] = batch.state.position.index
-                changes.append(try apply(batch, above: index, &sequence))
+        try loadIfNeeded()
+        var byteCount = 0
+        for batch in batches {
+            let outcomes = try recent.withLock { recent in
+                if let failure = recent.failure { throw failure }
+                let outcomes = recent.apply(batch)
+                byteCount = recent.byteCount
+                return outcomes
+            }
+            if let outcomes { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
+        }
+        // An owner that never checkpoints must not fill the memory. Nothing is synced here.
+        if byteCount > options.maximumRecentByteCount { _ = try file.withLock { try flush($0) } }
+    }
+
+    /// Writes everything recent to the file, in one transaction. If that fails, it stays recent.
+    /// - Returns: how far the ranges have been applied in the file now.
+    @discardableResult
+    func flush(_ file: StateFile) throws -> [RangeID: LogIndex] {
+        let (taken, states) = recent.withLock { $0.take() }
+        let applied = states.mapValues(\.position.index)
+        guard !taken.changed.isEmpty else { return applied }
+        var rows: [(RangeID, StateFile.RequestRow)] = []
+        do {
+            try noteFailure(file) {
+                try file.connection.transaction { rows = try file.write(taken, states) }
+            }
+        } catch {
+            recent.withLock { $0.putBack(taken) }
+            throw error
+        }
+        recent.withLock { $0.flushing = nil }
+        file.nextRequestSequence += Int64(rows.count)
+        for (range, row) in rows { file.requestRows[range, default: []].append(row) }
+        return applied
+    }
+
+    /// Deletes the rows of requests that are all below their range's horizon.
+    func deleteForgottenRequests(_ file: StateFile) throws {
+        let states = recent.withLock { $0.states }
+        var kept = file.requestRows
+        var forgotten: [ClosedRange<Int64>] = []
+        for (range, rows) in file.requestRows {
+            guard let state = states[range] else { continue }
+            let horizon = requests.horizon(closed: state.closed)
+            let count = rows.firstIndex { $0.newest > horizon } ?? rows.count
+            forgotten += rows[..<count].map { $0.sequence...$0.sequence }
+            kept[range]!.removeFirst(count)
+        }
+        guard !forgotten.isEmpty else { return }
+        try noteFailure(file) {
+            try file.connection.transaction {
+                for interval in joined(forgotten) {
+                    try file.connection.execute(
+                        "DELETE FROM requests WHERE sequence BETWEEN ? AND ?",
+                        [interval.lowerBound, interval.upperBound])
+                }
             }
         }
-        nextRequestSequence = sequence
-        for change in changes {
-            states[change.range] = change.state
-            if let row = change.row { requestRows[change.range, default: []].append(row) }
-            requests.remember(change.outcomes, in: change.range, closed: change.state.closed)
-        }
+        file.requestRows = kept
     }
+}
 
-    /// What a batch changes in memory once its transaction has been committed.
-    private struct Change {
-        var range: RangeID
-        var state: AppliedState
-        var outcomes: [RequestMemory.Outcome]
-        var row: RequestRow?
-    }
+/// What a flush takes.
+struct TakenState: Sendable {
+    var changed: Set<RangeID>
+    var versions: VersionMap
+    var outcomes: [RangeID: [RequestMemory.Outcome]]
+    var byteCount: Int
+}
 
-    private func apply(_ batch: ApplyBatch, above index: LogIndex, _ sequence: inout Int64) throws -> Change {
-        var change = Change(range: batch.range, state: batch.state, outcomes: [], row: nil)
-        change.outcomes.reserveCapacity(batch.commands.count)
-        buffer.removeAll()
-        var newest = Timestamp(rawValue: .min)
-        for indexed in batch.commands where indexed.index > index {
+extension RecentState.Contents {
+    /// - Returns: the requests that it applied, or `nil` if all of it had been applied before.
+    mutating func apply(_ batch: ApplyBatch) -> [RequestMemory.Outcome]? {
+        let applied = states[batch.range]?.position.index ?? .zero
+        guard batch.state.position.index > applied else { return nil }
+        var outcomes: [RequestMemory.Outcome] = []
+        outcomes.reserveCapacity(batch.commands.count)
+        for indexed in batch.commands where indexed.index > applied {
             precondition(
                 indexed.index <= batch.state.position.index,
                 "\(batch.range): command \(indexed.index) beyond \(batch.state.position)")
             let command = indexed.command
-            for mutation in command.mutations { try put(mutation, at: command.timestamp) }
-            let outcome = RequestMemory.Outcome(
-                request: command.request, applied: AppliedRequest(timestamp: command.timestamp, index: indexed.index))
-            OutcomeCoding.encode(outcome, to: &buffer)
-            change.outcomes.append(outcome)
-            newest = max(newest, command.timestamp)
+            for mutation in command.mutations {
+                versions.insert(Version(timestamp: command.timestamp, value: mutation.value), for: mutation.key)
+            }
+            byteCount += command.byteCount
+            outcomes.append(
+                RequestMemory.Outcome(
+                    request: command.request,
+                    applied: AppliedRequest(timestamp: command.timestamp, index: indexed.index)))
         }
-        if !change.outcomes.isEmpty {
-            try putRequests(of: batch.range, newest: newest, sequence: sequence)
-            change.row = RequestRow(sequence: sequence, newest: newest)
-            sequence += 1
-        }
-        try put(batch.state, of: batch.range)
-        return change
+        states[batch.range] = batch.state
+        changed.insert(batch.range)
+        if !outcomes.isEmpty { self.outcomes[batch.range, default: []] += outcomes }
+        return outcomes
     }
 
-    private func put(_ mutation: Mutation, at timestamp: Timestamp) throws {
-        try mutation.key.bytes.withUnsafeBytes { key in
-            if let value = mutation.value {
-                try value.withUnsafeBytes { try put(key, timestamp, $0) }
-            } else {
-                try put(key, timestamp, nil)
-            }
+    /// Hands everything recent to a flush; readers go on to find it in `flushing`.
+    fileprivate mutating func take() -> (TakenState, [RangeID: AppliedState]) {
+        precondition(flushing == nil, "two flushes at once")
+        let taken = TakenState(changed: changed, versions: versions, outcomes: outcomes, byteCount: byteCount)
+        if !changed.isEmpty { flushing = versions }
+        versions = VersionMap()
+        changed = []
+        outcomes = [:]
+        byteCount = 0
+        return (taken, states)
+    }
+
+    /// Takes back what a flush could not write, under what was applied since.
+    fileprivate mutating func putBack(_ taken: TakenState) {
+        var merged = taken.versions
+        versions.visit(KeySpan(lower: Key([]), upper: nil)) { key, chain in
+            for version in chain { merged.insert(version, for: key) }
+            return true
         }
+        versions = merged
+        flushing = nil
+        changed.formUnion(taken.changed)
+        outcomes = taken.outcomes.merging(outcomes) { $0 + $1 }
+        byteCount += taken.byteCount
+    }
+}
+
+extension StateFile {
+    /// Writes what a flush took, inside a transaction.
+    fileprivate func write(
+        _ taken: TakenState, _ states: [RangeID: AppliedState]
+    ) throws -> [(RangeID, RequestRow)] {
+        try taken.versions.visit(KeySpan(lower: Key([]), upper: nil)) { key, chain in
+            for version in chain {
+                try key.bytes.withUnsafeBytes { key in
+                    guard let value = version.value else { return try put(key, version.timestamp, nil) }
+                    try value.withUnsafeBytes { try put(key, version.timestamp, $0) }
+                }
+            }
+            return true
+        }
+        var rows: [(RangeID, RequestRow)] = []
+        for range in taken.changed.sorted() {
+            if let state = states[range] { try put(state, of: range) }
+            guard let outcomes = taken.outcomes[range] else { continue }
+            let sequence = nextRequestSequence + Int64(rows.count)
+            rows.append((range, try put(outcomes, of: range, sequence: sequence)))
+        }
+        return rows
     }
 
     func put(_ key: UnsafeRawBufferPointer, _ timestamp: Timestamp, _ value: UnsafeRawBufferPointer?) throws {
@@ -73,31 +159,5 @@ extension SQLiteStateStore {
         if let value { putVersion.bind(3, value) } else { putVersion.bindNull(3) }
         putVersion.bind(4, Int64(VersionCoding.checksum(key, timestamp.rawValue, value)))
         try putVersion.run()
-    }
-
-    /// Deletes the rows of requests that are all below their range's horizon.
-    func deleteForgottenRequests() throws {
-        var forgotten: [ClosedRange<Int64>] = []
-        for (range, state) in states {
-            guard let rows = requestRows[range] else { continue }
-            let horizon = requests.horizon(closed: state.closed)
-            let kept = rows.firstIndex { $0.newest > horizon } ?? rows.count
-            forgotten += rows[..<kept].map { $0.sequence...$0.sequence }
-        }
-        guard !forgotten.isEmpty else { return }
-        try connection.transaction {
-            for interval in joined(forgotten) {
-                try connection.execute(
-                    "DELETE FROM requests WHERE sequence BETWEEN ? AND ?", [interval.lowerBound, interval.upperBound])
-            }
-        }
-        for (range, state) in states {
-            let horizon = requests.horizon(closed: state.closed)
-            if let kept = requestRows[range]?.firstIndex(where: { $0.newest > horizon }) {
-                requestRows[range]?.removeFirst(kept)
-            } else {
-                requestRows[range] = nil
-            }
-        }
     }
 }

@@ -1,4 +1,5 @@
 import MeridianCore
+import Synchronization
 
 /// Removing versions that nobody can see any more, and replicas that are gone.
 extension SQLiteStateStore {
@@ -9,6 +10,29 @@ extension SQLiteStateStore {
 
     package func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
         precondition(limit > 0, "a collection of \(limit) versions")
+        try loadIfNeeded()
+        return try file.withLock { file in
+            try flush(file)
+            return try noteFailure(file) { try file.collectGarbage(in: span, before: horizon, limit: limit) }
+        }
+    }
+
+    package func remove(_ range: RangeID, span: KeySpan) throws {
+        try loadIfNeeded()
+        try file.withLock { file in
+            try flush(file)
+            try noteFailure(file) {
+                try file.connection.transaction { try file.clear(range, span) }
+            }
+            file.requestRows[range] = nil
+        }
+        recent.withLock { $0.states[range] = nil }
+        requests.forget(range)
+    }
+}
+
+extension StateFile {
+    fileprivate func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
         let start = garbageCursors[span.lower].flatMap { span.contains($0) ? $0 : nil } ?? span.lower
         var garbage: [(key: Key, timestamp: Int64)] = []
         let next = try connection.perform { try findGarbage(from: start, span, horizon, limit, &garbage) }
@@ -48,7 +72,9 @@ extension SQLiteStateStore {
                     deletion = nil
                     let next = Key([UInt8](found))
                     if let upper = span.upper, next >= upper { return nil }
-                    if examined >= max(Self.minimumExamined, limit * Self.examinedPerRemoval) { return next }
+                    if examined >= max(SQLiteStateStore.minimumExamined, limit * SQLiteStateStore.examinedPerRemoval) {
+                        return next
+                    }
                     key = next
                     hasVisible = false
                 }
@@ -71,12 +97,6 @@ extension SQLiteStateStore {
         }
     }
 
-    package func remove(_ range: RangeID, span: KeySpan) throws {
-        if !isLoaded { _ = try load() }
-        try connection.transaction { try clear(range, span) }
-        forget(range)
-    }
-
     /// Deletes a range's rows, inside a transaction.
     func clear(_ range: RangeID, _ span: KeySpan) throws {
         try span.lower.bytes.withUnsafeBytes { lower in
@@ -95,12 +115,5 @@ extension SQLiteStateStore {
         let identifier = Int64(bitPattern: range.rawValue)
         try connection.execute("DELETE FROM requests WHERE range_id = ?", [identifier])
         try connection.execute("DELETE FROM ranges WHERE range_id = ?", [identifier])
-    }
-
-    /// Follows in memory what `clear` did.
-    func forget(_ range: RangeID) {
-        states[range] = nil
-        requestRows[range] = nil
-        requests.forget(range)
     }
 }

@@ -1,31 +1,52 @@
 import MeridianCore
+import Synchronization
 
 /// Reading back, at a start, how far each range has been applied and which requests are remembered.
 extension SQLiteStateStore {
     package func load() throws -> [RangeID: AppliedState] {
-        isLoaded = false
+        if recent.withLock({ $0.isLoaded }) { return recent.withLock { $0.states } }
+        return try file.withLock { file in
+            requests.forgetAll()
+            let states = try file.load { requests.remember($0, in: $1, closed: $2) }
+            recent.withLock {
+                $0.states = states
+                $0.isLoaded = true
+            }
+            return states
+        }
+    }
+
+    func loadIfNeeded() throws {
+        if !recent.withLock({ $0.isLoaded }) { _ = try load() }
+    }
+}
+
+extension StateFile {
+    fileprivate func load(
+        _ remember: ([RequestMemory.Outcome], RangeID, _ closed: Timestamp) -> Void
+    ) throws -> [RangeID: AppliedState] {
         let readRanges = try connection.prepare("read ranges", "SELECT * FROM ranges")
         let readRequests = try connection.prepare("read requests", "SELECT * FROM requests ORDER BY sequence")
-        states = [:]
+        var states: [RangeID: AppliedState] = [:]
         requestRows = [:]
-        requests.forgetAll()
-        try connection.access("load") { _ in
+        try connection.perform {
+            defer {
+                readRanges.reset()
+                readRequests.reset()
+            }
             while try readRanges.step() {
                 let (range, state) = try Self.state(in: readRanges)
                 states[range] = state
             }
-            readRanges.reset()
             while try readRequests.step() {
                 let sequence = readRequests.integer(0)
                 let (range, newest, outcomes) = try Self.outcomes(in: readRequests)
                 nextRequestSequence = max(nextRequestSequence, sequence + 1)
                 guard let state = states[range] else { continue }
                 requestRows[range, default: []].append(RequestRow(sequence: sequence, newest: newest))
-                requests.remember(outcomes, in: range, closed: state.closed)
+                remember(outcomes, range, state.closed)
             }
-            readRequests.reset()
         }
-        isLoaded = true
         return states
     }
 
@@ -41,14 +62,18 @@ extension SQLiteStateStore {
         try putRange.run()
     }
 
-    /// Writes a row of remembered requests; `buffer` holds them.
-    func putRequests(of range: RangeID, newest: Timestamp, sequence: Int64) throws {
+    /// Writes remembered requests, at least one.
+    func put(_ outcomes: [RequestMemory.Outcome], of range: RangeID, sequence: Int64) throws -> RequestRow {
+        let newest = outcomes.reduce(outcomes[0].applied.timestamp) { max($0, $1.applied.timestamp) }
+        buffer.removeAll()
+        for outcome in outcomes { OutcomeCoding.encode(outcome, to: &buffer) }
         putRequests.bind(1, sequence)
         putRequests.bind(2, range.rawValue)
         putRequests.bind(3, newest.rawValue)
         putRequests.bind(4, buffer.bytes)
         putRequests.bind(5, Int64(Self.checksum(range, sequence, newest, buffer.bytes)))
         try putRequests.run()
+        return RequestRow(sequence: sequence, newest: newest)
     }
 
     static func state(in row: SQLiteStatement) throws -> (RangeID, AppliedState) {

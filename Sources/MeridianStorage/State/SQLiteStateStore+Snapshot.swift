@@ -1,10 +1,13 @@
 import MeridianCore
+import Synchronization
 
 /// Sending and receiving snapshots.
 extension SQLiteStateStore {
     /// The picture is a read transaction on a connection of its own (Linux distributions build SQLite without its
     /// snapshot API). While it is open, checkpoints cannot start the write-ahead log over, so it grows: close it soon.
     package func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader {
+        try loadIfNeeded()
+        try file.withLock { _ = try flush($0) }
         let source = try SQLiteVersionSource(connection: openReader(), span: span)
         let (state, outcomes) = try source.begin(range)
         guard let state else {
@@ -19,18 +22,30 @@ extension SQLiteStateStore {
     package func receiveSnapshot(
         of range: RangeID, span: KeySpan, state: AppliedState
     ) throws -> any SnapshotWriter {
-        if !isLoaded { _ = try load() }
-        let staging = try SnapshotStaging(directory: directory, number: nextStaging)
-        nextStaging += 1
-        return SnapshotReceiver(staging: staging) { [self] in try install($0, range, span, state) }
+        try loadIfNeeded()
+        let number = file.withLock { file in
+            defer { file.nextStaging += 1 }
+            return file.nextStaging
+        }
+        let staging = try SnapshotStaging(directory: directory, number: number)
+        return SnapshotReceiver(staging: staging) { [self] received in
+            let outcomes = try file.withLock { file in
+                try flush(file)
+                return try noteFailure(file) { try file.install(received, range, span, state) }
+            }
+            recent.withLock { $0.states[range] = state }
+            requests.replace(outcomes, in: range, closed: state.closed)
+        }
     }
+}
 
-    private func install(
+extension StateFile {
+    /// Replaces a range's rows, durably in one step: the commit itself syncs. The log may be reset right afterwards.
+    fileprivate func install(
         _ received: SnapshotReceiver, _ range: RangeID, _ span: KeySpan, _ state: AppliedState
-    ) throws {
+    ) throws -> [RequestMemory.Outcome] {
         var outcomes: [RequestMemory.Outcome] = []
         var row: RequestRow?
-        // Durable in one step: the commit itself syncs. The log may be reset right afterwards.
         try connection.durableTransaction {
             try clear(range, span)
             try received.decode(
@@ -42,21 +57,12 @@ extension SQLiteStateStore {
                     }
                 },
                 outcome: { outcomes.append($0) })
-            if let newest = outcomes.map(\.applied.timestamp).max() {
-                buffer.removeAll()
-                for outcome in outcomes { OutcomeCoding.encode(outcome, to: &buffer) }
-                try putRequests(of: range, newest: newest, sequence: nextRequestSequence)
-                row = RequestRow(sequence: nextRequestSequence, newest: newest)
-            }
+            if !outcomes.isEmpty { row = try put(outcomes, of: range, sequence: nextRequestSequence) }
             try put(state, of: range)
         }
-        forget(range)
-        states[range] = state
-        if let row {
-            requestRows[range] = [row]
-            nextRequestSequence += 1
-        }
-        requests.replace(outcomes, in: range, closed: state.closed)
+        requestRows[range] = row.map { [$0] }
+        if row != nil { nextRequestSequence += 1 }
+        return outcomes
     }
 }
 
@@ -87,11 +93,11 @@ final class SQLiteVersionSource: VersionSource {
             readRange.bind(1, range.rawValue)
             defer { readRange.reset() }
             guard try readRange.step() else { return (nil, []) }
-            let state = try SQLiteStateStore.state(in: readRange).1
+            let state = try StateFile.state(in: readRange).1
             readRequests.bind(1, range.rawValue)
             defer { readRequests.reset() }
             var outcomes: [RequestMemory.Outcome] = []
-            while try readRequests.step() { outcomes += try SQLiteStateStore.outcomes(in: readRequests).2 }
+            while try readRequests.step() { outcomes += try StateFile.outcomes(in: readRequests).2 }
             return (state, outcomes)
         }
     }
