@@ -13,7 +13,6 @@ let collections: Target.Dependency = .product(name: "Collections", package: "swi
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 func library(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -41,7 +40,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
@@ -64,7 +62,7 @@ let package = Package(
         // Adapters and the shell.
         library("MeridianStorage", ["MeridianCore", grdb]),
         library("MeridianTransport", ["MeridianCore", "MeridianReplica", collections]),
-        library("MeridianRuntime", ["MeridianCore", "MeridianReplica", logging, metrics]),
+        library("MeridianRuntime", ["MeridianCore", "MeridianPlacement", "MeridianReplica", logging]),
         // The API.
         library(
             "Meridian",

@@ -121,6 +121,8 @@ package struct Raft: Sendable {
     /// The members in force: those of the last membership in the log, committed or not (Raft §6).
     package var membership: Membership { history.current }
     package var lastPosition: LogPosition { log.lastPosition }
+    /// The own disk holds the log up to here.
+    package var persistedIndex: LogIndex { log.persisted }
     /// The position before the first entry in memory.
     package var basePosition: LogPosition { log.base }
     /// The term of an entry in memory or of the base; `nil` elsewhere.

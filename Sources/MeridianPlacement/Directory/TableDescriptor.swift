@@ -1,19 +1,5 @@
 import MeridianCore
 
-/// A table, assigned in the order of creation. Zero holds the cluster's own records.
-package struct TableID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
-    package let rawValue: UInt32
-
-    package init(rawValue: UInt32) { self.rawValue = rawValue }
-    package init(_ rawValue: UInt32) { self.rawValue = rawValue }
-
-    /// The table of tables, ranges and nodes. It holds no rows of users.
-    package static let system = TableID(0)
-
-    package static func < (lhs: TableID, rhs: TableID) -> Bool { lhs.rawValue < rhs.rawValue }
-    package var description: String { "table \(rawValue)" }
-}
-
 /// What placement knows of a table. Its columns are opaque here: placement never looks into a row.
 package struct TableDescriptor: Hashable, Sendable {
     package var id: TableID

@@ -1,4 +1,3 @@
-import MeridianClock
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement

@@ -1,4 +1,4 @@
-import Collections
+import HeapModule
 import MeridianClock
 import MeridianConsensus
 import MeridianCore
@@ -254,7 +254,8 @@ package struct NodeCore: Sendable {
         for slot in due {
             replicas[slot].raft.receive(.tick, at: later)
             replicas[slot].retrySnapshots(at: now, &effects)
-            replicas[slot].preferHome(isAlive: { isAlive($0) }, at: now)
+            let peers = peers
+            replicas[slot].preferHome(isAlive: { !peers.isSilent($0) }, at: now)
             markDirty(slot)
         }
         if !waitingForClock.isEmpty {

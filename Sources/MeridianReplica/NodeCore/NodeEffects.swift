@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 
 /// What the shell must do after a step. The parts are independent of each other, except as their fields say.
 package struct NodeEffects: Sendable {

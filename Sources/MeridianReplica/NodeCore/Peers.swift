@@ -1,4 +1,7 @@
+import MeridianClock
+import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 
 /// What a node knows of its peers' life: when each was heard last. Nodes that have nothing to say send an empty frame
 /// now and then, so silence means something even between nodes whose ranges are quiescent.

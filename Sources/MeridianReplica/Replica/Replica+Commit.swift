@@ -1,5 +1,7 @@
+import MeridianClock
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianTransactions
 
 /// From a permitted commit to its answer.

@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 
 /// Turns what consensus wants into what the node does.
 extension Replica {

@@ -1,5 +1,7 @@
+import MeridianClock
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 
 /// How serving begins and ends with a leadership.
 extension Replica {

@@ -1,5 +1,7 @@
+import MeridianClock
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianTransactions
 
 /// Strong reads: under a lease without asking anybody, otherwise after a round of ReadIndex.

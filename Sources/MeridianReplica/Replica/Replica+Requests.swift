@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianTransactions
 
 /// How a request enters a replica, and how it gets its latches.

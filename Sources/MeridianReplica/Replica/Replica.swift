@@ -1,4 +1,3 @@
-import Collections
 import MeridianClock
 import MeridianConsensus
 import MeridianCore

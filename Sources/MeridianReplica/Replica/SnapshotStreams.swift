@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 
 /// Snapshots that this replica sends and receives, one of each a peer.
 ///

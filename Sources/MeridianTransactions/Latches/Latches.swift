@@ -1,4 +1,3 @@
-import Collections
 import MeridianCore
 
 /// Who may touch which keys of one range while a request is evaluated and replicated.

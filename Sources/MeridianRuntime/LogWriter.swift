@@ -1,0 +1,111 @@
+import MeridianCore
+import MeridianReplica
+import Synchronization
+
+/// Writes a node's log on a thread of its own: everything that gathered while the last write was under way goes into
+/// one transaction and one fsync (group commit).
+///
+/// A full disk does not lose what waits: it is written again when there is space, and until then the node knows that
+/// it must not acknowledge. After any other failure nothing is written again, because nobody knows what the disk
+/// holds; consensus notices the silent disk and another replica takes over.
+final class LogWriter: @unchecked Sendable {
+    private struct Queue {
+        var jobs: [LogJob] = []
+        var isStopped = false
+        var isCrash = false
+    }
+
+    private let store: any LogStore
+    private let queue = Mutex(Queue())
+    private let wake = WakeSignal()
+    private let ended = WakeSignal()
+
+    /// The log is checkpointed when this much is pending and nobody waits; at the limit also when somebody does.
+    private static let checkpointBytes = 2 << 20
+    private static let checkpointLimitBytes = 64 << 20
+    private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
+
+    init(_ store: any LogStore) { self.store = store }
+
+    func enqueue(_ job: LogJob) {
+        let wasEmpty = queue.withLock { queue in
+            queue.jobs.append(job)
+            return queue.jobs.count == 1
+        }
+        if wasEmpty { wake.signal() }
+    }
+
+    func start(for driver: NodeDriver, send: @escaping @Sendable (NodeFrame) -> Void) {
+        EngineThread.start("meridian.log.\(driver.node)") { [self] in
+            loop(driver, send)
+            ended.signal()
+        }
+    }
+
+    func stop(isCrash: Bool) {
+        queue.withLock { queue in
+            queue.isStopped = true
+            queue.isCrash = isCrash
+        }
+        wake.signal()
+        ended.wait(untilNanoseconds: nil)
+    }
+
+    private func loop(_ driver: NodeDriver, _ send: @Sendable (NodeFrame) -> Void) {
+        while true {
+            var jobs: [LogJob] = []
+            let (isStopped, isCrash) = queue.withLock { queue in
+                swap(&jobs, &queue.jobs)
+                return (queue.isStopped, queue.isCrash)
+            }
+            if isStopped {
+                if !isCrash { try? store.checkpoint() }
+                try? store.close()
+                return
+            }
+            if jobs.isEmpty {
+                if store.pendingCheckpointByteCount > Self.checkpointBytes { try? store.checkpoint() }
+                wake.wait(untilNanoseconds: nil)
+                continue
+            }
+            guard write(jobs, driver) else { continue }
+            var confirmations: [PersistConfirmation] = []
+            for job in jobs {
+                for frame in job.framesAfter { send(frame) }
+                confirmations.append(contentsOf: job.confirmations)
+            }
+            driver.enqueue(.persisted(confirmations))
+            EngineThread.runAdopted(while: { queue.withLock { $0.jobs.isEmpty } })
+            if store.pendingCheckpointByteCount > Self.checkpointLimitBytes { try? store.checkpoint() }
+        }
+    }
+
+    /// Writes until it succeeds.
+    /// - Returns: `false` when it never will, or the node stops.
+    private func write(_ jobs: [LogJob], _ driver: NodeDriver) -> Bool {
+        let writes = jobs.count == 1 ? jobs[0].writes : jobs.flatMap(\.writes)
+        guard !writes.isEmpty else { return true }
+        var hasFailed = false
+        while true {
+            do {
+                try store.write(writes)
+                if hasFailed { driver.enqueue(.logRecovered) }
+                return true
+            } catch {
+                let cause =
+                    error as? MeridianError ?? MeridianError(.storageFailed, "the log of \(driver.node): \(error)")
+                if !hasFailed { driver.enqueue(.logFailed(cause)) }
+                hasFailed = true
+                EngineThread.runAdopted()
+                guard cause.code == .diskFull else { return waitForStop() }
+                wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.fullDiskRetryNanoseconds)
+                if queue.withLock({ $0.isStopped }) { return false }
+            }
+        }
+    }
+
+    private func waitForStop() -> Bool {
+        while !queue.withLock({ $0.isStopped }) { wake.wait(untilNanoseconds: nil) }
+        return false
+    }
+}

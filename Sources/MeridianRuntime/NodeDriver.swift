@@ -1,0 +1,260 @@
+import Foundation
+import Logging
+import MeridianCore
+import MeridianReplica
+import Synchronization
+
+/// Drives one `NodeCore` with real clocks, files and links.
+///
+/// Events gather in the inbox; whoever runs the driver takes all of them, steps the core once and carries the effects
+/// out: frames first, so that followers write while this node does, then the log job, the applies, the reads and the
+/// answers. Three threads serve a node, and none of them waits for another's disk:
+///
+/// - the **step thread** steps the core and reads rows; it sleeps until the core's next deadline;
+/// - the **log thread** (`LogWriter`) writes and syncs the log: one transaction and one fsync for all that has
+///   gathered while it was busy;
+/// - the **state thread** (`StateApplier`) applies rows, writes checkpoints, moves snapshots, collects garbage.
+///
+/// At most one thread steps the core at a time: `Inbox.phase` says so, and everything that only the runner may touch
+/// is handed from thread to thread under the inbox's lock.
+package final class NodeDriver: @unchecked Sendable {
+    private enum Phase {
+        /// Nobody runs it and nothing is to be done. Becomes `scheduled` by an event.
+        case idle
+        /// Somebody has been told to run it. Becomes `running`.
+        case scheduled
+        /// Becomes `idle` when the inbox is empty, `scheduled` when it hands over.
+        case running
+        /// The end.
+        case stopped
+    }
+
+    private struct Inbox {
+        var events: [NodeEvent] = []
+        var phase = Phase.idle
+    }
+
+    package typealias Answer = GatewayAnswer.Body
+
+    package let node: NodeID
+    private let time: any TimeSource
+    private let logger: Logger
+    private let send: @Sendable (NodeFrame) -> Void
+    private let inbox = Mutex(Inbox())
+    private let calls = Mutex(Calls())
+    private let published: Mutex<Catalog>
+    private let wake = WakeSignal()
+    private let deadline = Atomic<Int64>(0)
+    private let log: LogWriter
+    private let applier: StateApplier
+
+    // Only the runner touches these.
+    private var core: NodeCore
+    private let reader: any StateReader
+
+    private struct Calls {
+        var next: UInt64
+        var continuations: [GatewayRequestID: UnsafeContinuation<Answer, Never>] = [:]
+        var isStopped = false
+
+        init() {
+            var generator = SystemRandomNumberGenerator()
+            // Ids of an earlier incarnation must not meet this one's.
+            next = generator.next() & ~0xFFFF_FFFF
+        }
+    }
+
+    /// Loads the stores and starts the node. Blocks; not to be called from Swift's cooperative pool.
+    package init(
+        configuration: NodeConfiguration, log: any LogStore, state: any StateStore, time: any TimeSource,
+        garbageCollection: GarbageCollection = GarbageCollection(), logger: Logger,
+        send: @escaping @Sendable (NodeFrame) -> Void
+    ) throws {
+        self.node = configuration.node
+        self.time = time
+        self.send = send
+        self.logger = logger
+        self.reader = try state.makeReader()
+        let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+        self.core = try NodeCore(
+            configuration: configuration, logs: log.load(), states: state.load(),
+            systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: time.now())
+        self.published = Mutex(core.catalog)
+        self.log = LogWriter(log)
+        self.applier = StateApplier(state, time: time, garbageCollection: garbageCollection)
+    }
+
+    package func start() {
+        log.start(for: self, send: send)
+        applier.start(for: self)
+        EngineThread.start("meridian.step.\(node)") { [self] in stepLoop() }
+    }
+
+    /// The tables and ranges that this node knows of.
+    package var catalog: Catalog { published.withLock { $0 } }
+
+    // MARK: Events in
+
+    package func receive(_ frame: NodeFrame) { enqueue(.frame(frame)) }
+
+    func enqueue(_ event: NodeEvent) {
+        let mustRun = inbox.withLock { inbox in
+            if case .stopped = inbox.phase { return false }
+            inbox.events.append(event)
+            guard case .idle = inbox.phase else { return false }
+            inbox.phase = .scheduled
+            return true
+        }
+        if mustRun, !EngineThread.adopt(self) { wakeOwnThread() }
+    }
+
+    func wakeOwnThread() { wake.signal() }
+
+    /// Asks this node's gateway. Ends by the deadline at the latest.
+    package func call(
+        _ range: RangeID, _ body: RangeRequest.Body, deadline: Duration, mayBeRepeated: Bool
+    ) async -> Answer {
+        let at = Instant(rawValue: time.now().instant.rawValue).advanced(byNanoseconds: deadline.nanoseconds)
+        return await withUnsafeContinuation { continuation in
+            let id: GatewayRequestID? = calls.withLock { calls in
+                guard !calls.isStopped else { return nil }
+                calls.next += 1
+                let id = GatewayRequestID(rawValue: calls.next)
+                calls.continuations[id] = continuation
+                return id
+            }
+            guard let id else {
+                continuation.resume(returning: .failed(Self.shutDown(node, .notCommitted)))
+                return
+            }
+            enqueue(
+                .call(GatewayCall(id: id, range: range, body: body, deadline: at, mayBeRepeated: mayBeRepeated)))
+        }
+    }
+
+    private static func shutDown(_ node: NodeID, _ outcome: MeridianError.CommitOutcome) -> MeridianError {
+        MeridianError(
+            .shutDown, "node \(node) has stopped; ask another node of the region", retry: .immediately,
+            commitOutcome: outcome)
+    }
+
+    // MARK: Running
+
+    private func stepLoop() {
+        while true {
+            EngineThread.runAdopted()
+            let at = deadline.load(ordering: .acquiring)
+            wake.wait(untilNanoseconds: at == 0 ? nil : at)
+            let isStopped = inbox.withLock { inbox in
+                if case .stopped = inbox.phase { return true }
+                if case .idle = inbox.phase { inbox.phase = .scheduled }
+                return false
+            }
+            if isStopped { return }
+            run()
+        }
+    }
+
+    /// Steps the core until its inbox is empty. Whoever calls it while another thread runs the driver returns at once.
+    /// - Parameter limit: after so many steps the node's own thread goes on, since this one has its own work.
+    func run(limit: Int = .max) {
+        let isMine = inbox.withLock { inbox in
+            guard case .scheduled = inbox.phase else { return false }
+            inbox.phase = .running
+            return true
+        }
+        guard isMine else { return }
+        var found: [NodeEvent] = []
+        var rounds = 0
+        while true {
+            if rounds >= limit, found.isEmpty {
+                handOver()
+                return
+            }
+            rounds += 1
+            let now = time.now()
+            var events = found
+            found = []
+            let isDue = now.instant.rawValue >= deadline.load(ordering: .relaxed)
+            let isDone = inbox.withLock { inbox in
+                if case .stopped = inbox.phase { return true }
+                if events.isEmpty {
+                    swap(&events, &inbox.events)
+                } else {
+                    events.append(contentsOf: inbox.events)
+                    inbox.events.removeAll(keepingCapacity: true)
+                }
+                if events.isEmpty, !isDue {
+                    inbox.phase = .idle
+                    return true
+                }
+                return false
+            }
+            if isDone { return }
+            if isDue { events.append(.tick) }
+            let effects = core.step(events, at: now)
+            found = carryOut(effects)
+            let next = core.nextDeadline(at: now).rawValue
+            if next != deadline.exchange(next, ordering: .acquiringAndReleasing) { noteDeadline(next) }
+        }
+    }
+
+    private func handOver() {
+        inbox.withLock { inbox in
+            if case .running = inbox.phase { inbox.phase = .scheduled }
+        }
+        wakeOwnThread()
+    }
+
+    /// The step thread sleeps until the earliest deadline that it has seen; it must hear of an earlier one.
+    private func noteDeadline(_ next: Int64) {
+        if next < sleepingUntil.load(ordering: .relaxed) { wake.signal() }
+        sleepingUntil.store(next, ordering: .relaxed)
+    }
+    private let sleepingUntil = Atomic<Int64>(.max)
+
+    private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
+        for frame in effects.frames { send(frame) }
+        if !effects.log.isEmpty { log.enqueue(effects.log) }
+        applier.enqueue(effects)
+        if !effects.answers.isEmpty { answer(effects.answers) }
+        if effects.directoryChanged { published.withLock { $0 = core.catalog } }
+        return effects.evaluations.map { .evaluated($0.run(with: reader)) }
+    }
+
+    private func answer(_ answers: [GatewayAnswer]) {
+        let waiting = calls.withLock { calls in
+            answers.map { ($0.body, calls.continuations.removeValue(forKey: $0.id)) }
+        }
+        for (body, continuation) in waiting { continuation?.resume(returning: body) }
+    }
+
+    /// Trouble that is not any caller's: it goes to the log, and what it means for requests shows in their answers.
+    func note(_ error: any Error, while activity: String) {
+        logger.error("storage trouble", metadata: ["node": "\(node)", "while": "\(activity)", "error": "\(error)"])
+    }
+
+    // MARK: The end
+
+    /// Stops the node.
+    /// - Parameter isCrash: the files are left as they are, as if the process had died; otherwise everything applied
+    ///   is made durable first, so that the next start has nothing to replay.
+    package func stop(isCrash: Bool = false) {
+        let wasRunning = inbox.withLock { inbox in
+            if case .stopped = inbox.phase { return false }
+            inbox.phase = .stopped
+            inbox.events = []
+            return true
+        }
+        guard wasRunning else { return }
+        wake.signal()
+        log.stop(isCrash: isCrash)
+        applier.stop(isCrash: isCrash)
+        let waiting = calls.withLock { calls in
+            calls.isStopped = true
+            defer { calls.continuations = [:] }
+            return calls.continuations.sorted { $0.key < $1.key }.map(\.value)
+        }
+        for continuation in waiting { continuation.resume(returning: .failed(Self.shutDown(node, .unknown))) }
+    }
+}

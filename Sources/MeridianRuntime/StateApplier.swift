@@ -1,0 +1,240 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import Synchronization
+
+/// Applies committed rows on a thread of its own, and does there what would hold a commit up: checkpoints, snapshots,
+/// garbage collection.
+final class StateApplier: @unchecked Sendable {
+    private enum Work: Sendable {
+        case apply(ApplyBatch)
+        case read(SnapshotRead)
+        case write(SnapshotWrite)
+    }
+
+    private struct Queue {
+        var work: [Work] = []
+        var isStopped = false
+        var isCrash = false
+    }
+
+    private let store: any StateStore
+    private let time: any TimeSource
+    private let garbageCollection: GarbageCollection
+    private let queue = Mutex(Queue())
+    private let wake = WakeSignal()
+    private let ended = WakeSignal()
+
+    // Only the state thread touches these.
+    private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
+    private var writers: [RangeID: (stream: SnapshotStreamID, from: NodeID, writer: any SnapshotWriter)] = [:]
+    private var nextCheckpoint: Int64 = 0
+    private var nextCollection: Int64 = 0
+
+    private static let checkpointBytes = 32 << 20
+    private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
+    private static let chunkBytes = 1 << 20
+
+    init(_ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection) {
+        self.store = store
+        self.time = time
+        self.garbageCollection = garbageCollection
+    }
+
+    func enqueue(_ effects: NodeEffects) {
+        guard !(effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty) else {
+            return
+        }
+        let wasEmpty = queue.withLock { queue in
+            let wasEmpty = queue.work.isEmpty
+            for batch in effects.applies { queue.work.append(.apply(batch)) }
+            for read in effects.snapshotReads { queue.work.append(.read(read)) }
+            for write in effects.snapshotWrites { queue.work.append(.write(write)) }
+            return wasEmpty
+        }
+        if wasEmpty { wake.signal() }
+    }
+
+    func start(for driver: NodeDriver) {
+        let now = MonotonicTime.nanoseconds()
+        nextCheckpoint = now + Self.checkpointIntervalNanoseconds
+        nextCollection = now + garbageCollection.interval.nanoseconds
+        EngineThread.start("meridian.state.\(driver.node)") { [self] in
+            loop(driver)
+            ended.signal()
+        }
+    }
+
+    func stop(isCrash: Bool) {
+        queue.withLock { queue in
+            queue.isStopped = true
+            queue.isCrash = isCrash
+        }
+        wake.signal()
+        ended.wait(untilNanoseconds: nil)
+    }
+
+    private func loop(_ driver: NodeDriver) {
+        while true {
+            var work: [Work] = []
+            let (isStopped, isCrash) = queue.withLock { queue in
+                swap(&work, &queue.work)
+                return (queue.isStopped, queue.isCrash)
+            }
+            if isStopped, work.isEmpty || isCrash {
+                for reader in readers.values { reader.close() }
+                for writer in writers.values { writer.writer.cancel() }
+                if !isCrash { _ = try? store.checkpoint() }
+                try? store.close()
+                return
+            }
+            if work.isEmpty {
+                rest(driver)
+                continue
+            }
+            perform(work, driver)
+            EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
+            if store.pendingCheckpointByteCount > Self.checkpointBytes { checkpoint(driver) }
+        }
+    }
+
+    /// Nobody waits: time for what is not urgent.
+    private func rest(_ driver: NodeDriver) {
+        let now = MonotonicTime.nanoseconds()
+        let isPending = store.pendingCheckpointByteCount > 0
+        if isPending, now >= nextCheckpoint {
+            checkpoint(driver)
+            EngineThread.runAdopted()
+        } else if now >= nextCollection {
+            collectGarbage(driver)
+        }
+        wake.wait(untilNanoseconds: isPending ? min(nextCheckpoint, nextCollection) : nextCollection)
+    }
+
+    private func checkpoint(_ driver: NodeDriver) {
+        nextCheckpoint = MonotonicTime.nanoseconds() + Self.checkpointIntervalNanoseconds
+        do {
+            let durable = try store.checkpoint()
+            let confirmations = durable.sorted { $0.key < $1.key }.map {
+                AppliedConfirmation(range: $0.key, index: $0.value)
+            }
+            driver.enqueue(.checkpointed(confirmations))
+        } catch {
+            // The log keeps what is not durable here; the next checkpoint tries again.
+            driver.note(error, while: "writing a checkpoint")
+        }
+    }
+
+    private func collectGarbage(_ driver: NodeDriver) {
+        nextCollection = MonotonicTime.nanoseconds() + garbageCollection.interval.nanoseconds
+        let clock = time.now().clock
+        guard clock.isKnown else { return }
+        let horizon = clock.earliest.advanced(byNanoseconds: -garbageCollection.retention.nanoseconds)
+        for range in driver.catalog.directory.ranges where range[driver.node] != nil {
+            // In slices, so that rows waiting to be applied wait for one slice at most.
+            while let removed = try? store.collectGarbage(
+                in: range.span, before: horizon, limit: GarbageCollection.sliceCount),
+                removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty })
+            {}
+        }
+    }
+
+    private func perform(_ work: [Work], _ driver: NodeDriver) {
+        var batches: [ApplyBatch] = []
+        for item in work {
+            switch item {
+            case .apply(let batch): batches.append(batch)
+            case .read(let read): self.read(read, driver)
+            case .write(let write):
+                apply(&batches, driver)
+                self.write(write, driver)
+            }
+        }
+        apply(&batches, driver)
+    }
+
+    private func apply(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
+        guard !batches.isEmpty else { return }
+        defer { batches = [] }
+        do {
+            try store.apply(batches)
+        } catch {
+            // The rows are safe in the log. This node serves no reads beyond what it has applied.
+            driver.note(error, while: "applying rows")
+            return
+        }
+        driver.enqueue(
+            .applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }))
+    }
+
+    private func read(_ read: SnapshotRead, _ driver: NodeDriver) {
+        if read.isEnd {
+            readers.removeValue(forKey: read.key)?.close()
+            return
+        }
+        do {
+            let reader = try readers[read.key] ?? store.openSnapshot(of: read.range, span: read.span)
+            readers[read.key] = reader
+            let chunk = try reader.chunk(at: read.offset, byteLimit: Self.chunkBytes)
+            driver.enqueue(
+                .snapshotRead(
+                    SnapshotReadResult(range: read.range, stream: read.stream, state: reader.state, chunk: chunk)))
+        } catch {
+            driver.note(error, while: "reading a snapshot of \(read.range)")
+            driver.enqueue(
+                .snapshotRead(SnapshotReadResult(range: read.range, stream: read.stream, state: nil, chunk: nil)))
+        }
+    }
+
+    private func write(_ write: SnapshotWrite, _ driver: NodeDriver) {
+        let message = write.message
+        do {
+            if let current = writers[write.range], current.stream != message.stream || current.from != write.from {
+                current.writer.cancel()
+                writers[write.range] = nil
+            }
+            let writer =
+                try writers[write.range]?.writer
+                ?? store.receiveSnapshot(of: write.range, span: write.span, state: message.state)
+            writers[write.range] = (message.stream, write.from, writer)
+            if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
+            guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
+                reply(write, .wants(offset: writer.nextOffset), driver)
+                return
+            }
+            try writer.commit()
+            writers[write.range] = nil
+            reply(write, .installed(message.state.position.index), driver)
+        } catch {
+            driver.note(error, while: "receiving a snapshot of \(write.range)")
+            writers.removeValue(forKey: write.range)?.writer.cancel()
+            reply(write, .failed, driver)
+        }
+    }
+
+    private func reply(
+        _ write: SnapshotWrite, _ progress: SnapshotReplyMessage.Progress, _ driver: NodeDriver
+    ) {
+        driver.enqueue(.snapshotWritten(SnapshotWriteResult(write: write, progress: progress)))
+    }
+}
+
+extension SnapshotRead {
+    /// One open picture of a range.
+    struct Key: Hashable {
+        var range: RangeID
+        var stream: SnapshotStreamID
+    }
+
+    var key: Key { Key(range: range, stream: stream) }
+}
+
+/// How long old versions are kept.
+package struct GarbageCollection: Sendable {
+    /// Reads may go back this far.
+    package var retention: Duration = .seconds(600)
+    package var interval: Duration = .seconds(10)
+    static let sliceCount = 1000
+
+    package init() {}
+}
