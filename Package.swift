@@ -81,7 +81,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["MeridianCore"], path: "Tests/TestSupport", swiftSettings: settings),
         tests("MeridianCoreTests", ["MeridianCore", "TestSupport"]),
-        tests("MeridianClockTests", ["MeridianClock", "MeridianCore", "TestSupport"]),
+        tests("MeridianClockTests", ["MeridianClock", "CMeridianSystem", "MeridianCore", "TestSupport"]),
         tests(
             "MeridianConsensusTests", ["MeridianConsensus", "MeridianCore", "TestSupport"],
             resources: [.copy("Scenarios")]),

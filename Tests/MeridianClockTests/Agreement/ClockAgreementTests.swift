@@ -1,0 +1,196 @@
+import MeridianClock
+import MeridianCore
+import Testing
+
+/// Clusters of simulated clocks that tell each other the time over links of random delay.
+struct ClockCluster {
+    static let millisecond: Int64 = 1_000_000
+    static let pollNanoseconds: Int64 = 250_000_000
+
+    var clocks: [SimulatedClock]
+    var agreements: [ClockAgreement]
+    var trueTime = Timestamp(nanoseconds: 1_000_000_000_000)
+    var random: SplitMix64
+    let measuresRoundTrips: Bool
+
+    init(nodes: Int, seed: UInt64, measuresRoundTrips: Bool = true) {
+        var random = SplitMix64(seed: seed)
+        let seeds = (0..<nodes).map { _ in random.next() }
+        self.random = random
+        clocks = seeds.map { SimulatedClock(seed: $0, origin: Timestamp(nanoseconds: 1_000_000_000_000)) }
+        agreements = (0..<nodes).map { _ in ClockAgreement(configuration: .init(clusterSize: nodes)) }
+        self.measuresRoundTrips = measuresRoundTrips
+    }
+
+    /// Every node asks every other one and hears its answer after random delays; then all poll.
+    mutating func round(reachable: (Int, Int) -> Bool = { _, _ in true }) -> [ClockVerdict] {
+        let asked = clocks.indices.map { clocks[$0].moment(at: trueTime).instant }
+        trueTime = trueTime.advanced(byNanoseconds: Int64(random.below(UInt64(100 * Self.millisecond))))
+        let said = clocks.indices.map { clocks[$0].moment(at: trueTime).clock }
+        trueTime = trueTime.advanced(byNanoseconds: Int64(random.below(UInt64(100 * Self.millisecond))))
+        for node in clocks.indices {
+            let instant = clocks[node].moment(at: trueTime).instant
+            for peer in clocks.indices where peer != node && reachable(peer, node) {
+                agreements[node].observe(
+                    said[peer], from: NodeID(UInt32(peer + 1)),
+                    requestSentAt: measuresRoundTrips ? asked[node] : nil, at: instant)
+            }
+        }
+        trueTime = trueTime.advanced(byNanoseconds: Self.pollNanoseconds)
+        return clocks.indices.map { agreements[$0].poll(at: clocks[$0].moment(at: trueTime)) }
+    }
+
+    mutating func interval(_ node: Int) -> ClockInterval {
+        agreements[node].interval(at: clocks[node].moment(at: trueTime))
+    }
+}
+
+@Suite struct ClockAgreementTests {
+    private let second: Int64 = 1_000_000_000
+
+    @Test(arguments: UInt64(1)...40)
+    func honestClocksNeverAccuseEachOther(seed: UInt64) {
+        var cluster = ClockCluster(nodes: 5, seed: seed, measuresRoundTrips: seed.isMultiple(of: 2))
+        for _ in 0..<200 {
+            for verdict in cluster.round() {
+                #expect(verdict.finding == .agrees)
+                #expect(verdict.support == 5)
+                #expect(verdict.outvoted.isEmpty)
+            }
+            for node in 0..<5 { #expect(cluster.interval(node).contains(cluster.trueTime)) }
+        }
+    }
+
+    @Test(arguments: UInt64(1)...40)
+    func anOutvotedNodeIsFoundWithinTwoPollsWidensOverTheTruthAndRecovers(seed: UInt64) {
+        var cluster = ClockCluster(nodes: 5, seed: seed)
+        for _ in 0..<5 { _ = cluster.round() }
+        let liar = Int(seed % 5)
+        let lie = (seed.isMultiple(of: 2) ? 1 : -1) * 2 * second
+        cluster.clocks[liar].inject(.lie(byNanoseconds: lie), at: cluster.trueTime)
+
+        var pollsUntilFound = 0
+        while cluster.agreements[liar].mayLead, pollsUntilFound < 10 {
+            _ = cluster.round()
+            pollsUntilFound += 1
+        }
+        #expect(pollsUntilFound <= 2)
+        for _ in 0..<20 {
+            let verdicts = cluster.round()
+            #expect(!cluster.agreements[liar].mayLead)
+            #expect(cluster.interval(liar).contains(cluster.trueTime))
+            for node in 0..<5 where node != liar {
+                #expect(cluster.agreements[node].mayLead)
+                #expect(verdicts[node].outvoted == [NodeID(UInt32(liar + 1))])
+            }
+        }
+
+        cluster.clocks[liar].heal()
+        var pollsUntilRecovered = 0
+        while !cluster.agreements[liar].mayLead, pollsUntilRecovered < 40 {
+            _ = cluster.round()
+            pollsUntilRecovered += 1
+            if !cluster.agreements[liar].mayLead { continue }
+            #expect(cluster.interval(liar).contains(cluster.trueTime))
+        }
+        // A clock that was ahead first waits until the true time has passed what it said.
+        #expect((2...14).contains(pollsUntilRecovered))
+    }
+
+    @Test func comingBackTakesTwoPollsInARow() {
+        var agreement = ClockAgreement(configuration: .init(clusterSize: 3))
+        func poll(_ own: Int64, at milliseconds: Int64) -> Bool {
+            let instant = Instant(nanoseconds: milliseconds * 1_000_000)
+            let truth = ClockInterval(reading: Timestamp(nanoseconds: instant.rawValue), errorNanoseconds: 1_000_000)
+            for peer in 2...3 as ClosedRange<UInt32> {
+                agreement.observe(truth, from: NodeID(peer), requestSentAt: instant, at: instant)
+            }
+            let reading = Timestamp(nanoseconds: instant.rawValue + own)
+            agreement.poll(
+                at: Moment(instant: instant, clock: ClockInterval(reading: reading, errorNanoseconds: 1_000_000)))
+            return agreement.mayLead
+        }
+        #expect(poll(0, at: 1_000))
+        #expect(!poll(50_000_000, at: 2_000))
+        #expect(!poll(0, at: 3_000))
+        #expect(agreement.standing == .outvoted(agreedPolls: 1))
+        #expect(!poll(50_000_000, at: 4_000))
+        #expect(!poll(0, at: 5_000))
+        #expect(poll(0, at: 6_000))
+        #expect(poll(0, at: 7_000))
+    }
+
+    @Test func withoutAMajorityHeardNothingIsDecided() {
+        var cluster = ClockCluster(nodes: 5, seed: 3)
+        cluster.clocks[0].inject(.lie(byNanoseconds: 10 * second), at: cluster.trueTime)
+        // Node 1 hears node 2 alone: two of five.
+        for _ in 0..<5 {
+            let verdicts = cluster.round(reachable: { peer, node in node != 0 || peer == 1 })
+            #expect(verdicts[0].finding == .undecided)
+            #expect(cluster.agreements[0].mayLead)
+        }
+        #expect(cluster.round()[0].finding == .disagrees)
+    }
+
+    @Test func ofTwoClocksThatDisagreeNeitherLeadsAndBothCoverTheTruth() {
+        var cluster = ClockCluster(nodes: 2, seed: 4)
+        #expect(cluster.round().allSatisfy { $0.finding == .agrees })
+        cluster.clocks[1].inject(.lie(byNanoseconds: 3 * second), at: cluster.trueTime)
+        for _ in 0..<10 {
+            _ = cluster.round()
+            for node in 0..<2 {
+                #expect(!cluster.agreements[node].mayLead)
+                #expect(cluster.interval(node).contains(cluster.trueTime))
+            }
+        }
+    }
+
+    @Test func aNodeByItselfIsItsOwnMajority() {
+        var cluster = ClockCluster(nodes: 1, seed: 5)
+        #expect(cluster.round().map(\.finding) == [.agrees])
+        #expect(cluster.agreements[0].mayLead)
+    }
+
+    @Test func oldSamplesAreForgotten() {
+        var cluster = ClockCluster(nodes: 3, seed: 6)
+        _ = cluster.round()
+        cluster.trueTime = cluster.trueTime.advanced(byNanoseconds: 11 * second)
+        let verdicts = cluster.round(reachable: { _, _ in false })
+        #expect(verdicts.allSatisfy { $0.finding == .undecided && $0.sources == 1 })
+    }
+
+    @Test func anUnknownClockIsNoEvidence() {
+        var cluster = ClockCluster(nodes: 3, seed: 7)
+        cluster.clocks[2].inject(.loseBound, at: cluster.trueTime)
+        let verdicts = cluster.round()
+        #expect(verdicts.map(\.finding) == [.agrees, .agrees, .undecided])
+        #expect(verdicts[0].sources == 2)
+        #expect(cluster.interval(2) == .unknown)
+    }
+
+    /// A sample must hold the true time however it was delayed within its bound and however our clock drifts.
+    @Test(arguments: UInt64(1)...100)
+    func agedSamplesHoldTheTrueTime(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var own = SimulatedClock(seed: random.next())
+        var peer = SimulatedClock(seed: random.next())
+        var time = Timestamp(nanoseconds: Int64(random.below(1 << 40)))
+        for _ in 0..<50 {
+            let asked = own.moment(at: time).instant
+            time = time.advanced(byNanoseconds: Int64(random.below(400_000_000)))
+            let said = peer.moment(at: time).clock
+            time = time.advanced(byNanoseconds: Int64(random.below(400_000_000)))
+            let received = own.moment(at: time).instant
+            let elapsed = received.nanoseconds(since: asked)
+            let sample = ClockSample(
+                received: said,
+                maximumDelayNanoseconds: elapsed + DriftBound.standard.errorNanoseconds(over: elapsed), at: received)
+            for _ in 0..<5 {
+                time = time.advanced(byNanoseconds: Int64(random.below(20_000_000_000)))
+                // A nanosecond each way for the rounding of the simulated instants.
+                let aged = sample.aged(to: own.moment(at: time).instant, drift: .standard)
+                #expect(aged.earliest.rawValue - 1 <= time.rawValue && time.rawValue <= aged.latest.rawValue + 1)
+            }
+        }
+    }
+}
