@@ -102,6 +102,8 @@ extension Raft {
         lead.lastActivity = now.instant
         // The first append tells the group, so the first heartbeat can wait its turn.
         lead.heartbeatDeadline = now.instant.advanced(byNanoseconds: configuration.heartbeatIntervalNanoseconds)
+        // Alone there is no append, and only a heartbeat renews the lease.
+        lead.isHeartbeatDue = quorum.voters == [configuration.node]
         updateProgress(at: now)
         // An empty entry of the new term: once it is committed, everything before it is (Raft §5.4.2 and §8).
         lead.termStart = append(.empty, byteCount: 0).index

@@ -26,6 +26,8 @@ package struct Inflights: Hashable, Sendable {
     }
 
     package var count: Int { pending.count }
+    /// The last entry of the oldest message.
+    package var oldest: LogIndex? { pending.first?.last }
     package var isEmpty: Bool { pending.isEmpty }
     package var isFull: Bool { pending.count >= maximumMessages || byteCount >= maximumBytes }
 

@@ -39,8 +39,10 @@ package struct Progress: Hashable, Sendable {
     package var readRound: UInt64 = 0
     /// The shell was asked for a snapshot and has not said how it ended.
     package var isSnapshotOutstanding = false
-    /// Whether something was acknowledged since the last heartbeat: if not, what is in flight may be lost.
-    package var acknowledgedSinceHeartbeat = true
+    /// The oldest append that was under way when the last heartbeat went out.
+    private var awaited: LogIndex = .zero
+    /// That append was under way for a whole heartbeat interval: it may be lost.
+    package private(set) var isStalled = false
     /// An empty append is to ask the follower where its log ends, because something may be lost.
     package var needsNudge = false
 
@@ -83,12 +85,17 @@ package struct Progress: Hashable, Sendable {
 
     /// - Returns: whether this was news.
     package mutating func acknowledge(_ index: LogIndex) -> Bool {
-        acknowledgedSinceHeartbeat = true
         inflights.free(upTo: index)
         guard index > match else { return false }
         match = index
         next = max(next, index.next)
         return true
+    }
+
+    /// A heartbeat goes out: what was under way at the last one should have been acknowledged by now.
+    package mutating func heartbeat() {
+        isStalled = awaited > match
+        awaited = inflights.oldest ?? .zero
     }
 
     /// The leader's own disk holds its log up to here.

@@ -14,6 +14,8 @@ extension Raft {
     }
 
     private mutating func sendAppends(toSlot slot: Int, at now: Moment, copied: inout EntryCopy) {
+        // Whoever was told to campaign is in the next term before this arrives.
+        if let transfer = lead.transfer, transfer.isSent, transfer.target == lead.progress[slot].node { return }
         switch lead.progress[slot].state {
         case .snapshot:
             return

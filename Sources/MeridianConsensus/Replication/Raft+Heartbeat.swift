@@ -21,7 +21,7 @@ extension Raft {
         for slot in lead.progress.members.indices where lead.progress[slot].node != configuration.node {
             let commit = min(commitIndex, lead.progress[slot].match)
             let heartbeat = RaftMessage.Heartbeat(commit: commit, lease: lease, readRound: round, quiesce: quiesce)
-            lead.progress[slot].acknowledgedSinceHeartbeat = false
+            lead.progress[slot].heartbeat()
             lead.progress[slot].commitSent = max(lead.progress[slot].commitSent, commit)
             send(.heartbeat(heartbeat), to: lead.progress[slot].node)
         }
@@ -35,10 +35,8 @@ extension Raft {
         case .probe:
             lead.progress[slot].isPaused = false
         case .replicate:
-            // It lives, but acknowledged nothing since the last heartbeat: what is on its way may be lost.
-            if !lead.progress[slot].inflights.isEmpty, !lead.progress[slot].acknowledgedSinceHeartbeat {
-                lead.progress[slot].needsNudge = true
-            }
+            // It lives, but did not acknowledge what was sent an interval ago.
+            if lead.progress[slot].isStalled { lead.progress[slot].needsNudge = true }
         case .snapshot:
             break
         }
