@@ -32,6 +32,12 @@ final class DirectoryLock: Sendable {
 
     deinit { close(descriptor) }
 
+    /// Whether there is anything in a file of that name.
+    static func hasFile(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_size > 0
+    }
+
     /// Makes the names of newly created files durable.
     static func sync(directory: String) throws {
         let descriptor = open(directory, O_RDONLY | O_CLOEXEC)

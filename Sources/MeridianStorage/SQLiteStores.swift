@@ -13,17 +13,19 @@ package struct SQLiteStores: Sendable {
         directory: String, identity: StoreIdentity, options: SQLiteStoreOptions = SQLiteStoreOptions()
     ) throws -> SQLiteStores {
         let lock = try DirectoryLock(directory: directory)
-        let log = try SQLiteLogStore(directory: directory, lock: lock, identity: identity, options: options)
-        let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
-        // The log is always made first. One without the other is not a new directory but a damaged one: an empty log
-        // beside a state would forget a vote, and a log that was cut cannot bring back a lost state.
-        if log.isNew, !state.isNew {
+        // The log is always made first, and durably. One without the other is not a new directory but a damaged one:
+        // an empty log beside a state would forget a vote, and a log that was cut cannot bring back a lost state.
+        let hasState = DirectoryLock.hasFile(directory + "/state.sqlite")
+        if hasState, !DirectoryLock.hasFile(directory + "/log.sqlite") {
             throw MeridianError(.corruption, "log.sqlite is missing beside state.sqlite")
         }
-        if state.isNew, try log.isCompacted() {
+        let log = try SQLiteLogStore(directory: directory, lock: lock, identity: identity, options: options)
+        if log.isNew { try DirectoryLock.sync(directory: directory) }
+        if !hasState, try log.isCompacted() {
             throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
         }
-        if log.isNew || state.isNew { try DirectoryLock.sync(directory: directory) }
+        let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
+        if state.isNew { try DirectoryLock.sync(directory: directory) }
         return SQLiteStores(log: log, state: state)
     }
 

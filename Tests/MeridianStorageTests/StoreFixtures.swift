@@ -23,6 +23,9 @@ final class TemporaryDirectory: Sendable {
         return copy
     }
 
+    /// The position after the last byte of a file that is not zero.
+    func lastByte(_ name: String) -> Int { bytes(name).lastIndex { $0 != 0 }! + 1 }
+
     func bytes(_ name: String) -> [UInt8] { [UInt8](FileManager.default.contents(atPath: path + "/" + name)!) }
     func write(_ bytes: [UInt8], to name: String) {
         try! Data(bytes).write(to: URL(fileURLWithPath: path + "/" + name))

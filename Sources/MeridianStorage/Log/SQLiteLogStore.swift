@@ -20,7 +20,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     /// A run is split when it grows beyond this many bytes, to bound the memory that a start needs.
     static let maximumRunByteCount = 1024 * 1024
 
-    let connection: SQLiteConnection
+    let connection: StoreConnection
     /// Released when the store closes.
     private var lock: DirectoryLock?
     let isNew: Bool
@@ -63,9 +63,11 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
 
     init(directory: String, lock: DirectoryLock, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
         self.lock = lock
+        let writeAheadLog = try WriteAheadLogCheck(path: directory + "/log.sqlite-wal")
+        try writeAheadLog.verify()
         // Nobody else opens this file, so it takes SQLite's exclusive lock for good: no shared memory file, and no
         // lock calls, which are 5 µs of every commit. It must be set before the file is touched.
-        connection = try SQLiteConnection(path: directory + "/log.sqlite", file: "log.sqlite", isReadOnly: false) {
+        connection = try StoreConnection(path: directory + "/log.sqlite", file: "log.sqlite", isReadOnly: false) {
             try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
             try $0.execute(sql: "PRAGMA cache_size = -8192")
         }
@@ -85,13 +87,15 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         guard try connection.access("set up", { try Int.fetchOne($0, sql: "PRAGMA synchronous") }) == 2 else {
             throw MeridianError(.storageFailed, "log.sqlite: commits would not be durable")
         }
-        try connection.growWriteAheadLog(to: options.logPreallocatedByteCount)
+        try Self.expectWholeWriteAheadLog(connection, found: writeAheadLog.byteCount)
+        let byteCount = try connection.growWriteAheadLog(to: options.logPreallocatedByteCount)
         try connection.prepareTransactions()
         insertRun = try connection.prepare("write entries", "INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?)")
         putGroup = try connection.prepare("write a group", "REPLACE INTO groups VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
         deleteGroup = try connection.prepare("remove a group", "DELETE FROM groups WHERE range_id = ?")
         deleteRuns = try connection.prepare(
             "delete entries", "DELETE FROM runs WHERE sequence BETWEEN ? AND ?")
+        try Self.noteWriteAheadLog(connection, byteCount)
         pending.observe(connection.handle)
         isLoaded = isNew
     }
@@ -105,7 +109,34 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         }
     }
 
+    /// While the store is open, and after a crash, the write-ahead log is never shorter than it was made. If it is, then
+    /// somebody removed or cut it, and with it what had been acknowledged. After a close everything is in the main file,
+    /// and SQLite's own tools, which remove the write-ahead log, do no harm.
+    private static func expectWholeWriteAheadLog(_ connection: StoreConnection, found: Int) throws {
+        let expected = try connection.access("read meta") {
+            try String.fetchOne($0, sql: "SELECT value FROM meta WHERE name = 'write_ahead_log_bytes'").flatMap(
+                Int.init)
+        }
+        guard let expected, found < expected else { return }
+        throw MeridianError(
+            .corruption, "log.sqlite-wal has \(found) bytes, and had \(expected): it was removed or cut")
+    }
+
+    /// Notes in the main file how long the write-ahead log must be at least.
+    private static func noteWriteAheadLog(_ connection: StoreConnection, _ byteCount: Int) throws {
+        let noted = try connection.access("read meta") {
+            try String.fetchOne($0, sql: "SELECT value FROM meta WHERE name = 'write_ahead_log_bytes'")
+        }
+        guard noted != String(byteCount) else { return }
+        try connection.access("write meta") {
+            try $0.execute(
+                sql: "REPLACE INTO meta VALUES('write_ahead_log_bytes', ?)", arguments: [String(byteCount)])
+        }
+        try connection.checkpoint()
+    }
+
     package func close() throws {
+        if connection.failure == nil { try? Self.noteWriteAheadLog(connection, 0) }
         try connection.close()
         lock = nil
     }

@@ -50,7 +50,7 @@ struct SQLiteSchema {
     /// Creates the tables in a file that has none, or checks that the file is ours.
     /// - Returns: whether the file was new.
     /// - Throws: `MeridianError` with `.notADatabase`, `.newerFormat`, `.wrongCluster` or `.corruption`.
-    func open(_ connection: SQLiteConnection, identity: StoreIdentity) throws -> Bool {
+    func open(_ connection: StoreConnection, identity: StoreIdentity) throws -> Bool {
         let file = connection.file
         let isNew = try connection.access("read the schema") { database in
             let id = try Int.fetchOne(database, sql: "PRAGMA application_id") ?? 0
@@ -62,13 +62,15 @@ struct SQLiteSchema {
         }
         if isNew {
             try create(connection, identity)
+            // Into the file itself, which must not look new if its write-ahead log is lost.
+            try connection.checkpoint()
         } else {
             try check(connection, identity)
         }
         return isNew
     }
 
-    private func create(_ connection: SQLiteConnection, _ identity: StoreIdentity) throws {
+    private func create(_ connection: StoreConnection, _ identity: StoreIdentity) throws {
         let rows = [
             ("format", String(Self.format)), ("kind", kind), ("cluster", identity.clusterID),
             ("node", String(identity.node.rawValue)), ("name", identity.name), ("region", identity.region.rawValue),
@@ -87,7 +89,7 @@ struct SQLiteSchema {
         }
     }
 
-    private func check(_ connection: SQLiteConnection, _ identity: StoreIdentity) throws {
+    private func check(_ connection: StoreConnection, _ identity: StoreIdentity) throws {
         let file = connection.file
         let meta = try connection.access("read meta") { database in
             guard try database.tableExists("meta") else {

@@ -8,14 +8,14 @@ final class SQLiteStateReader: StateReader {
     /// How many versions of one key are stepped over before seeking past them is cheaper.
     static let stepsBeforeSeek = 8
 
-    private let connection: SQLiteConnection
+    private let connection: StoreConnection
     private let recent: RecentState
     private let requests: RequestMemory
     private let point: SQLiteStatement
     private let newest: SQLiteStatement
     private let range: SQLiteStatement
 
-    init(connection: SQLiteConnection, recent: RecentState, requests: RequestMemory) throws {
+    init(connection: StoreConnection, recent: RecentState, requests: RequestMemory) throws {
         self.connection = connection
         self.recent = recent
         self.requests = requests

@@ -68,12 +68,12 @@ extension StateFile {
 
 /// A picture of a span in a read transaction.
 final class SQLiteVersionSource: VersionSource {
-    private let connection: SQLiteConnection
+    private let connection: StoreConnection
     private let span: KeySpan
     private let restOfChain: SQLiteStatement
     private let following: SQLiteStatement
 
-    init(connection: SQLiteConnection, span: KeySpan) throws {
+    init(connection: StoreConnection, span: KeySpan) throws {
         self.connection = connection
         self.span = span
         let columns = "SELECT key, timestamp, value, checksum FROM versions"

@@ -29,7 +29,7 @@ package final class SQLiteStateStore: StateStore {
 
     private struct WeakConnection: @unchecked Sendable {
         // Safe: it is only used to close the connection, when no call runs any more (`close`).
-        weak var connection: SQLiteConnection?
+        weak var connection: StoreConnection?
     }
 
     init(directory: String, lock: DirectoryLock, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
@@ -63,9 +63,9 @@ package final class SQLiteStateStore: StateStore {
     }
 
     /// A connection that reads what has been committed to the file. It never writes and never checkpoints.
-    func openReader() throws -> SQLiteConnection {
+    func openReader() throws -> StoreConnection {
         let cache = options.readerCacheByteCount / 1024
-        let reader = try SQLiteConnection(
+        let reader = try StoreConnection(
             path: directory + "/state.sqlite", file: "state.sqlite", isReadOnly: true
         ) {
             try $0.execute(sql: "PRAGMA cache_size = -\(cache)")

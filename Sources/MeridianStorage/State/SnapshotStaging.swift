@@ -22,13 +22,13 @@ protocol ChunkStaging: AnyObject {
 final class SnapshotStaging: ChunkStaging {
     private static let prefix = "snapshot-"
     private let path: String
-    private let connection: SQLiteConnection
+    private let connection: StoreConnection
     private var isDiscarded = false
 
     init(directory: String, number: Int) throws {
         let name = "\(Self.prefix)\(number).sqlite"
         path = directory + "/" + name
-        connection = try SQLiteConnection(path: path, file: name, isReadOnly: false) {
+        connection = try StoreConnection(path: path, file: name, isReadOnly: false) {
             try $0.execute(sql: "PRAGMA journal_mode = OFF")
             try $0.execute(sql: "PRAGMA synchronous = OFF")
             try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")

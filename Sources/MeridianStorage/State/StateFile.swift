@@ -6,7 +6,7 @@ import MeridianCore
 ///
 /// Not Sendable: the store keeps it behind a lock, which whoever writes the file holds as long as it takes.
 final class StateFile {
-    let connection: SQLiteConnection
+    let connection: StoreConnection
     let isNew: Bool
     /// The rows of `requests` that a range has, oldest first.
     var requestRows: [RangeID: [RequestRow]] = [:]
@@ -31,7 +31,7 @@ final class StateFile {
 
     init(directory: String, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
         let cache = options.stateCacheByteCount / 1024
-        connection = try SQLiteConnection(
+        connection = try StoreConnection(
             path: directory + "/state.sqlite", file: "state.sqlite", isReadOnly: false
         ) { try $0.execute(sql: "PRAGMA cache_size = -\(cache)") }
         try connection.access("set up") { database in

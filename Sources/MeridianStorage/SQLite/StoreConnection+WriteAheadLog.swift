@@ -2,7 +2,7 @@ import GRDBSQLite
 import MeridianCore
 
 /// SQLite's write-ahead log as a file: kept, grown ahead, and synced.
-extension SQLiteConnection {
+extension StoreConnection {
     /// Keeps the write-ahead log's file when the last connection closes, and after checkpoints.
     func keepWriteAheadLog() {
         var isKept: Int32 = 1
@@ -14,8 +14,9 @@ extension SQLiteConnection {
     ///
     /// Sound because SQLite reads a log up to the first frame whose salt and checksum do not fit; what lies behind it
     /// is left over from an earlier turn, and zeros fit as little as those.
-    func growWriteAheadLog(to byteCount: Int) throws {
-        guard byteCount > 0, let log = writeAheadLog else { return }
+    /// - Returns: how long it is now.
+    func growWriteAheadLog(to byteCount: Int) throws -> Int {
+        guard let log = writeAheadLog else { return 0 }
         let methods = log.pointee.pMethods.pointee
         var size: sqlite3_int64 = 0
         var code = methods.xFileSize(log, &size)
@@ -28,6 +29,9 @@ extension SQLiteConnection {
         if code == SQLITE_OK { code = methods.xSync(log, SQLITE_SYNC_NORMAL) }
         // Without the space the store works as well, only slower, or reports a full disk when it writes.
         guard code == SQLITE_OK || code & 0xFF == SQLITE_FULL else { throw SQLiteErrors.error(code, file, "grow") }
+        code = methods.xFileSize(log, &size)
+        guard code == SQLITE_OK else { throw SQLiteErrors.error(code, file, "grow") }
+        return Int(size)
     }
 
     /// Makes everything that was committed durable.

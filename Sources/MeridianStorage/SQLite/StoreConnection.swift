@@ -9,7 +9,7 @@ import MeridianCore
 ///
 /// A connection that met an input or output error is poisoned: after a failed fsync the kernel may have dropped the
 /// dirty pages and reports success the next time (Rebello et al., ATC 2020), so nothing is written any more.
-final class SQLiteConnection {
+final class StoreConnection {
     let queue: DatabaseQueue
     let handle: OpaquePointer
     let file: String
