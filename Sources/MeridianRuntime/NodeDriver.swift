@@ -43,6 +43,7 @@ package final class NodeDriver: @unchecked Sendable {
     private let inbox = Mutex(Inbox())
     private let calls = Mutex(Calls())
     private let published: Mutex<Catalog>
+    private let led = Mutex<Set<RangeID>>([])
     private let wake = WakeSignal()
     private let deadline = Atomic<Int64>(0)
     private let log: LogWriter
@@ -92,6 +93,12 @@ package final class NodeDriver: @unchecked Sendable {
 
     /// The tables and ranges that this node knows of.
     package var catalog: Catalog { published.withLock { $0 } }
+
+    /// This node's clocks.
+    package var now: Moment { time.now() }
+
+    /// Whether this node leads a range, as far as it knows.
+    package func leads(_ range: RangeID) -> Bool { led.withLock { $0.contains(range) } }
 
     // MARK: Events in
 
@@ -218,6 +225,13 @@ package final class NodeDriver: @unchecked Sendable {
         if !effects.log.isEmpty { log.enqueue(effects.log) }
         applier.enqueue(effects)
         if !effects.answers.isEmpty { answer(effects.answers) }
+        if !effects.leaderships.isEmpty {
+            led.withLock { led in
+                for change in effects.leaderships {
+                    if change.isHeld { led.insert(change.range) } else { led.remove(change.range) }
+                }
+            }
+        }
         if effects.directoryChanged { published.withLock { $0 = core.catalog } }
         return effects.evaluations.map { .evaluated($0.run(with: reader)) }
     }

@@ -15,10 +15,17 @@ package struct NodeEffects: Sendable {
     package var snapshotReads: [SnapshotRead] = []
     package var snapshotWrites: [SnapshotWrite] = []
     package var answers: [GatewayAnswer] = []
+    /// Ranges that this node began (`true`) or ceased (`false`) to lead, in order.
+    package var leaderships: [Leadership] = []
     /// Tables or ranges were added: whoever keeps a copy of the directory takes a new one.
     package var directoryChanged = false
 
     package init() {}
+}
+
+package struct Leadership: Hashable, Sendable {
+    package var range: RangeID
+    package var isHeld: Bool
 }
 
 /// What must become durable together, and what waits for it.

@@ -13,6 +13,7 @@ extension Replica {
 
     /// Follows a change of role or term.
     mutating func leadershipChanged(at now: Moment, _ effects: inout StepEffects) {
+        effects.node.leaderships.append(.init(range: descriptor.id, isHeld: raft.role == .leader))
         if let old = serving, raft.role != .leader || raft.term != old.term { stopServing(old, &effects) }
         startServingIfNeeded()
         becomeReadyIfPossible(at: now, &effects)

@@ -1,0 +1,78 @@
+import Foundation
+import MeridianCore
+
+/// The directory of a whole embedded cluster: a file that says whose it is, and a folder a node.
+struct ClusterDirectory: Sendable {
+    let path: String
+    let clusterID: String
+    let isTemporary: Bool
+
+    private static let format = 1
+    private static let fileName = "CLUSTER"
+
+    /// Opens the directory, or makes it.
+    /// - Throws: `.wrongCluster` when other nodes live there, `.newerFormat`, `.corruption`, `.storageFailed`.
+    static func open(_ storage: ClusterConfiguration.Storage, topology: Topology) throws -> ClusterDirectory? {
+        switch storage {
+        case .memory: return nil
+        case .temporary:
+            let path = FileManager.default.temporaryDirectory.appendingPathComponent("meridian-\(UUID())").path
+            return try make(path, topology, isTemporary: true)
+        case .directory(let path):
+            let file = URL(fileURLWithPath: path).appendingPathComponent(fileName)
+            guard FileManager.default.fileExists(atPath: file.path) else {
+                return try make(path, topology, isTemporary: false)
+            }
+            return try read(file, path, topology)
+        }
+    }
+
+    func nodeDirectory(_ node: NodeDescriptor) -> String { path + "/" + node.name }
+
+    func removeIfTemporary() {
+        if isTemporary { try? FileManager.default.removeItem(atPath: path) }
+    }
+
+    private static func make(
+        _ path: String, _ topology: Topology, isTemporary: Bool
+    ) throws -> ClusterDirectory {
+        let id = UUID().uuidString
+        let text = ["format \(format)", "cluster \(id)"] + lines(topology)
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            try Data((text.joined(separator: "\n") + "\n").utf8).write(
+                to: URL(fileURLWithPath: path).appendingPathComponent(fileName), options: .atomic)
+        } catch {
+            throw MeridianError(
+                .storageFailed, "the directory \(path) cannot be made or written: \(error.localizedDescription)")
+        }
+        return ClusterDirectory(path: path, clusterID: id, isTemporary: isTemporary)
+    }
+
+    private static func read(_ file: URL, _ path: String, _ topology: Topology) throws -> ClusterDirectory {
+        guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+            throw MeridianError(.corruption, "\(file.path) cannot be read as text")
+        }
+        let found = text.split(separator: "\n").map(String.init)
+        guard found.count >= 2, found[0].hasPrefix("format "), let number = Int(found[0].dropFirst(7)),
+            found[1].hasPrefix("cluster ")
+        else { throw MeridianError(.corruption, "\(file.path) does not describe a cluster; restore it from a copy") }
+        guard number <= format else {
+            throw MeridianError(.newerFormat, "\(path) has format \(number); this program reads up to \(format)")
+        }
+        guard Array(found[2...]) == lines(topology) else {
+            throw MeridianError(
+                .wrongCluster, "\(path) holds a cluster of other nodes: " + found[2...].joined(separator: "; ")
+                    + ". Start it with that topology, or use another directory")
+        }
+        return ClusterDirectory(path: path, clusterID: String(found[1].dropFirst(8)), isTemporary: false)
+    }
+
+    /// The nodes, as far as their files depend on them.
+    private static func lines(_ topology: Topology) -> [String] {
+        topology.nodes.map { node in
+            "node \(node.id.rawValue) \(node.name) \(node.region) \(node.zone) "
+                + topology.jurisdiction(of: node.region).rawValue
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import MeridianRuntime
+
+/// The store as a client in one region sees it.
+///
+/// Every operation is linearizable, and a commit's timestamp orders it after everything that ended before it began,
+/// in any region. docs/CONSISTENCY.md says what rests on which assumption.
+public struct Database: Sendable {
+    /// Where the client is. Its requests enter the cluster at a node of this region.
+    public let region: Region
+    let cluster: EmbeddedCluster
+
+    init(cluster: EmbeddedCluster, region: Region) {
+        self.cluster = cluster
+        self.region = region
+    }
+
+    /// How long an operation may take, unless it says otherwise.
+    public static let defaultDeadline = Duration.seconds(10)
+
+    /// Runs a closure and commits what it wrote, all or nothing.
+    ///
+    /// Writes are buffered and seen by the closure's own reads. The commit succeeds only if nobody has written in the
+    /// meantime what the closure read; otherwise the closure runs again, so it must have no other effects. All rows
+    /// must lie in one range: one table, one home region.
+    ///
+    /// - Parameters:
+    ///   - id: names the commit. After an error with `commitOutcome == .unknown`, calling again with the same id
+    ///     returns the first commit's receipt if it happened, and commits otherwise.
+    ///   - deadline: when to give up.
+    /// - Returns: the commit's receipt. A closure that wrote nothing commits nothing; its receipt has the timestamp of
+    ///   its reads.
+    /// - Throws: `MeridianError`, or what the closure throws, in which case nothing is written.
+    @discardableResult
+    public func write(
+        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (Transaction) async throws -> Void
+    ) async throws -> Receipt {
+        try await transact(id: id, deadline: deadline, body).receipt
+    }
+
+    /// As `write`, with the closure's result.
+    public func transact<Result>(
+        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (Transaction) async throws -> Result
+    ) async throws -> (result: Result, receipt: Receipt) {
+        let end = ContinuousClock.now + deadline
+        var generator = SystemRandomNumberGenerator()
+        let request = id ?? RequestID(using: &generator)
+        var attempts = 0
+        while true {
+            attempts += 1
+            let transaction = Transaction(database: self, end: end)
+            do {
+                let result = try await body(transaction)
+                let receipt = try await transaction.commit(request, mayBeRepeated: id != nil, attempts: attempts)
+                return (result, receipt)
+            } catch let error as MeridianError where error.code == .conflict && ContinuousClock.now < end {
+                // Whoever wrote first goes on; the others come back at different times.
+                let limit = UInt64(min(1 << min(attempts, 7), 100))
+                await Pause.sleep(for: .milliseconds(Int(generator.next() % limit)))
+            } catch {
+                transaction.end()
+                throw error
+            }
+        }
+    }
+
+    /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, which lies after
+    /// every commit that ended before the first read began. Rows of any tables and regions may be read.
+    public func read<Result>(
+        deadline: Duration = Database.defaultDeadline, isolation: isolated (any Actor)? = #isolation,
+        _ body: (ReadTransaction) async throws -> Result
+    ) async throws -> Result {
+        try await body(ReadTransaction(database: self, end: ContinuousClock.now + deadline))
+    }
+
+    // MARK: Asking ranges
+
+    /// Asks a range, through another node of the region when the first one stops on the way.
+    func call(
+        _ range: RangeID, _ body: RangeRequest.Body, end: ContinuousClock.Instant, mayBeRepeated: Bool = false
+    ) async throws -> GatewayAnswer.Body {
+        var isRepeated = mayBeRepeated
+        while true {
+            let left = end - ContinuousClock.now
+            let gateway = try cluster.gateway(in: region, for: range)
+            let answer = await gateway.call(
+                range, body, deadline: max(left, .zero), mayBeRepeated: isRepeated)
+            guard case .failed(let error) = answer else { return answer }
+            guard error.code == .shutDown, ContinuousClock.now < end else { throw error }
+            if error.commitOutcome == .unknown { isRepeated = true }
+        }
+    }
+
+    /// Reads rows of one range.
+    func read(
+        _ range: RangeID, _ operations: [ReadOperation], at timestamp: Timestamp?, end: ContinuousClock.Instant
+    ) async throws -> ReadResult {
+        let request = ReadRequest(timestamp: timestamp, operations: operations)
+        guard case .read(let result) = try await call(range, .read(request), end: end) else {
+            preconditionFailure("\(range) answered a read with something else")
+        }
+        return result
+    }
+
+    func commit(
+        _ range: RangeID, _ request: CommitRequest, end: ContinuousClock.Instant, mayBeRepeated: Bool = false
+    ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
+        let answer = try await call(range, .commit(request), end: end, mayBeRepeated: mayBeRepeated)
+        guard case .committed(let result, let route) = answer else {
+            preconditionFailure("\(range) answered a commit with something else")
+        }
+        return (result, route)
+    }
+}

@@ -1,0 +1,80 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import Synchronization
+
+/// A table as the cluster knows it: its number, and the range for each home region.
+final class ResolvedTable: Sendable {
+    let name: String
+    let id: TableID
+    let schema: TableSchema
+    let record: TableRecord
+    let topology: Topology
+    /// By home region. A table that is not regional by row has one.
+    let ranges: [Region: RangeDescriptor]
+    private let keyTypes: [ColumnType]
+
+    init(_ record: TableRecord, schema: TableSchema, topology: Topology) {
+        self.name = record.descriptor.name
+        self.id = record.descriptor.id
+        self.schema = schema
+        self.record = record
+        self.topology = topology
+        self.keyTypes = schema.keyTypes
+        self.ranges = Dictionary(uniqueKeysWithValues: record.ranges.map { ($0.home, $0) })
+    }
+
+    var isRegionalByRow: Bool {
+        if case .regionalByRow = record.descriptor.locality { true } else { false }
+    }
+
+    /// The home regions, the given one first, the others by their distance from it.
+    func homes(nearest region: Region) -> [RangeDescriptor] {
+        guard record.ranges.count > 1 else { return record.ranges }
+        return record.ranges.sorted { first, second in
+            distance(region, first.home) < distance(region, second.home)
+        }
+    }
+
+    private func distance(_ origin: Region, _ destination: Region) -> Int64 {
+        origin == destination ? -1 : topology.matrix.roundTripNanoseconds(from: origin, to: destination)
+    }
+
+    /// The range that holds a row.
+    /// - Throws: `.unknownRegion` when the row names a region that the topology lacks.
+    func range(ofRow values: [Value]) throws(MeridianError) -> RangeDescriptor {
+        guard isRegionalByRow, let region = schema.region(of: values) else { return record.ranges[0] }
+        return try range(in: region)
+    }
+
+    func range(in region: Region) throws(MeridianError) -> RangeDescriptor {
+        if !isRegionalByRow { return record.ranges[0] }
+        guard let range = ranges[region] else {
+            throw MeridianError(
+                .unknownRegion,
+                "table \(name): a row names a region that the cluster lacks; it has "
+                    + topology.regions.map(\.rawValue).joined(separator: ", "))
+        }
+        return range
+    }
+
+    func key(_ values: [Value], in range: RangeDescriptor) throws(MeridianError) -> Key {
+        try KeyEncoder.key(table: id, region: range.home, values: values, types: keyTypes, name: name)
+    }
+
+    /// The keys that begin with these values.
+    func span(_ prefix: [Value], in range: RangeDescriptor) throws(MeridianError) -> KeySpan {
+        if prefix.isEmpty { return range.span }
+        var encoder = KeyEncoder(table: id, region: range.home)
+        for (value, type) in zip(prefix, keyTypes) { try encoder.append(value, as: type, name: name) }
+        return KeySpan(prefix: encoder.bytes)
+    }
+}
+
+/// The tables that this process has used. A table's ranges do not change while it runs.
+final class TableCache: Sendable {
+    private let tables = Mutex<[String: ResolvedTable]>([:])
+
+    subscript(name: String) -> ResolvedTable? { tables.withLock { $0[name] } }
+    func insert(_ table: ResolvedTable) { tables.withLock { $0[table.name] = table } }
+}
