@@ -10,13 +10,13 @@ import MeridianCore
 ///
 /// What happens then: an outvoted node's `interval` widens at once until it covers what the majority says, and
 /// `mayLead` turns false, so it gives up its leases and serves through the quorum. It is neither wrong nor dead,
-/// only slower. After two polls in a row in which it agrees again it is as before. Leaving is not delayed, since a
-/// contradiction between sound samples is a proof and not a symptom; coming back is, since a clock that was just
-/// stepped is often stepped again.
+/// only slower. A node whose clock is unknown may not lead either. After two polls in a row in which it agrees again,
+/// a node is as before. Leaving is not delayed, since a contradiction between sound samples is a proof and not a
+/// symptom; coming back is, since a clock that was just stepped is often stepped again.
 ///
 /// Use: `observe` for every message with an interval, `poll` a few times a second, `interval(at:)` wherever a
-/// `ClockInterval` is used for timestamps and leases. Instants are of our own monotonic clock and never go back. Messages
-/// carry the clock's own interval, not the widened one, or a lying clock would seem to agree.
+/// `ClockInterval` is used for timestamps and leases. Instants are of our own monotonic clock and never go back.
+/// Messages carry the clock's own interval, not the widened one, or a lying clock would seem to agree.
 ///
 /// HAZARD (majority): if most clocks lie alike, because they follow one bad server, the honest minority is outvoted
 /// and nobody notices. Independent sources in different regions are the remedy.
@@ -39,7 +39,7 @@ package struct ClockAgreement: Sendable {
         package var drift = DriftBound.standard
         /// How long a message can be on its way when nothing measured it.
         package var maximumDelayNanoseconds: Int64 = 1_000_000_000
-        /// A sample older than this is forgotten.
+        /// A sample older than this is forgotten; one of half the age makes room for any newer one.
         package var sampleLifetimeNanoseconds: Int64 = 10_000_000_000
         /// How many polls in a row must agree before an outvoted node leads again.
         package var pollsToReturn = 2
@@ -51,15 +51,17 @@ package struct ClockAgreement: Sendable {
     }
 
     package enum Standing: Hashable, Sendable {
-        /// Becomes `outvoted` by one poll without a majority behind us.
+        /// Becomes `suspended` by one poll without a majority behind us, or with an unknown clock.
         case agreeing
-        /// Becomes `agreeing` when `agreedPolls` reaches `pollsToReturn`; a disagreement starts it over.
-        case outvoted(agreedPolls: Int)
+        /// Outvoted, or without a clock. Becomes `agreeing` when `agreedPolls` reaches `pollsToReturn`; a disagreement
+        /// starts it over.
+        case suspended(agreedPolls: Int)
     }
 
     package let configuration: Configuration
     package private(set) var standing = Standing.agreeing
-    /// What an outvoted node's interval must cover. Invariant: `nil` exactly while `standing` is `agreeing`.
+    /// What a suspended node's interval must cover. Invariant: `nil` while `standing` is `agreeing`; otherwise it is
+    /// there as soon as anybody has said anything.
     private var cover: ClockSample?
     /// The best fresh sample of each peer, by node.
     private var samples: [(peer: NodeID, sample: ClockSample)] = []
@@ -69,7 +71,7 @@ package struct ClockAgreement: Sendable {
     /// Whether leases may be used and taken.
     package var mayLead: Bool { standing == .agreeing }
 
-    /// Our interval for every use: the clock's own, widened while it is outvoted. Its ends may then go back.
+    /// Our interval for every use: the clock's own, widened while we are suspended. Its ends may then go back.
     package func interval(at now: Moment) -> ClockInterval {
         guard let cover, now.clock.isKnown else { return now.clock }
         return now.clock.hull(cover.aged(to: now.instant, drift: configuration.drift))
@@ -106,45 +108,52 @@ package struct ClockAgreement: Sendable {
     package mutating func poll(at now: Moment) -> ClockVerdict {
         forgetStaleSamples(at: now.instant)
         let peers = samples.map { $0.sample.aged(to: now.instant, drift: configuration.drift) }
+        guard now.clock.isKnown else {
+            settle(agrees: false, sources: peers, at: now.instant)
+            return ClockVerdict(finding: .unknown, sources: peers.count, support: 0, agreed: nil, outvoted: [])
+        }
         let sources = [now.clock] + peers
-        guard now.clock.isKnown, sources.count > configuration.clusterSize / 2 else {
+        guard sources.count > configuration.clusterSize / 2 else {
             return ClockVerdict(finding: .undecided, sources: sources.count, support: 0, agreed: nil, outvoted: [])
         }
-        let majority = sources.count / 2 + 1
         let support = 1 + Marzullo.support(for: now.clock, among: peers)
-        settle(agrees: support >= majority)
-        cover = mayLead ? nil : ClockSample(interval: covering(sources, majority: majority), instant: now.instant)
-        return verdict(sources: sources, support: support, majority: majority)
+        let agrees = support >= Self.majority(of: sources)
+        settle(agrees: agrees, sources: sources, at: now.instant)
+        let agreement = Marzullo.agreement(of: sources).flatMap { $0.count >= Self.majority(of: sources) ? $0 : nil }
+        return ClockVerdict(
+            finding: agrees ? .agrees : .disagrees, sources: sources.count, support: support,
+            agreed: agreement?.interval,
+            outvoted: (agreement?.outvoted ?? []).filter { $0 > 0 }.map { samples[$0 - 1].peer })
     }
 }
 
 extension ClockAgreement {
-    private mutating func settle(agrees: Bool) {
+    private mutating func settle(agrees: Bool, sources: [ClockInterval], at instant: Instant) {
         switch (standing, agrees) {
         case (.agreeing, true):
             break
         case (_, false):
-            standing = .outvoted(agreedPolls: 0)
-        case (.outvoted(let polls), true):
-            standing = polls + 1 >= configuration.pollsToReturn ? .agreeing : .outvoted(agreedPolls: polls + 1)
+            standing = .suspended(agreedPolls: 0)
+        case (.suspended(let polls), true):
+            standing = polls + 1 >= configuration.pollsToReturn ? .agreeing : .suspended(agreedPolls: polls + 1)
+        }
+        if mayLead {
+            cover = nil
+        } else if let interval = Self.covering(sources) {
+            cover = ClockSample(interval: interval, instant: instant)
         }
     }
 
     /// What holds the true time if a majority is right: every point that as many sources contain, rather than only
     /// those that the most do, because one more liar may stand among them. All that anybody says, if no point has a
-    /// majority.
-    private func covering(_ sources: [ClockInterval], majority: Int) -> ClockInterval {
-        if let hull = Marzullo.hull(of: sources, coveredBy: majority) { return hull }
-        return sources.dropFirst().reduce(sources[0]) { $0.hull($1) }
+    /// majority; `nil` without sources.
+    private static func covering(_ sources: [ClockInterval]) -> ClockInterval? {
+        guard let first = sources.first else { return nil }
+        return Marzullo.hull(of: sources, coveredBy: majority(of: sources))
+            ?? sources.dropFirst().reduce(first) { $0.hull($1) }
     }
 
-    private func verdict(sources: [ClockInterval], support: Int, majority: Int) -> ClockVerdict {
-        let agreement = Marzullo.agreement(of: sources).flatMap { $0.count >= majority ? $0 : nil }
-        return ClockVerdict(
-            finding: support >= majority ? .agrees : .disagrees, sources: sources.count, support: support,
-            agreed: agreement?.interval,
-            outvoted: (agreement?.outvoted ?? []).filter { $0 > 0 }.map { samples[$0 - 1].peer })
-    }
+    private static func majority(of sources: [ClockInterval]) -> Int { sources.count / 2 + 1 }
 
     private func maximumDelay(since requestSentAt: Instant?, at instant: Instant) -> Int64 {
         guard let requestSentAt else { return configuration.maximumDelayNanoseconds }
@@ -160,7 +169,7 @@ extension ClockAgreement {
         let past = old.aged(to: new.instant, drift: configuration.drift)
         return past.intersection(new.interval) == nil
             || new.interval.widthNanoseconds <= past.widthNanoseconds
-            || new.instant.nanoseconds(since: old.instant) > configuration.sampleLifetimeNanoseconds
+            || new.instant.nanoseconds(since: old.instant) > configuration.sampleLifetimeNanoseconds / 2
     }
 
     private mutating func forgetStaleSamples(at instant: Instant) {

@@ -7,12 +7,14 @@ package struct ClockVerdict: Hashable, Sendable {
         case agrees
         /// No majority shares an instant of our interval.
         case disagrees
-        /// Our clock is unknown, or too few peers were heard. Nothing changes.
+        /// Our clock is unknown.
+        case unknown
+        /// Too few peers were heard. Nothing changes.
         case undecided
     }
 
     package let finding: Finding
-    /// How many clocks were compared, ours included.
+    /// How many clocks were compared, ours included if it is known.
     package let sources: Int
     /// How many of them share an instant of our interval, ours included.
     package let support: Int

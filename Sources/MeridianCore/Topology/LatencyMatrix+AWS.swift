@@ -13,7 +13,8 @@ extension LatencyMatrix {
     }()
 
     private static let awsTable = """
-        region,us-east-1,us-east-2,us-west-2,eu-west-1,eu-central-1,ap-northeast-1,ap-southeast-1,ap-southeast-2,ap-south-1,sa-east-1
+        region,us-east-1,us-east-2,us-west-2,eu-west-1,eu-central-1,\
+        ap-northeast-1,ap-southeast-1,ap-southeast-2,ap-south-1,sa-east-1
         us-east-1,1,13,64,70,92,146,212,199,186,114
         us-east-2,13,1,52,79,102,134,200,187,196,124
         us-west-2,64,52,1,119,141,98,162,140,218,174
