@@ -96,7 +96,7 @@ extension Table {
     }
 
     /// A key that is given without its row, one part for each key column.
-    /// - Throws: `.invalidTable`, or `.typeMismatch` if the parts are not as many as the columns, or not of their types.
+    /// - Throws: `.invalidTable`, or `.typeMismatch` if the parts are not as many as the columns, or not of their type.
     package func keyValues<each Part: Encodable>(_ part: repeat each Part) throws -> [Value] {
         let layout = try layout
         let values = try keyPrefixValues(repeat each part)
