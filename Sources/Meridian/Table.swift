@@ -8,13 +8,13 @@ import MeridianPlacement
 /// let users = Table<User>("users", key: \.id, locality: .regionalByRow(\.region), placement: .restricted)
 /// ```
 ///
-/// The columns are the row's properties, found by decoding a made-up row (`RowProbe`). A row is a flat struct of numbers,
-/// strings, `Bool`, `UUID`, `Date`, `Data`, enums with raw values, optionals of these, and nested `Codable` values, which
-/// are stored as JSON; `ColumnType` has the list.
+/// The columns are the row's properties, found by decoding a made-up row (`RowProbe`). A row is a flat struct of
+/// numbers, strings, `Bool`, `UUID`, `Date`, `Data`, enums with raw values, optionals of these, and nested `Codable`
+/// values, which are stored as JSON; `ColumnType` has the list.
 ///
 /// Declaring a table does no work in the database and never throws, so that it can be a global constant. What is wrong
-/// with a declaration is thrown by each operation on the table, and by `validate()`. Finding the columns takes some tens
-/// of microseconds: declare a table once, do not make one for each call.
+/// with a declaration is thrown by each operation on the table, and by `validate()`. Finding the columns takes some
+/// tens of microseconds: declare a table once, do not make one for each call.
 public struct Table<Row: Codable & Sendable>: Sendable {
     public let name: String
     public let survival: SurvivalGoal
@@ -96,7 +96,7 @@ extension Table {
     }
 
     /// A key that is given without its row, one part for each key column.
-    /// - Throws: `.invalidTable`, or `.typeMismatch` if the parts are not as many as, or not of the types of, the columns.
+    /// - Throws: `.invalidTable`, or `.typeMismatch` if the parts are not as many as the columns, or not of their type.
     package func keyValues<each Part: Encodable>(_ part: repeat each Part) throws -> [Value] {
         let layout = try layout
         let values = try keyPrefixValues(repeat each part)

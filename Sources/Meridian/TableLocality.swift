@@ -6,7 +6,7 @@ public struct TableLocality<Row: Codable & Sendable>: Sendable {
     /// The locality with the region's column by name, once the columns are known.
     let resolve: @Sendable (_ shape: () throws(MeridianError) -> RowShape<Row>) throws(MeridianError) -> Locality
 
-    /// Each row is homed in the region that this property of it names: a `String`, a `Region`, or an enum over `String`.
+    /// Each row is homed in the region that this property names: a `String`, a `Region`, or an enum over `String`.
     public static func regionalByRow<Home: Codable & Hashable & Sendable>(
         _ region: any KeyPath<Row, Home> & Sendable
     ) -> TableLocality {

@@ -25,7 +25,7 @@ package struct RowEncoder: Sendable {
     }
 
     /// The row's values, one for each column; those that the row leaves out are null.
-    /// - Throws: `.typeMismatch`, naming the column that the row does not fit, or what the row's own `encode(to:)` throws.
+    /// - Throws: `.typeMismatch`, naming the column that the row does not fit, or what the row's `encode(to:)` throws.
     package func encode(_ row: some Encodable) throws -> [Value] {
         let encoding = RowEncoding(self)
         try encoding.attempt(nil) { try row.encode(to: encoding) }

@@ -10,7 +10,8 @@
 ///   text      varint length, UTF-8
 ///   blob      varint length, bytes
 /// ```
-/// Varints are LEB128. A column that is added at the end of a table leaves the rows before it readable: they are shorter.
+/// Varints are LEB128. A column that is added at the end of a table leaves the rows before it readable: they are
+/// shorter.
 /// Rows carry no checksum of their own; the entry and the version that hold them do.
 package enum RowCoding {
     package static let version: UInt8 = 1

@@ -1,0 +1,38 @@
+# Each target sets up what it needs (scripts/setup) and can be the first thing run after cloning.
+# ARGS are passed on:  make demo ARGS="--format json"   make test ARGS="--filter KeyCodingTests"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench build lint format clean setup
+
+ARGS ?=
+SWIFT_SOURCES := Sources Tests bench Package.swift
+BENCHES := bench-latency bench-throughput bench-failover
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Run a cluster of several regions in one process, and watch it commit, read and fail over
+	@swift build -c release --product meridian >&2
+	@.build/release/meridian demo $(ARGS)
+
+test: setup ## Run all tests
+	@swift test --disable-xctest --explicit-target-dependency-import-check error $(ARGS)
+
+bench: setup ## Measure latency, throughput and failover, one after the other (release build)
+	@for bench in $(BENCHES); do swift build -c release --product $$bench >&2 || exit 1; done
+	@for bench in $(BENCHES); do .build/release/$$bench --format text $(ARGS) || exit 1; done
+
+build: setup ## Build everything, tests included (debug)
+	@swift build --build-tests $(ARGS)
+
+lint: setup ## Check house rules, format, imports and warnings
+	@scripts/lint
+
+format: setup ## Format all Swift files in place
+	@swift format --in-place --parallel --recursive $(SWIFT_SOURCES)
+
+clean: ## Remove what was built
+	@swift package clean
+
+setup:
+	@scripts/setup
