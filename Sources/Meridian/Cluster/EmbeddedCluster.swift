@@ -175,7 +175,7 @@ public final class EmbeddedCluster: Sendable {
     /// The latest that a clock of this region says it can be.
     func now(in region: Region) -> Timestamp? {
         let driver = state.withLock { state in
-            topology.nodes(in: region).lazy.compactMap { state.drivers[$0.id] }.first
+            topology.nodes(in: region).compactMap { state.drivers[$0.id] }.first
         }
         guard let clock = driver?.now.clock, clock.isKnown else { return nil }
         return clock.latest
