@@ -1,0 +1,162 @@
+import Foundation
+import Meridian
+import Testing
+
+/// What happens to a cluster when nodes die, files are reopened and quorums are lost.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct ClusterFaultTests {
+    struct Item: Codable, Sendable, Equatable {
+        var id: Int
+        var text: String
+    }
+
+    static let items = Table<Item>("items", key: \.id, locality: .regional(in: "local"))
+
+    private func configuration(_ storage: ClusterConfiguration.Storage = .temporary) -> ClusterConfiguration {
+        ClusterConfiguration(storage: storage, simulatesLatency: false)
+    }
+
+    private func directory() -> String {
+        FileManager.default.temporaryDirectory.appendingPathComponent("meridian-test-\(UUID())").path
+    }
+
+    @Test func aClusterGoesOnFromItsFiles() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let topology = try Topology.local(nodes: 3)
+        for round in 0..<3 {
+            let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+            let db = cluster.database(in: "local")
+            let before = try await db.read { try await $0.scan(Self.items) }
+            #expect(before.map(\.id) == Array(0..<(round * 50)))
+            for id in (round * 50)..<(round * 50 + 50) {
+                try await db.write { try await $0.insert(Item(id: id, text: "row \(id)"), into: Self.items) }
+            }
+            await cluster.shutdown()
+        }
+    }
+
+    @Test func aClusterGoesOnAfterAllItsNodesCrashed() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+        let db = cluster.database(in: "local")
+        for id in 0..<100 { try await db.write { try await $0.insert(Item(id: id, text: "x"), into: Self.items) } }
+        for node in topology.nodes { await cluster.kill(node.id) }
+        for node in topology.nodes { try await cluster.start(node.id) }
+        let rows = try await db.read(deadline: .seconds(20)) { try await $0.scan(Self.items) }
+        #expect(rows.map(\.id) == Array(0..<100))
+        await cluster.shutdown()
+    }
+
+    @Test func noAcknowledgedWriteIsLostWhenTheLeaseholderDies() async throws {
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())
+        let db = cluster.database(in: "local")
+        try await db.create(Self.items)
+        var acknowledged: [Int] = []
+        for id in 0..<60 {
+            if id % 20 == 10, let leader = try await cluster.leaseholder(of: Self.items) {
+                await cluster.kill(leader)
+                try await db.write(deadline: .seconds(20)) {
+                    try await $0.insert(Item(id: id, text: "during"), into: Self.items)
+                }
+                try await cluster.start(leader)
+            } else {
+                try await db.write { try await $0.insert(Item(id: id, text: "calm"), into: Self.items) }
+            }
+            acknowledged.append(id)
+        }
+        let rows = try await db.read { try await $0.scan(Self.items) }
+        #expect(rows.map(\.id) == acknowledged)
+        await cluster.shutdown()
+    }
+
+    @Test func withoutAQuorumAWriteEndsAtItsDeadlineAndSaysWhatMayHaveHappened() async throws {
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())
+        let db = cluster.database(in: "local")
+        try await db.write { try await $0.insert(Item(id: 1, text: "x"), into: Self.items) }
+        let leader = try #require(try await cluster.leaseholder(of: Self.items))
+        for node in topology.nodes where node.id != leader { await cluster.kill(node.id) }
+        let start = ContinuousClock.now
+        do {
+            try await db.write(deadline: .seconds(2)) { try await $0.insert(Item(id: 2, text: "y"), into: Self.items) }
+            Issue.record("a commit without a quorum")
+        } catch let error as MeridianError {
+            #expect(error.code == .commitStatusUnknown || error.code == .deadlineExceeded)
+            if error.code == .commitStatusUnknown { #expect(error.commitOutcome == .unknown) }
+            #expect(!error.message.contains("y"))
+        }
+        #expect(ContinuousClock.now - start < .seconds(4))
+        await cluster.shutdown()
+    }
+
+    @Test func aFollowerThatMissedMuchCatchesUp() async throws {
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())
+        let db = cluster.database(in: "local")
+        try await db.create(Self.items)
+        let leader = try #require(try await cluster.leaseholder(of: Self.items))
+        let follower = try #require(topology.nodes.map(\.id).first { $0 != leader })
+        await cluster.kill(follower)
+        for base in stride(from: 0, to: 6000, by: 100) {
+            try await db.write { tx in
+                for id in base..<(base + 100) {
+                    try await tx.insert(Item(id: id, text: "a longer text for row \(id)"), into: Self.items)
+                }
+            }
+        }
+        try await cluster.start(follower)
+        // The follower is needed for a quorum once the other one is gone.
+        let other = try #require(topology.nodes.map(\.id).first { $0 != leader && $0 != follower })
+        await cluster.kill(other)
+        try await db.write(deadline: .seconds(20)) {
+            try await $0.insert(Item(id: 100_000, text: "last"), into: Self.items)
+        }
+        let rows = try await db.read { try await $0.scan(Self.items) }
+        #expect(rows.count == 6001)
+        await cluster.shutdown()
+    }
+
+    @Test func aDirectoryOfAnotherClusterIsRefused() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = try await EmbeddedCluster(
+            topology: .local(nodes: 3), configuration: configuration(.directory(path)))
+        await first.shutdown()
+        await #expect {
+            _ = try await EmbeddedCluster(
+                topology: try .local(nodes: 5), configuration: configuration(.directory(path)))
+        } throws: { ($0 as? MeridianError)?.code == .wrongCluster }
+    }
+
+    @Test func aDirectoryIsUsedByOneClusterAtATime() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = try await EmbeddedCluster(
+            topology: .local(nodes: 1), configuration: configuration(.directory(path)))
+        await #expect {
+            _ = try await EmbeddedCluster(
+                topology: .local(nodes: 1), configuration: configuration(.directory(path)))
+        } throws: { ($0 as? MeridianError)?.code == .directoryInUse }
+        await first.shutdown()
+    }
+
+    @Test func aFileThatIsNoDatabaseIsNamed() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let first = try await EmbeddedCluster(
+            topology: .local(nodes: 1), configuration: configuration(.directory(path)))
+        let name = first.topology.nodes[0].name
+        await first.shutdown()
+        try Data(repeating: 7, count: 9000).write(to: URL(fileURLWithPath: "\(path)/\(name)/state.sqlite"))
+        await #expect {
+            _ = try await EmbeddedCluster(
+                topology: .local(nodes: 1), configuration: configuration(.directory(path)))
+        } throws: { error in
+            let error = error as? MeridianError
+            return error?.code == .notADatabase && error?.message.contains("state.sqlite") == true
+        }
+    }
+}
