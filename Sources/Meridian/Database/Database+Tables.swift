@@ -114,20 +114,8 @@ extension Database {
         return TableRecord(descriptor: descriptor, ranges: ranges)
     }
 
-    /// Waits until this region's nodes route by the table's record and each of its ranges has a leaseholder.
+    /// Waits until each of the table's ranges has a leaseholder that answers.
     private func waitUntilKnown(_ table: ResolvedTable, end: ContinuousClock.Instant) async throws {
-        for range in table.record.ranges {
-            while true {
-                let gateway = try cluster.gateway(in: region, for: range.id)
-                if gateway.catalog.directory[range.id] != nil { break }
-                guard ContinuousClock.now < end else {
-                    throw MeridianError(
-                        .deadlineExceeded, "table \(table.name) is made, but not yet known in \(region); try again",
-                        retry: .immediately)
-                }
-                await Pause.sleep(for: .milliseconds(5))
-            }
-        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for range in table.record.ranges {
                 group.addTask { _ = try await read(range.id, [], at: nil, end: end) }

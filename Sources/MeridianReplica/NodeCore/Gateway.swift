@@ -65,7 +65,8 @@ extension NodeCore {
     private mutating func attempt(_ id: GatewayRequestID, at now: Moment, _ effects: inout StepEffects) {
         guard var call = gateway.calls[id] else { return }
         guard let range = catalog.directory[call.range] else {
-            finish(id, .failed(MeridianError(.invalidTable, "\(call.range) is not in the directory")), &effects)
+            // The client knows of a table whose record has not been applied here yet.
+            retry(id, afterNanoseconds: Self.backOffNanoseconds, at: now)
             return
         }
         let known = gateway.leaseholders[call.range]
