@@ -34,8 +34,8 @@ extension Value: Hashable {
         case .null: break
         case .integer(let integer): hasher.combine(integer)
         case .real(let real): hasher.combine(real.isNaN ? Double.nan : real)
-        case .text(let text):
-            for byte in text.utf8 { hasher.combine(byte) }
+        case .text(var text):
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         case .blob(let bytes): hasher.combine(bytes)
         }
     }

@@ -70,6 +70,13 @@ import Testing
         }
     }
 
+    @Test func twoSpellingsOfACharacterAreTwoValues() {
+        #expect("é" == "e\u{301}")
+        #expect(Value.text("é") != Value.text("e\u{301}"))
+        #expect(Set<Value>([.text("é"), .text("e\u{301}"), .text("é")]).count == 2)
+        #expect(Set<Value>([.real(0), .real(-0.0), .real(.nan), .real(-.nan)]).count == 2)
+    }
+
     @Test func textOfAValueShowsNoContent() {
         #expect("\(Value.text("Ada"))" == "text(3 bytes)")
         #expect(String(reflecting: [Value.text("Ada")]) == "[text(3 bytes)]")
