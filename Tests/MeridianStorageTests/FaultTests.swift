@@ -132,7 +132,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 1, 40_000]) func aWriteAheadLogThatWasRemovedOrCutIsFoundOut(_ byteCount: Int) throws {
+    @Test(arguments: [0, 1, 40_000, 159_999]) func aWriteAheadLogThatWasRemovedOrCutIsFoundOut(_ byteCount: Int) throws
+    {
         let stores = try SQLiteStores.open(directory)
         try stores.log.write([LogWrite(a, entries: .commands(1...1))])
         let crashed = directory.crashCopy()

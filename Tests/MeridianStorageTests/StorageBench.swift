@@ -86,6 +86,34 @@ struct StorageBench {
         }
     }
 
+    /// What growing the write-ahead log ahead is good for: the same commits into a file that grows and one that does not.
+    @Test(arguments: [0, 16 << 20]) func growingAhead(byteCount: Int) throws {
+        var options = SQLiteStoreOptions()
+        options.logPreallocatedByteCount = byteCount
+        let stores = try SQLiteStores.open(
+            directory: directory.path + "/grow-\(byteCount)", identity: .test, options: options)
+        defer { try? stores.close() }
+        let batches = (1...1000).map { [LogWrite(RangeID(1), entries: entries(1, from: UInt64($0)))] }
+        try measure("log batch of 1, fsync, \(byteCount >> 20) MiB ahead", per: batches.count) {
+            for batch in batches { try stores.log.write(batch) }
+        }
+    }
+
+    /// The floor of a batch: one write of a page over bytes that are there, and fdatasync.
+    @Test func bareSync() throws {
+        let descriptor = open(directory.path + "/bare", O_RDWR | O_CREAT, 0o600)
+        defer { close(descriptor) }
+        let zeros = [UInt8](repeating: 1, count: 4 << 20)
+        #expect(write(descriptor, zeros, zeros.count) == zeros.count)
+        fsync(descriptor)
+        measure("4 KiB over existing bytes and fdatasync", per: 1000) {
+            for page in 0..<1000 {
+                pwrite(descriptor, zeros, 4096, off_t(page * 4096))
+                fdatasync(descriptor)
+            }
+        }
+    }
+
     @Test(arguments: [1, 16, 64, 256, 1024]) func apply(batch: Int) throws {
         let stores = try SQLiteStores.open(
             directory: directory.path + "/state-\(batch)", identity: .test, options: SQLiteStoreOptions())
@@ -117,23 +145,34 @@ struct StorageBench {
             String(
                 format: "bench: apply in batches of %d, 100,000 random keys: %.2f µs a mutation (checkpoint %.2f µs)",
                 batch, each, checkpoint))
+        try measure("checkpoint of 100,000 new rows", per: total) { _ = try stores.state.checkpoint() }
         guard batch == 64 else { return }
         let reader = try stores.state.makeReader()
         let keys = template.map { entry -> Key in
             guard case .command(let command) = entry.payload else { fatalError() }
             return command.mutations[0].key
         }
-        for round in 1...2 {
-            try measure("point read, round \(round)", per: total) {
-                for key in keys { _ = try reader.read(key, at: .distantFuture) }
-            }
-        }
-        _ = try stores.state.checkpoint()
-        try measure("point read after a checkpoint", per: total) {
+        try measure("point read from 100,000 rows", per: total) {
             for key in keys { _ = try reader.read(key, at: .distantFuture) }
         }
         try measure("scanned row", per: total) {
             _ = try reader.scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)
+        }
+        // The same keys again: every page changes.
+        let commands = template.enumerated().map { position, entry -> IndexedCommand in
+            guard case .command(var command) = entry.payload else { fatalError() }
+            command.timestamp = command.timestamp.next
+            return IndexedCommand(index: LogIndex(UInt64(total + position + 1)), command: command)
+        }
+        for count in [1000, 10_000] {
+            let first = count == 1000 ? 0 : 1000
+            let end = AppliedState(UInt64(total + first + count))
+            try stores.state.apply([
+                ApplyBatch(range: RangeID(1), commands: Array(commands[first..<(first + count)]), state: end)
+            ])
+            try measure("checkpoint of \(count) changed among 100,000 rows", per: count) {
+                _ = try stores.state.checkpoint()
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ extension SQLiteStoreOptions {
     /// Small, so that tests are quick.
     static var test: SQLiteStoreOptions {
         var options = SQLiteStoreOptions()
-        options.logPreallocatedByteCount = 64 * 1024
+        options.logPreallocatedByteCount = 160 * 1024
         return options
     }
 }

@@ -2,7 +2,8 @@
 /// log has been applied. An apply batch is one transaction without an fsync: after a crash the log replays what is
 /// missing, so the log may be cut only up to what `checkpoint` has made durable.
 ///
-/// Calls come from one thread at a time, except those of a `StateReader`, which may run beside them.
+/// Calls come from one thread at a time, except those of a `StateReader`, which may run beside them, and `checkpoint`,
+/// which may run beside `apply` and the readers and holds up neither.
 package protocol StateStore: AnyObject, Sendable {
     /// How far each group has been applied.
     /// - Throws: `MeridianError` with `.corruption`.

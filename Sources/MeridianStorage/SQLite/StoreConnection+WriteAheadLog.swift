@@ -20,7 +20,8 @@ extension StoreConnection {
         let methods = log.pointee.pMethods.pointee
         var size: sqlite3_int64 = 0
         var code = methods.xFileSize(log, &size)
-        let zeros = [UInt8](repeating: 0, count: 256 * 1024)
+        // SQLite writes fewer than 128 KiB at once, and silently nothing of anything larger.
+        let zeros = [UInt8](repeating: 0, count: 64 * 1024)
         while code == SQLITE_OK, size < byteCount {
             let count = min(Int64(zeros.count), Int64(byteCount) - size)
             code = methods.xWrite(log, zeros, Int32(count), size)

@@ -7,7 +7,7 @@ import Synchronization
 /// `apply` changes memory alone (`RecentState`) and readers see it at once. `checkpoint` writes all of it to the file in
 /// one transaction, makes it durable and says how far that is; the log may be cut up to there and no further. So the
 /// file always holds what some checkpoint left, whole, and after a crash the log replays the rest.
-/// Written directly, a commit of one row costs a page of 4 KiB, twice (docs/decisions/0007-apply-in-memory.md).
+/// Written directly, a commit of one row costs a page of 4 KiB, twice (docs/internals/storage.md has the figures).
 ///
 /// Remembered requests are looked up in memory (`RequestMemory`) and written beside the versions, a row for each range
 /// of a checkpoint, so that a start can fill the memory again.

@@ -234,6 +234,55 @@ import Testing
         #expect(world.state.pendingCheckpointByteCount > 0)
     }
 
+    /// Two rows change together in each commit. However a checkpoint falls, a reader finds them equal, and never older
+    /// than it found them before.
+    @Test(arguments: Adapter.allCases) func checkpointsRunBesideAppliesAndReaders(_ adapter: Adapter) async throws {
+        let world = try StoreWorld(adapter)
+        let store = world.state
+        let last: UInt64 = 3000
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for index in 1...last {
+                    let value = [UInt8](String(index).utf8)
+                    let command = Command(
+                        request: RequestID(high: 0, low: index), timestamp: Timestamp(Int64(index)), closed: .zero,
+                        mutations: ["a", "b", "k\(index % 100)"].map { Mutation(key: Key($0), value: value) })
+                    try store.apply([
+                        ApplyBatch(
+                            range: RangeID(1), commands: [IndexedCommand(index: LogIndex(index), command: command)],
+                            state: AppliedState(index))
+                    ])
+                }
+            }
+            group.addTask {
+                var durable = LogIndex.zero
+                while durable.rawValue < last {
+                    let index = try store.checkpoint()[RangeID(1)] ?? .zero
+                    #expect(index >= durable)
+                    durable = index
+                }
+            }
+            group.addTask {
+                let reader = try store.makeReader()
+                var previous = 0
+                while previous < last {
+                    let rows = try reader.scan(KeySpan("a", "c"), at: .distantFuture, limit: 9, byteLimit: 99)
+                    let newest = try reader.read(Key("a"), at: .distantFuture)
+                    guard rows.count == 2 else { continue }
+                    #expect(rows[0].version == rows[1].version)
+                    let value = Int(String(decoding: rows[0].version.value!, as: UTF8.self))!
+                    #expect(value >= previous)
+                    #expect(newest!.timestamp >= rows[0].version.timestamp)
+                    previous = value
+                }
+            }
+            try await group.waitForAll()
+        }
+        try world.restart(crash: true)
+        #expect(try world.state.load()[a]?.position.index == LogIndex(last))
+        #expect(try world.state.makeReader().scan(.all, at: .distantFuture, limit: 999, byteLimit: .max).count == 102)
+    }
+
     @Test(arguments: Adapter.allCases) func removesAReplicaAndNothingElse(_ adapter: Adapter) throws {
         let world = try StoreWorld(adapter)
         try apply(world.state, 1, at: 10, [("a", "1"), ("b", "1")])
