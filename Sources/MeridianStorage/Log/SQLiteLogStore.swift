@@ -109,9 +109,9 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         }
     }
 
-    /// While the store is open, and after a crash, the write-ahead log is never shorter than it was made. If it is, then
-    /// somebody removed or cut it, and with it what had been acknowledged. After a close everything is in the main file,
-    /// and SQLite's own tools, which remove the write-ahead log, do no harm.
+    /// While the store is open, and after a crash, the write-ahead log is never shorter than it was made. If it is,
+    /// somebody removed or cut it, and with it what had been acknowledged. After a close everything is in the main
+    /// file, and SQLite's own tools, which remove the write-ahead log, do no harm.
     private static func expectWholeWriteAheadLog(_ connection: StoreConnection, found: Int) throws {
         let expected = try connection.access("read meta") {
             try String.fetchOne($0, sql: "SELECT value FROM meta WHERE name = 'write_ahead_log_bytes'").flatMap(
