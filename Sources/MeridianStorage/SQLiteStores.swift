@@ -20,13 +20,18 @@ package struct SQLiteStores: Sendable {
             throw MeridianError(.corruption, "log.sqlite is missing beside state.sqlite")
         }
         let log = try SQLiteLogStore(directory: directory, lock: lock, identity: identity, options: options)
-        if log.isNew { try DirectoryLock.sync(directory: directory) }
-        if !hasState, try log.isCompacted() {
-            throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
+        do {
+            if log.isNew { try DirectoryLock.sync(directory: directory) }
+            if !hasState, try log.isCompacted() {
+                throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
+            }
+            let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
+            if state.isNew { try DirectoryLock.sync(directory: directory) }
+            return SQLiteStores(log: log, state: state)
+        } catch {
+            try? log.close()
+            throw error
         }
-        let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
-        if state.isNew { try DirectoryLock.sync(directory: directory) }
-        return SQLiteStores(log: log, state: state)
     }
 
     package func close() throws {

@@ -8,7 +8,9 @@ import MeridianCore
 ///
 /// Left the paper: TimeoutNow carries a floor for timestamps. And an order to campaign cannot be recalled: it may
 /// arrive long after the transfer was given up, and the new leader would not have waited for any lease. So a leader
-/// that sent one has no leases for the rest of its term. (A leader that gives up before that has them back.)
+/// that sent one has no leases for the rest of its term, and ends that term itself when it gives up: it campaigns for
+/// the next one in the target's place, after which the late order is of an old term. (A leader that gives up before
+/// the order is sent just goes on.)
 extension Raft {
     mutating func transferLeadership(to target: NodeID, at now: Moment) {
         guard role == .leader, target != configuration.node, membership[target]?.role == .voter else { return }
@@ -35,10 +37,26 @@ extension Raft {
         send(.timeoutNow(.init(floor: floor)), to: target)
     }
 
-    mutating func abortTransfer() {
-        precondition(lead.transfer != nil, "no transfer to give up")
+    mutating func abortTransfer(at now: Moment) {
+        guard let transfer = lead.transfer else { preconditionFailure("no transfer to give up in \(term)") }
         lead.transfer = nil
-        leaveJointIfCommitted()
+        // With proposals under way a new term would leave them unknown; then it goes on without leases.
+        if transfer.isSent, configuration.leaseDurationNanoseconds > 0, isEligible, lead.proposals.isEmpty,
+            lead.jointChange == nil
+        {
+            renewTerm(at: now)
+        } else {
+            leaveJointIfCommitted()
+        }
+    }
+
+    /// A handover to itself: nobody holds a lease of this term, and nobody can get one any more.
+    private mutating func renewTerm(at now: Moment) {
+        precondition(lead.areLeasesOver, "leaving \(term) while it may hold a lease")
+        let floor = max(highestTimestamp, timestampFloor)
+        becomeFollower(term: term, leader: nil, at: now)
+        handoverFloor = floor
+        becomeCandidate(isTransfer: true, at: now)
     }
 
     /// A leader whose removal or demotion is committed: everybody has been told, the best successor campaigns.

@@ -22,7 +22,10 @@ extension Raft {
         }
         checkLeadership(at: now)
         guard role == .leader else { return }
-        if let transfer = lead.transfer, now.instant >= transfer.deadline { abortTransfer() }
+        if let transfer = lead.transfer, now.instant >= transfer.deadline {
+            abortTransfer(at: now)
+            guard role == .leader else { return }
+        }
         if quiesceIfIdle(at: now) { return }
         if now.instant >= lead.heartbeatDeadline { lead.isHeartbeatDue = true }
     }

@@ -83,9 +83,10 @@ package struct Raft: Sendable {
 
     /// - Parameters:
     ///   - stored: the durable log, as loaded.
-    ///   - applied: what the state store holds; its membership is in force at its position. It may be ahead of the
-    ///     log: entries are applied as soon as they are committed, which can be before they are durable here. The
-    ///     log then starts again after it, and the first flush says so.
+    ///   - applied: what the state store holds *durably*; its membership is in force at its position. It may be ahead
+    ///     of the log: entries are applied as soon as they are committed, which can be before they are durable here.
+    ///     The log then starts again after it, and the first flush says so. HAZARD: so a state store that is not
+    ///     checkpointed between loading and that write could lose, in a second crash, what the log no longer has.
     ///   - now: the time of the restart, from which the old promises are kept.
     package init(configuration: RaftConfiguration, stored: StoredLog, applied: AppliedState, at now: Moment) {
         precondition(configuration.electionTimeoutNanoseconds > 0, "an election timeout of 0 ns")

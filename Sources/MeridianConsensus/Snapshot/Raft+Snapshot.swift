@@ -29,8 +29,10 @@ extension Raft {
             acknowledgeSnapshot(commitIndex, to: sender)
             return
         }
-        // A leader has every committed entry, so what is news to it cannot come from this group's past.
-        precondition(role != .leader, "leader at \(commitIndex) was given a snapshot of \(position) by \(sender)")
+        // A leader has every committed entry, though it may not know yet that they are.
+        precondition(
+            role != .leader || log.matches(position), "leader of \(log.lastPosition) was given \(position) by \(sender)"
+        )
         if position.term > term { becomeFollower(term: position.term, leader: nil, at: now) }
         if log.matches(position) {
             commitIndex = position.index
@@ -43,6 +45,11 @@ extension Raft {
         handedOut = max(handedOut, position.index)
         appliedIndex = max(appliedIndex, position.index)
         history.forget(before: appliedIndex)
+        if role == .leader {
+            settleProposals()
+            leaveJointIfCommitted()
+            return
+        }
         acknowledgeSnapshot(position.index, to: sender)
     }
 

@@ -71,6 +71,24 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
             try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
             try $0.execute(sql: "PRAGMA cache_size = -8192")
         }
+        isNew = try connection.closingOnFailure { [connection] in
+            try Self.setUp(connection, identity, options, writeAheadLogByteCount: writeAheadLog.byteCount)
+        }
+        try connection.prepareTransactions()
+        insertRun = try connection.prepare("write entries", "INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?)")
+        putGroup = try connection.prepare("write a group", "REPLACE INTO groups VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
+        deleteGroup = try connection.prepare("remove a group", "DELETE FROM groups WHERE range_id = ?")
+        deleteRuns = try connection.prepare(
+            "delete entries", "DELETE FROM runs WHERE sequence BETWEEN ? AND ?")
+        pending.observe(connection.handle)
+        isLoaded = isNew
+    }
+
+    /// - Returns: whether the file is new.
+    private static func setUp(
+        _ connection: StoreConnection, _ identity: StoreIdentity, _ options: SQLiteStoreOptions,
+        writeAheadLogByteCount found: Int
+    ) throws -> Bool {
         try connection.access("set up") { database in
             guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
                 throw MeridianError(.storageFailed, "log.sqlite: write-ahead log refused")
@@ -80,24 +98,16 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
         }
         connection.keepWriteAheadLog()
-        isNew = try SQLiteSchema.log.open(connection, identity: identity)
+        let isNew = try SQLiteSchema.log.open(connection, identity: identity)
         if let limit = options.maximumPageCount {
             try connection.access("set up") { try $0.execute(sql: "PRAGMA max_page_count = \(limit)") }
         }
         guard try connection.access("set up", { try Int.fetchOne($0, sql: "PRAGMA synchronous") }) == 2 else {
             throw MeridianError(.storageFailed, "log.sqlite: commits would not be durable")
         }
-        try Self.expectWholeWriteAheadLog(connection, found: writeAheadLog.byteCount)
-        let byteCount = try connection.growWriteAheadLog(to: options.logPreallocatedByteCount)
-        try connection.prepareTransactions()
-        insertRun = try connection.prepare("write entries", "INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?)")
-        putGroup = try connection.prepare("write a group", "REPLACE INTO groups VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
-        deleteGroup = try connection.prepare("remove a group", "DELETE FROM groups WHERE range_id = ?")
-        deleteRuns = try connection.prepare(
-            "delete entries", "DELETE FROM runs WHERE sequence BETWEEN ? AND ?")
-        try Self.noteWriteAheadLog(connection, byteCount)
-        pending.observe(connection.handle)
-        isLoaded = isNew
+        try expectWholeWriteAheadLog(connection, found: found)
+        try noteWriteAheadLog(connection, try connection.growWriteAheadLog(to: options.logPreallocatedByteCount))
+        return isNew
     }
 
     package func load() throws -> [RangeID: StoredLog] { try readAll() }
@@ -109,9 +119,9 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         }
     }
 
-    /// While the store is open, and after a crash, the write-ahead log is never shorter than it was made. If it is, then
-    /// somebody removed or cut it, and with it what had been acknowledged. After a close everything is in the main file,
-    /// and SQLite's own tools, which remove the write-ahead log, do no harm.
+    /// While the store is open, and after a crash, the write-ahead log is never shorter than it was made. If it is,
+    /// somebody removed or cut it, and with it what had been acknowledged. After a close everything is in the main
+    /// file, and SQLite's own tools, which remove the write-ahead log, do no harm.
     private static func expectWholeWriteAheadLog(_ connection: StoreConnection, found: Int) throws {
         let expected = try connection.access("read meta") {
             try String.fetchOne($0, sql: "SELECT value FROM meta WHERE name = 'write_ahead_log_bytes'").flatMap(

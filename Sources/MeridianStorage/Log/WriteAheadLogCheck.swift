@@ -10,11 +10,11 @@ import MeridianCore
 
 /// Looks at a write-ahead log before SQLite does, for damage that SQLite would take for the end.
 ///
-/// SQLite reads a log up to the first frame whose checksum does not fit, because that is what a crash in the middle of a
-/// write leaves. A flipped bit looks the same, and SQLite then drops every commit from there on without a word: votes
-/// and acknowledged entries. The two can be told apart when commits are synced one by one, as those of `log.sqlite` are:
-/// a frame of a later commit is written only when all earlier commits are on the disk. So a bad frame that is followed
-/// by a whole commit and a frame after it was whole once, and has been damaged since.
+/// SQLite reads a log up to the first frame whose checksum does not fit, because that is what a crash in the middle of
+/// a write leaves. A flipped bit looks the same, and SQLite then drops every commit from there on without a word: votes
+/// and acknowledged entries. The two can be told apart when commits are synced one by one, as those of `log.sqlite`
+/// are: a frame of a later commit is written only when all earlier commits are on the disk. So a bad frame behind which
+/// a commit ends and another goes on was whole once, and has been damaged since.
 ///
 /// What remains undetected is damage to the very last commit, which cannot be told from a crash while it was written.
 ///

@@ -128,6 +128,17 @@ final class StoreConnection {
         }
     }
 
+    /// Runs a step of opening. If it fails, the file is closed at once, and not when the last reference is gone, so that
+    /// it can be opened again right away.
+    func closingOnFailure<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            try? close()
+            throw error
+        }
+    }
+
     /// Closes the file. Its statements are of no use afterwards.
     func close() throws {
         for statement in statements { statement.finalize() }

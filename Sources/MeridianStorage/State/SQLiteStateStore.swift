@@ -4,9 +4,9 @@ import Synchronization
 
 /// The applied state of a node's replicas in `state.sqlite`, with what was applied last in memory.
 ///
-/// `apply` changes memory alone (`RecentState`) and readers see it at once. `checkpoint` writes all of it to the file in
-/// one transaction, makes it durable and says how far that is; the log may be cut up to there and no further. So the
-/// file always holds what some checkpoint left, whole, and after a crash the log replays the rest.
+/// `apply` changes memory alone (`RecentState`) and readers see it at once. `checkpoint` writes all of it to the file
+/// in one transaction, makes it durable and says how far that is; the log may be cut up to there and no further. So
+/// the file always holds what some checkpoint left, whole, and after a crash the log replays the rest.
 /// Written directly, a commit of one row costs a page of 4 KiB, twice (docs/internals/storage.md has the figures).
 ///
 /// Remembered requests are looked up in memory (`RequestMemory`) and written beside the versions, a row for each range

@@ -34,18 +34,7 @@ final class StateFile {
         connection = try StoreConnection(
             path: directory + "/state.sqlite", file: "state.sqlite", isReadOnly: false
         ) { try $0.execute(sql: "PRAGMA cache_size = -\(cache)") }
-        try connection.access("set up") { database in
-            guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
-                throw MeridianError(.storageFailed, "state.sqlite: write-ahead log refused")
-            }
-            try database.execute(sql: "PRAGMA synchronous = NORMAL")
-            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
-        }
-        connection.keepWriteAheadLog()
-        isNew = try SQLiteSchema.state.open(connection, identity: identity)
-        if let limit = options.maximumPageCount {
-            try connection.access("set up") { try $0.execute(sql: "PRAGMA max_page_count = \(limit)") }
-        }
+        isNew = try connection.closingOnFailure { [connection] in try Self.setUp(connection, identity, options) }
         try connection.prepareTransactions()
         putVersion = try connection.prepare("write a version", "REPLACE INTO versions VALUES(?, ?, ?, ?)")
         putRange = try connection.prepare("write a range", "REPLACE INTO ranges VALUES(?, ?, ?, ?, ?, ?)")
@@ -55,5 +44,24 @@ final class StateFile {
             "SELECT key, timestamp, value IS NULL FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
         deleteVersion = try connection.prepare(
             "collect garbage", "DELETE FROM versions WHERE key = ? AND timestamp = ?")
+    }
+
+    /// - Returns: whether the file is new.
+    private static func setUp(
+        _ connection: StoreConnection, _ identity: StoreIdentity, _ options: SQLiteStoreOptions
+    ) throws -> Bool {
+        try connection.access("set up") { database in
+            guard try String.fetchOne(database, sql: "PRAGMA journal_mode = WAL") == "wal" else {
+                throw MeridianError(.storageFailed, "state.sqlite: write-ahead log refused")
+            }
+            try database.execute(sql: "PRAGMA synchronous = NORMAL")
+            try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
+        }
+        connection.keepWriteAheadLog()
+        let isNew = try SQLiteSchema.state.open(connection, identity: identity)
+        if let limit = options.maximumPageCount {
+            try connection.access("set up") { try $0.execute(sql: "PRAGMA max_page_count = \(limit)") }
+        }
+        return isNew
     }
 }

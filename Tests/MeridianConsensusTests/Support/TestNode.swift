@@ -84,6 +84,8 @@ final class TestNode {
     func restart(applied survived: LogIndex, at now: Moment) {
         precondition(survived >= checkpoint && survived <= appliedIndex)
         appliedEntries.removeLast(appliedEntries.count - Int(survived.rawValue))
+        // What the core is told is applied must be durable: it may cut the log there.
+        checkpoint = survived
         raft = Raft(configuration: configuration, stored: disk, applied: appliedState(at: survived), at: now)
         isUp = true
     }
