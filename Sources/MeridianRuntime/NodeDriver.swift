@@ -10,10 +10,10 @@ import Synchronization
 /// out: frames first, so that followers write while this node does, then the log job, the applies, the reads and the
 /// answers. Three threads serve a node, and none of them waits for another's disk:
 ///
-/// - the **step thread** steps the core and reads rows; it sleeps until the core's next deadline;
+/// - the **step thread** steps the core, applies and reads rows; it sleeps until the core's next deadline;
 /// - the **log thread** (`LogWriter`) writes and syncs the log: one transaction and one fsync for all that has
 ///   gathered while it was busy;
-/// - the **state thread** (`StateApplier`) applies rows, writes checkpoints, moves snapshots, collects garbage.
+/// - the **state thread** (`StateApplier`) writes checkpoints, moves snapshots, collects garbage.
 ///
 /// At most one thread steps the core at a time: `Inbox.phase` says so, and everything that only the runner may touch
 /// is handed from thread to thread under the inbox's lock.
@@ -223,7 +223,7 @@ package final class NodeDriver: @unchecked Sendable {
     private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
         for frame in effects.frames { send(frame) }
         if !effects.log.isEmpty { log.enqueue(effects.log) }
-        applier.enqueue(effects)
+        let applied = applier.carryOut(effects, self)
         if !effects.answers.isEmpty { answer(effects.answers) }
         if !effects.leaderships.isEmpty {
             led.withLock { led in
@@ -233,7 +233,9 @@ package final class NodeDriver: @unchecked Sendable {
             }
         }
         if effects.directoryChanged { published.withLock { $0 = core.catalog } }
-        return effects.evaluations.map { .evaluated($0.run(with: reader)) }
+        var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
+        if !applied.isEmpty { events.append(.applied(applied)) }
+        return events
     }
 
     private func answer(_ answers: [GatewayAnswer]) {

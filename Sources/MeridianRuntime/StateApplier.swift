@@ -3,8 +3,12 @@ import MeridianPlacement
 import MeridianReplica
 import Synchronization
 
-/// Applies committed rows on a thread of its own, and does there what would hold a commit up: checkpoints, snapshots,
-/// garbage collection.
+/// Applies committed rows, and does on a thread of its own what would hold a commit up: checkpoints, snapshots, garbage
+/// collection.
+///
+/// Applying works in memory (docs/internals/storage.md) and costs about a microsecond a row, much less than a thread
+/// hop, so the driver applies on the thread that steps the core. Only while the state thread has the store for itself,
+/// to install a snapshot or to collect garbage, are batches handed over to it, in order. Checkpoints run beside.
 final class StateApplier: @unchecked Sendable {
     private enum Work: Sendable {
         case apply(ApplyBatch)
@@ -14,6 +18,8 @@ final class StateApplier: @unchecked Sendable {
 
     private struct Queue {
         var work: [Work] = []
+        /// Batches that the state thread has not applied yet. While there are any, later ones must queue behind them.
+        var pendingApplies = 0
         var isStopped = false
         var isCrash = false
     }
@@ -24,6 +30,8 @@ final class StateApplier: @unchecked Sendable {
     private let queue = Mutex(Queue())
     private let wake = WakeSignal()
     private let ended = WakeSignal()
+    /// Held by whoever changes the store, except for a checkpoint.
+    private let exclusive = Mutex(())
 
     // Only the state thread touches these.
     private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
@@ -31,7 +39,7 @@ final class StateApplier: @unchecked Sendable {
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
 
-    private static let checkpointBytes = 32 << 20
+    private static let checkpointBytes = 12 << 20
     private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
     private static let chunkBytes = 1 << 20
 
@@ -41,19 +49,29 @@ final class StateApplier: @unchecked Sendable {
         self.garbageCollection = garbageCollection
     }
 
-    func enqueue(_ effects: NodeEffects) {
+    /// - Returns: what was applied at once.
+    func carryOut(_ effects: NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
         guard !(effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty) else {
-            return
+            return []
         }
+        let isFree = queue.withLock { $0.pendingApplies == 0 }
+        let applied = isFree ? exclusive.withLockIfAvailable { _ in apply(effects.applies, driver) } : nil
         let wasEmpty = queue.withLock { queue in
             let wasEmpty = queue.work.isEmpty
-            for batch in effects.applies { queue.work.append(.apply(batch)) }
+            if applied == nil {
+                for batch in effects.applies { queue.work.append(.apply(batch)) }
+                queue.pendingApplies += effects.applies.count
+            }
             for read in effects.snapshotReads { queue.work.append(.read(read)) }
             for write in effects.snapshotWrites { queue.work.append(.write(write)) }
-            return wasEmpty
+            return wasEmpty && !queue.work.isEmpty
         }
-        if wasEmpty { wake.signal() }
+        let isLong = store.pendingCheckpointByteCount > Self.checkpointBytes
+        if wasEmpty || (isLong && !isCheckpointWanted.exchange(true, ordering: .relaxed)) { wake.signal() }
+        return applied ?? []
     }
+
+    private let isCheckpointWanted = Atomic<Bool>(false)
 
     func start(for driver: NodeDriver) {
         let now = MonotonicTime.nanoseconds()
@@ -94,7 +112,6 @@ final class StateApplier: @unchecked Sendable {
             }
             perform(work, driver)
             EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
-            if store.pendingCheckpointByteCount > Self.checkpointBytes { checkpoint(driver) }
         }
     }
 
@@ -102,7 +119,7 @@ final class StateApplier: @unchecked Sendable {
     private func rest(_ driver: NodeDriver) {
         let now = MonotonicTime.nanoseconds()
         let isPending = store.pendingCheckpointByteCount > 0
-        if isPending, now >= nextCheckpoint {
+        if isCheckpointWanted.load(ordering: .relaxed) || isPending && now >= nextCheckpoint {
             checkpoint(driver)
             EngineThread.runAdopted()
         } else if now >= nextCollection {
@@ -113,6 +130,7 @@ final class StateApplier: @unchecked Sendable {
 
     private func checkpoint(_ driver: NodeDriver) {
         nextCheckpoint = MonotonicTime.nanoseconds() + Self.checkpointIntervalNanoseconds
+        defer { isCheckpointWanted.store(false, ordering: .relaxed) }
         do {
             let durable = try store.checkpoint()
             let confirmations = durable.sorted { $0.key < $1.key }.map {
@@ -132,10 +150,13 @@ final class StateApplier: @unchecked Sendable {
         let horizon = clock.earliest.advanced(byNanoseconds: -garbageCollection.retention.nanoseconds)
         for range in driver.catalog.directory.ranges where range[driver.node] != nil {
             // In slices, so that rows waiting to be applied wait for one slice at most.
-            while let removed = try? store.collectGarbage(
-                in: range.span, before: horizon, limit: GarbageCollection.sliceCount),
-                removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty })
-            {}
+            var removed = GarbageCollection.sliceCount
+            while removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty }) {
+                removed = exclusive.withLock { _ in
+                    (try? store.collectGarbage(
+                        in: range.span, before: horizon, limit: GarbageCollection.sliceCount)) ?? 0
+                }
+            }
         }
     }
 
@@ -146,25 +167,32 @@ final class StateApplier: @unchecked Sendable {
             case .apply(let batch): batches.append(batch)
             case .read(let read): self.read(read, driver)
             case .write(let write):
-                apply(&batches, driver)
+                applyQueued(&batches, driver)
                 self.write(write, driver)
             }
         }
-        apply(&batches, driver)
+        applyQueued(&batches, driver)
     }
 
-    private func apply(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
+    /// Applies batches that had to queue.
+    private func applyQueued(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
         guard !batches.isEmpty else { return }
-        defer { batches = [] }
+        let confirmations = exclusive.withLock { _ in apply(batches, driver) }
+        queue.withLock { $0.pendingApplies -= batches.count }
+        batches = []
+        if !confirmations.isEmpty { driver.enqueue(.applied(confirmations)) }
+    }
+
+    private func apply(_ batches: [ApplyBatch], _ driver: NodeDriver) -> [AppliedConfirmation] {
+        guard !batches.isEmpty else { return [] }
         do {
             try store.apply(batches)
         } catch {
             // The rows are safe in the log. This node serves no reads beyond what it has applied.
             driver.note(error, while: "applying rows")
-            return
+            return []
         }
-        driver.enqueue(
-            .applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }))
+        return batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }
     }
 
     private func read(_ read: SnapshotRead, _ driver: NodeDriver) {
@@ -173,7 +201,8 @@ final class StateApplier: @unchecked Sendable {
             return
         }
         do {
-            let reader = try readers[read.key] ?? store.openSnapshot(of: read.range, span: read.span)
+            let reader = try readers[read.key]
+                ?? exclusive.withLock { _ in try store.openSnapshot(of: read.range, span: read.span) }
             readers[read.key] = reader
             let chunk = try reader.chunk(at: read.offset, byteLimit: Self.chunkBytes)
             driver.enqueue(
@@ -202,7 +231,7 @@ final class StateApplier: @unchecked Sendable {
                 reply(write, .wants(offset: writer.nextOffset), driver)
                 return
             }
-            try writer.commit()
+            try exclusive.withLock { _ in try writer.commit() }
             writers[write.range] = nil
             reply(write, .installed(message.state.position.index), driver)
         } catch {
@@ -234,7 +263,7 @@ package struct GarbageCollection: Sendable {
     /// Reads may go back this far.
     package var retention: Duration = .seconds(600)
     package var interval: Duration = .seconds(10)
-    static let sliceCount = 1000
+    static let sliceCount = 200
 
     package init() {}
 }
