@@ -45,6 +45,8 @@ struct SimulatedCluster {
         case persist(NodeID, life: Int)
         case apply(NodeID, life: Int, [Entry])
         case restart(NodeID)
+        case campaign(NodeID)
+        case isolate(NodeID)
         case snapshot(from: NodeID, to: NodeID, life: Int, fails: Bool)
         case client
         case fault
@@ -182,6 +184,14 @@ struct SimulatedCluster {
         }
         if random.below(20) == 0 { return }
         let copies = random.below(20) == 0 ? 2 : 1
+        // An order to campaign is worth keeping until it was given up.
+        if case .timeoutNow = message.body, random.below(3) == 0 {
+            let delay = Int64(random.below(200) + 60) * Self.millisecond
+            schedule(.deliver(message), in: delay)
+            // Whoever gave it does not hear of the election then.
+            schedule(.isolate(message.from), in: delay)
+            return
+        }
         for _ in 0..<copies {
             let delay = random.below(50) == 0 ? random.below(400) : random.below(12)
             schedule(.deliver(message), in: Int64(delay) * Self.millisecond + Int64(random.below(1000)))
@@ -209,6 +219,10 @@ struct SimulatedCluster {
             step(slot, .applied(min(entries[entries.count - 1].index, nodes[slot].appliedIndex)))
         case .restart(let node):
             restart(slot(node))
+        case .isolate(let node):
+            if !isCalm { isolate(slot(node)) }
+        case .campaign(let node):
+            if nodes[slot(node)].isUp { step(slot(node), .campaign) }
         case .snapshot(let sender, let follower, let life, let fails):
             snapshot(from: slot(sender), to: slot(follower), life: life, fails: fails)
         case .client:
@@ -222,6 +236,29 @@ struct SimulatedCluster {
         case .healLinks:
             blocked = []
         }
+    }
+
+    private mutating func isolate(_ slot: Int) {
+        for other in nodes.indices where other != slot {
+            blocked.insert(Link(from: nodes[slot].id, to: nodes[other].id))
+            blocked.insert(Link(from: nodes[other].id, to: nodes[slot].id))
+        }
+        schedule(.healLinks, in: Int64(random.below(400)) * Self.millisecond)
+    }
+
+    /// Everybody but the leader restarts at once and is asked to campaign, while the leader still holds its lease.
+    private mutating func forgetPromises() {
+        guard let leader = nodes.firstIndex(where: { $0.isUp && $0.raft.leaseExpiration != nil }) else { return }
+        for other in nodes.indices where other != leader {
+            blocked.insert(Link(from: nodes[leader].id, to: nodes[other].id))
+            blocked.insert(Link(from: nodes[other].id, to: nodes[leader].id))
+            guard nodes[other].isUp else { continue }
+            nodes[other].crash()
+            unflushed[other] = nil
+            schedule(.restart(nodes[other].id), in: 1)
+            schedule(.campaign(nodes[other].id), in: Int64(random.below(20) + 1) * Self.millisecond)
+        }
+        schedule(.healLinks, in: Int64(random.below(300)) * Self.millisecond)
     }
 
     private mutating func restart(_ slot: Int) {
@@ -313,19 +350,16 @@ struct SimulatedCluster {
 
     private mutating func injectFault() {
         let slot = Int(random.below(UInt64(nodes.count)))
-        switch random.below(6) {
+        switch random.below(7) {
+        case 6:
+            forgetPromises()
         case 0, 1:
             guard nodes[slot].isUp else { return }
-            invariants.crash(nodes[slot])
             nodes[slot].crash()
             unflushed[slot] = nil
             schedule(.restart(nodes[slot].id), in: Int64(random.below(300)) * Self.millisecond)
         case 2:
-            for other in nodes.indices where other != slot {
-                blocked.insert(Link(from: nodes[slot].id, to: nodes[other].id))
-                blocked.insert(Link(from: nodes[other].id, to: nodes[slot].id))
-            }
-            schedule(.healLinks, in: Int64(random.below(400)) * Self.millisecond)
+            isolate(slot)
         case 3:
             for other in nodes.indices where other != slot && random.below(2) == 0 {
                 blocked.insert(Link(from: nodes[slot].id, to: nodes[other].id))
