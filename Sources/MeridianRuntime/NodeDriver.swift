@@ -150,8 +150,7 @@ package final class NodeDriver: @unchecked Sendable {
     private func stepLoop() {
         while true {
             EngineThread.runAdopted()
-            let at = deadline.load(ordering: .acquiring)
-            wake.wait(untilNanoseconds: at == 0 ? nil : at)
+            sleepUntilDeadline()
             let isStopped = inbox.withLock { inbox in
                 if case .stopped = inbox.phase { return true }
                 if case .idle = inbox.phase { inbox.phase = .scheduled }
@@ -202,7 +201,7 @@ package final class NodeDriver: @unchecked Sendable {
             let effects = core.step(events, at: now)
             found = carryOut(effects)
             let next = core.nextDeadline(at: now).rawValue
-            if next != deadline.exchange(next, ordering: .acquiringAndReleasing) { noteDeadline(next) }
+            if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }
 
@@ -213,12 +212,21 @@ package final class NodeDriver: @unchecked Sendable {
         wakeOwnThread()
     }
 
-    /// The step thread sleeps until the earliest deadline that it has seen; it must hear of an earlier one.
+    /// The step thread must hear of a deadline that is earlier than the one it sleeps until.
     private func noteDeadline(_ next: Int64) {
-        if next < sleepingUntil.load(ordering: .relaxed) { wake.signal() }
-        sleepingUntil.store(next, ordering: .relaxed)
+        if next < sleepingUntil.load(ordering: .sequentiallyConsistent) { wake.signal() }
     }
-    private let sleepingUntil = Atomic<Int64>(.max)
+
+    /// What the step thread sleeps until; far in the past while it is awake.
+    private let sleepingUntil = Atomic<Int64>(.min)
+
+    private func sleepUntilDeadline() {
+        let at = deadline.load(ordering: .sequentiallyConsistent)
+        sleepingUntil.store(at, ordering: .sequentiallyConsistent)
+        // Whoever sets an earlier deadline either sees that this thread sleeps, or is seen here.
+        if deadline.load(ordering: .sequentiallyConsistent) >= at { wake.wait(untilNanoseconds: at) }
+        sleepingUntil.store(.min, ordering: .sequentiallyConsistent)
+    }
 
     private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
         for frame in effects.frames { send(frame) }
