@@ -23,6 +23,7 @@ extension Replica {
             for follower in output.snapshotsWanted { sendSnapshot(to: follower, at: now, &effects) }
             if !output.committed.isEmpty { becomeReadyIfPossible(at: now, &effects) }
         }
+        writeSnapshots(&effects)
     }
 
     /// Gives committed entries to the state store.
