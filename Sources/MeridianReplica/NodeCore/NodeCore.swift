@@ -70,7 +70,9 @@ package struct NodeCore: Sendable {
     }
 
     /// When the node wants to be stepped next, if nothing happens before.
-    package func nextDeadline(at now: Moment) -> Instant {
+    package func nextDeadline(at moment: Moment) -> Instant {
+        // The clock that the next step will go by: a wait that only the raw clock calls over would spin.
+        let now = Moment(instant: moment.instant, clock: agreement.interval(at: moment))
         var deadline = peers.nextKeepalive
         if let timer = timers.min { deadline = min(deadline, timer.at) }
         if let alarm = gateway.nextDeadline { deadline = min(deadline, alarm) }
@@ -80,9 +82,7 @@ package struct NodeCore: Sendable {
         return deadline
     }
 
-    private func hasCommitWaits(_ slot: Int) -> Bool { !replicas[slot].commitWait.isEmpty }
-
-    /// The replicas with commits that wait for their timestamps.
+    /// The replicas with something that waits for a timestamp to pass; each has `isAwaitingClock` set.
     var waitingForClock: [Int] = []
 
     private mutating func take(_ event: NodeEvent, at now: Moment, _ effects: inout StepEffects) {
@@ -185,14 +185,16 @@ package struct NodeCore: Sendable {
 
     private mutating func flush(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let firstBatch = effects.node.applies.count
-        let hadWaits = hasCommitWaits(slot)
         replicas[slot].endCommitWaits(at: now, &effects)
         replicas[slot].flush(at: now, &effects)
         if let leader = replicas[slot].raft.leader, leader != replicas[slot].announcedLeader {
             replicas[slot].announcedLeader = leader
             gateway.learn(leader, leads: replicas[slot].descriptor.id, in: replicas[slot].raft.term)
         }
-        if !hadWaits, hasCommitWaits(slot), !waitingForClock.contains(slot) { waitingForClock.append(slot) }
+        if !replicas[slot].isAwaitingClock, !replicas[slot].commitWait.isEmpty {
+            replicas[slot].isAwaitingClock = true
+            waitingForClock.append(slot)
+        }
         if replicas[slot].descriptor.id == Catalog.systemRange {
             learnTables(from: effects.node.applies[firstBatch...], at: now, &effects)
         }
@@ -261,10 +263,10 @@ package struct NodeCore: Sendable {
         if !waitingForClock.isEmpty {
             for slot in waitingForClock {
                 replicas[slot].endCommitWaits(at: now, &effects)
-                replicas[slot].becomeReadyIfPossible(at: now, &effects)
+                replicas[slot].isAwaitingClock = !replicas[slot].commitWait.isEmpty
                 markDirty(slot)
             }
-            waitingForClock.removeAll { replicas[$0].commitWait.isEmpty }
+            waitingForClock.removeAll { !replicas[$0].isAwaitingClock }
         }
         ringAlarms(at: now, &effects)
         watchPeers(at: now, &effects)
