@@ -28,12 +28,14 @@ final class StateApplier: @unchecked Sendable {
     // Only the state thread touches these.
     private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
     private var writers: [RangeID: (stream: SnapshotStreamID, from: NodeID, writer: any SnapshotWriter)] = [:]
+    private var hasFailed = false
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
 
     private static let checkpointBytes = 32 << 20
     private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
     private static let chunkBytes = 1 << 20
+    private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
 
     init(_ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection) {
         self.store = store
@@ -94,7 +96,10 @@ final class StateApplier: @unchecked Sendable {
             }
             perform(work, driver)
             EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
-            if store.pendingCheckpointByteCount > Self.checkpointBytes { checkpoint(driver) }
+            if store.pendingCheckpointByteCount > Self.checkpointBytes {
+                checkpoint(driver)
+                EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
+            }
         }
     }
 
@@ -154,17 +159,39 @@ final class StateApplier: @unchecked Sendable {
     }
 
     private func apply(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
-        guard !batches.isEmpty else { return }
         defer { batches = [] }
-        do {
-            try store.apply(batches)
-        } catch {
-            // The rows are safe in the log. This node serves no reads beyond what it has applied.
-            driver.note(error, while: "applying rows")
-            return
-        }
+        guard !batches.isEmpty, !hasFailed, applyAll(batches, driver) else { return }
         driver.enqueue(
             .applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }))
+    }
+
+    /// Applies until it succeeds. Applying later rows over a gap would lose the earlier ones, so a full disk is waited
+    /// out, and after any other failure nothing is applied again: the log has the rows.
+    /// - Returns: `false` when it never will, or the node stops.
+    private func applyAll(_ batches: [ApplyBatch], _ driver: NodeDriver) -> Bool {
+        var isWaiting = false
+        while true {
+            do {
+                try store.apply(batches)
+                if isWaiting { driver.enqueue(.stateRecovered) }
+                return true
+            } catch {
+                let cause =
+                    error as? MeridianError ?? MeridianError(.storageFailed, "the rows of \(driver.node): \(error)")
+                if !isWaiting {
+                    driver.note(error, while: "applying rows")
+                    driver.enqueue(.stateFailed(cause))
+                }
+                isWaiting = true
+                EngineThread.runAdopted()
+                guard cause.code == .diskFull else {
+                    hasFailed = true
+                    return false
+                }
+                wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.fullDiskRetryNanoseconds)
+                if queue.withLock({ $0.isStopped }) { return false }
+            }
+        }
     }
 
     private func read(_ read: SnapshotRead, _ driver: NodeDriver) {
@@ -188,6 +215,7 @@ final class StateApplier: @unchecked Sendable {
 
     private func write(_ write: SnapshotWrite, _ driver: NodeDriver) {
         let message = write.message
+        guard !hasFailed else { return reply(write, .failed, driver) }
         do {
             if let current = writers[write.range], current.stream != message.stream || current.from != write.from {
                 current.writer.cancel()
