@@ -16,7 +16,8 @@ enum CityFile {
 
     /// - Throws: `.corruption`, with the line, for anything that is not a city.
     static func cities(in bytes: [UInt8]) throws(MeridianError) -> [City] {
-        let lines = bytes.split(separator: UInt8(ascii: "\n"))
+        // Lines may end as on the internet, with two bytes.
+        let lines = bytes.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
         guard let header = lines.first, String(decoding: header, as: UTF8.self) == columns else {
             throw MeridianError(.corruption, "cities.csv does not begin with \(columns)")
         }
@@ -50,7 +51,7 @@ enum CityFile {
         var field: [UInt8] = []
         var isQuoted = false
         var previousClosed = false
-        for byte in line where byte != UInt8(ascii: "\r") {
+        for byte in line {
             switch byte {
             case quote:
                 // Two quotes inside of quotes are one that is meant.
