@@ -71,8 +71,12 @@ let package = Package(
                 "MeridianStorage", "MeridianTransport", logging,
             ]),
         .executableTarget(
-            name: "meridian-cli", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
-            path: "Sources/meridian-cli", swiftSettings: settings),
+            name: "meridian-cli",
+            dependencies: [
+                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", arguments, grdb,
+            ],
+            path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
+            swiftSettings: settings),
         .target(
             name: "BenchSupport", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
