@@ -91,7 +91,7 @@ let package = Package(
             "MeridianReplicaTests",
             [
                 "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
-                "MeridianCore", "TestSupport",
+                "MeridianCore", "TestSupport", collections,
             ]),
         tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", "TestSupport", grdb]),
         tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore", "TestSupport"]),
