@@ -45,7 +45,7 @@ let package = Package(
     ],
     targets: [
         // Vocabulary and ports.
-        library("MeridianCore", []),
+        library("MeridianCore", ["CMeridianSystem"]),
         // What Swift's Glibc module lacks: the kernel's word on its clock.
         .target(name: "CMeridianSystem"),
         // Pure: events in, effects out.
@@ -71,8 +71,12 @@ let package = Package(
                 "MeridianStorage", "MeridianTransport", logging,
             ]),
         .executableTarget(
-            name: "meridian-cli", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
-            path: "Sources/meridian-cli", swiftSettings: settings),
+            name: "meridian-cli",
+            dependencies: [
+                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", arguments, grdb,
+            ],
+            path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
+            swiftSettings: settings),
         .target(
             name: "BenchSupport", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),

@@ -10,10 +10,10 @@ import Synchronization
 /// out: frames first, so that followers write while this node does, then the log job, the applies, the reads and the
 /// answers. Three threads serve a node, and none of them waits for another's disk:
 ///
-/// - the **step thread** steps the core and reads rows; it sleeps until the core's next deadline;
+/// - the **step thread** steps the core, applies and reads rows; it sleeps until the core's next deadline;
 /// - the **log thread** (`LogWriter`) writes and syncs the log: one transaction and one fsync for all that has
 ///   gathered while it was busy;
-/// - the **state thread** (`StateApplier`) applies rows, writes checkpoints, moves snapshots, collects garbage.
+/// - the **state thread** (`StateApplier`) writes checkpoints, moves snapshots, collects garbage.
 ///
 /// At most one thread steps the core at a time: `Inbox.phase` says so, and everything that only the runner may touch
 /// is handed from thread to thread under the inbox's lock.
@@ -156,8 +156,7 @@ package final class NodeDriver: @unchecked Sendable {
     private func stepLoop() {
         while true {
             EngineThread.runAdopted()
-            let at = deadline.load(ordering: .acquiring)
-            wake.wait(untilNanoseconds: at == 0 ? nil : at)
+            sleepUntilDeadline()
             let isStopped = inbox.withLock { inbox in
                 if case .stopped = inbox.phase { return true }
                 if case .idle = inbox.phase { inbox.phase = .scheduled }
@@ -218,7 +217,7 @@ package final class NodeDriver: @unchecked Sendable {
             let effects = core.step(events, at: now)
             found = carryOut(effects)
             let next = core.nextDeadline(at: now).rawValue
-            if next != deadline.exchange(next, ordering: .acquiringAndReleasing) { noteDeadline(next) }
+            if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }
 
@@ -233,17 +232,26 @@ package final class NodeDriver: @unchecked Sendable {
         wakeOwnThread()
     }
 
-    /// The step thread sleeps until the earliest deadline that it has seen; it must hear of an earlier one.
+    /// The step thread must hear of a deadline that is earlier than the one it sleeps until.
     private func noteDeadline(_ next: Int64) {
-        if next < sleepingUntil.load(ordering: .relaxed) { wake.signal() }
-        sleepingUntil.store(next, ordering: .relaxed)
+        if next < sleepingUntil.load(ordering: .sequentiallyConsistent) { wake.signal() }
     }
-    private let sleepingUntil = Atomic<Int64>(.max)
+
+    /// What the step thread sleeps until; far in the past while it is awake.
+    private let sleepingUntil = Atomic<Int64>(.min)
+
+    private func sleepUntilDeadline() {
+        let at = deadline.load(ordering: .sequentiallyConsistent)
+        sleepingUntil.store(at, ordering: .sequentiallyConsistent)
+        // Whoever sets an earlier deadline either sees that this thread sleeps, or is seen here.
+        if deadline.load(ordering: .sequentiallyConsistent) >= at { wake.wait(untilNanoseconds: at) }
+        sleepingUntil.store(.min, ordering: .sequentiallyConsistent)
+    }
 
     private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
         for frame in effects.frames { send(frame) }
         if !effects.log.isEmpty { log.enqueue(effects.log) }
-        applier.enqueue(effects)
+        let applied = applier.carryOut(effects, self)
         if !effects.answers.isEmpty { answer(effects.answers) }
         if !effects.leaderships.isEmpty {
             led.withLock { led in
@@ -253,7 +261,7 @@ package final class NodeDriver: @unchecked Sendable {
             }
         }
         if effects.directoryChanged { published.withLock { $0 = core.catalog } }
-        var events: [NodeEvent] = effects.evaluations.map { .evaluated($0.run(with: reader)) }
+        var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
         if effects.rereadsCatalog {
             do {
                 let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
@@ -262,6 +270,7 @@ package final class NodeDriver: @unchecked Sendable {
                 note(error, while: "reading the catalog")
             }
         }
+        if !applied.isEmpty { events.append(.applied(applied)) }
         return events
     }
 

@@ -3,8 +3,12 @@ import MeridianPlacement
 import MeridianReplica
 import Synchronization
 
-/// Applies committed rows on a thread of its own, and does there what would hold a commit up: checkpoints, snapshots,
-/// garbage collection.
+/// Applies committed rows, and does on a thread of its own what would hold a commit up: checkpoints, snapshots, garbage
+/// collection.
+///
+/// Applying works in memory (docs/internals/storage.md) and costs about a microsecond a row, much less than a thread
+/// hop, so the driver applies on the thread that steps the core. Only while the state thread has the store for itself,
+/// to install a snapshot or to collect garbage, are batches handed over to it, in order. Checkpoints run beside.
 final class StateApplier: @unchecked Sendable {
     private enum Work: Sendable {
         case apply(ApplyBatch)
@@ -14,6 +18,8 @@ final class StateApplier: @unchecked Sendable {
 
     private struct Queue {
         var work: [Work] = []
+        /// Batches that the state thread has not applied yet. While there are any, later ones must queue behind them.
+        var pendingApplies = 0
         var isStopped = false
         var isCrash = false
     }
@@ -24,6 +30,8 @@ final class StateApplier: @unchecked Sendable {
     private let queue = Mutex(Queue())
     private let wake = WakeSignal()
     private let ended = WakeSignal()
+    /// Held by whoever changes the store, except for a checkpoint.
+    private let exclusive = Mutex(())
 
     // Only the state thread touches these.
     private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
@@ -32,7 +40,7 @@ final class StateApplier: @unchecked Sendable {
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
 
-    private static let checkpointBytes = 32 << 20
+    private static let checkpointBytes = 12 << 20
     private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
     private static let chunkBytes = 1 << 20
     private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
@@ -43,19 +51,29 @@ final class StateApplier: @unchecked Sendable {
         self.garbageCollection = garbageCollection
     }
 
-    func enqueue(_ effects: NodeEffects) {
+    /// - Returns: what was applied at once.
+    func carryOut(_ effects: NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
         guard !(effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty) else {
-            return
+            return []
         }
+        let isFree = queue.withLock { $0.pendingApplies == 0 }
+        let applied = isFree ? applyNow(effects.applies) : nil
         let wasEmpty = queue.withLock { queue in
             let wasEmpty = queue.work.isEmpty
-            for batch in effects.applies { queue.work.append(.apply(batch)) }
+            if applied == nil {
+                for batch in effects.applies { queue.work.append(.apply(batch)) }
+                queue.pendingApplies += effects.applies.count
+            }
             for read in effects.snapshotReads { queue.work.append(.read(read)) }
             for write in effects.snapshotWrites { queue.work.append(.write(write)) }
-            return wasEmpty
+            return wasEmpty && !queue.work.isEmpty
         }
-        if wasEmpty { wake.signal() }
+        let isLong = store.pendingCheckpointByteCount > Self.checkpointBytes
+        if wasEmpty || (isLong && !isCheckpointWanted.exchange(true, ordering: .relaxed)) { wake.signal() }
+        return applied ?? []
     }
+
+    private let isCheckpointWanted = Atomic<Bool>(false)
 
     func start(for driver: NodeDriver) {
         let now = MonotonicTime.nanoseconds()
@@ -96,10 +114,6 @@ final class StateApplier: @unchecked Sendable {
             }
             perform(work, driver)
             EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
-            if store.pendingCheckpointByteCount > Self.checkpointBytes {
-                checkpoint(driver)
-                EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
-            }
         }
     }
 
@@ -107,7 +121,7 @@ final class StateApplier: @unchecked Sendable {
     private func rest(_ driver: NodeDriver) {
         let now = MonotonicTime.nanoseconds()
         let isPending = store.pendingCheckpointByteCount > 0
-        if isPending, now >= nextCheckpoint {
+        if isCheckpointWanted.load(ordering: .relaxed) || isPending && now >= nextCheckpoint {
             checkpoint(driver)
             EngineThread.runAdopted()
         } else if now >= nextCollection {
@@ -118,6 +132,7 @@ final class StateApplier: @unchecked Sendable {
 
     private func checkpoint(_ driver: NodeDriver) {
         nextCheckpoint = MonotonicTime.nanoseconds() + Self.checkpointIntervalNanoseconds
+        defer { isCheckpointWanted.store(false, ordering: .relaxed) }
         do {
             let durable = try store.checkpoint()
             let confirmations = durable.sorted { $0.key < $1.key }.map {
@@ -137,10 +152,13 @@ final class StateApplier: @unchecked Sendable {
         let horizon = clock.earliest.advanced(byNanoseconds: -garbageCollection.retention.nanoseconds)
         for range in driver.catalog.directory.ranges where range[driver.node] != nil {
             // In slices, so that rows waiting to be applied wait for one slice at most.
-            while let removed = try? store.collectGarbage(
-                in: range.span, before: horizon, limit: GarbageCollection.sliceCount),
-                removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty })
-            {}
+            var removed = GarbageCollection.sliceCount
+            while removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty }) {
+                removed = exclusive.withLock { _ in
+                    (try? store.collectGarbage(
+                        in: range.span, before: horizon, limit: GarbageCollection.sliceCount)) ?? 0
+                }
+            }
         }
     }
 
@@ -151,18 +169,35 @@ final class StateApplier: @unchecked Sendable {
             case .apply(let batch): batches.append(batch)
             case .read(let read): self.read(read, driver)
             case .write(let write):
-                apply(&batches, driver)
+                applyQueued(&batches, driver)
                 self.write(write, driver)
             }
         }
-        apply(&batches, driver)
+        applyQueued(&batches, driver)
     }
 
-    private func apply(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
-        defer { batches = [] }
-        guard !batches.isEmpty, !hasFailed, applyAll(batches, driver) else { return }
-        driver.enqueue(
-            .applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }))
+    /// Applies batches that had to queue.
+    private func applyQueued(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
+        guard !batches.isEmpty else { return }
+        let count = batches.count
+        let confirmations = Self.confirmations(of: batches)
+        let isApplied = !hasFailed && applyAll(batches, driver)
+        batches = []
+        // Over a gap nothing is applied: what comes after it queues for ever.
+        guard isApplied else { return }
+        queue.withLock { $0.pendingApplies -= count }
+        driver.enqueue(.applied(confirmations))
+    }
+
+    private static func confirmations(of batches: [ApplyBatch]) -> [AppliedConfirmation] {
+        batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }
+    }
+
+    /// Applies at once, if nobody else has the store and it works.
+    private func applyNow(_ batches: [ApplyBatch]) -> [AppliedConfirmation]? {
+        guard !batches.isEmpty else { return [] }
+        let isApplied = exclusive.withLockIfAvailable { _ in (try? store.apply(batches)) != nil } ?? false
+        return isApplied ? Self.confirmations(of: batches) : nil
     }
 
     /// Applies until it succeeds. Applying later rows over a gap would lose the earlier ones, so a full disk is waited
@@ -172,7 +207,7 @@ final class StateApplier: @unchecked Sendable {
         var isWaiting = false
         while true {
             do {
-                try store.apply(batches)
+                try exclusive.withLock { _ in try store.apply(batches) }
                 if isWaiting { driver.enqueue(.stateRecovered) }
                 return true
             } catch {
@@ -200,7 +235,8 @@ final class StateApplier: @unchecked Sendable {
             return
         }
         do {
-            let reader = try readers[read.key] ?? store.openSnapshot(of: read.range, span: read.span)
+            let reader = try readers[read.key]
+                ?? exclusive.withLock { _ in try store.openSnapshot(of: read.range, span: read.span) }
             readers[read.key] = reader
             let chunk = try reader.chunk(at: read.offset, byteLimit: Self.chunkBytes)
             driver.enqueue(
@@ -230,7 +266,7 @@ final class StateApplier: @unchecked Sendable {
                 reply(write, .wants(offset: writer.nextOffset), driver)
                 return
             }
-            try writer.commit()
+            try exclusive.withLock { _ in try writer.commit() }
             writers[write.range] = nil
             reply(write, .installed(message.state.position.index), driver)
         } catch {
@@ -262,7 +298,7 @@ package struct GarbageCollection: Sendable {
     /// Reads may go back this far.
     package var retention: Duration = .seconds(600)
     package var interval: Duration = .seconds(10)
-    static let sliceCount = 1000
+    static let sliceCount = 200
 
     package init() {}
 }

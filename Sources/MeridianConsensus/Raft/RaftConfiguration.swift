@@ -23,6 +23,9 @@ package struct RaftConfiguration: Hashable, Sendable {
     package var maximumPromotionLag = 256
     /// After this long without anything to do a leader lets its group fall silent; 0 means never.
     package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
+    /// Whether a leader with nothing else to send tells its followers at once what is committed. Otherwise they learn
+    /// it with the next entries or heartbeat, which saves each lonely commit a message and a reply for every follower.
+    package var announcesCommits = true
     /// Seeds the random part of election timeouts.
     package var seed: UInt64
 

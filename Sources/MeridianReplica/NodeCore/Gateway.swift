@@ -1,4 +1,3 @@
-import HeapModule
 import MeridianCore
 import MeridianPlacement
 
@@ -34,16 +33,13 @@ struct Gateway: Sendable {
 
     var calls: [GatewayRequestID: Call] = [:]
     var leaseholders: [RangeID: Leaseholder] = [:]
-    /// When calls want attention: their next retry or their deadline.
-    var alarms = Heap<Alarm>()
+    /// When the calls are looked through for retries and deadlines. Most calls end long before either, so a timer for
+    /// each would cost more than the look at those that are left.
+    var nextRound: Instant = .zero
 
-    struct Alarm: Comparable, Sendable {
-        var at: Instant
-        var call: GatewayRequestID
-        static func < (lhs: Alarm, rhs: Alarm) -> Bool { (lhs.at, lhs.call) < (rhs.at, rhs.call) }
-    }
+    static let roundNanoseconds: Int64 = 10_000_000
 
-    var nextDeadline: Instant? { alarms.min?.at }
+    var nextDeadline: Instant? { calls.isEmpty ? nil : nextRound }
 
     /// Notes who leads, if the news is not older than what is known.
     mutating func learn(_ node: NodeID, leads range: RangeID, in term: Term) {
@@ -54,6 +50,9 @@ struct Gateway: Sendable {
 
 extension NodeCore {
     mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
+        if gateway.calls.isEmpty {
+            gateway.nextRound = max(gateway.nextRound, now.instant.advanced(byNanoseconds: Gateway.roundNanoseconds))
+        }
         precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
         gateway.calls[call.id] = Gateway.Call(
             body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
@@ -79,7 +78,6 @@ extension NodeCore {
         let roundTrip = roundTripNanoseconds(to: target)
         call.retryAt = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds + 2 * roundTrip)
         gateway.calls[id] = call
-        gateway.alarms.insert(.init(at: min(call.retryAt, call.deadline), call: id))
         let request = RangeRequest(id: id, range: call.range, body: call.body, freshIn: freshIn)
         if target == configuration.node {
             receive(request, from: target, at: now, &effects)
@@ -147,23 +145,22 @@ extension NodeCore {
     }
 
     private mutating func retry(_ id: GatewayRequestID, afterNanoseconds delay: Int64, at now: Moment) {
-        guard let call = gateway.calls[id] else { return }
-        let at = now.instant.advanced(byNanoseconds: delay)
-        gateway.calls[id]?.retryAt = at
-        gateway.alarms.insert(.init(at: min(at, call.deadline), call: id))
+        gateway.calls[id]?.retryAt = now.instant.advanced(byNanoseconds: delay)
     }
 
     private static var backOffNanoseconds: Int64 { 10_000_000 }
 
     /// Ends calls whose time is up and asks again for those that wait too long.
     mutating func ringAlarms(at now: Moment, _ effects: inout StepEffects) {
-        while let alarm = gateway.alarms.min, alarm.at <= now.instant {
-            gateway.alarms.removeMin()
-            guard let call = gateway.calls[alarm.call] else { continue }
+        guard now.instant >= gateway.nextRound else { return }
+        gateway.nextRound = now.instant.advanced(byNanoseconds: Gateway.roundNanoseconds)
+        let due = gateway.calls.filter { now.instant >= min($0.value.retryAt, $0.value.deadline) }
+        // In the order of their ids, since a dictionary has none.
+        for (id, call) in due.sorted(by: { $0.key < $1.key }) {
             if now.instant >= call.deadline {
-                expire(alarm.call, call, &effects)
-            } else if now.instant >= call.retryAt {
-                retryNow(alarm.call, at: now, &effects)
+                expire(id, call, &effects)
+            } else {
+                retryNow(id, at: now, &effects)
             }
         }
     }

@@ -44,6 +44,8 @@ package struct NodeConfiguration: Sendable {
             // alike, since each bounds what it promises by it.
             leaseDurationNanoseconds: electionTimeoutNanoseconds + 2 * widest,
             seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
+        // The system range's followers route by what they apply, so they should hear of it at once.
+        configuration.announcesCommits = range.id == Catalog.systemRange
         configuration.quiesceAfterNanoseconds = quiesceAfterNanoseconds
         if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
         return configuration

@@ -44,8 +44,6 @@ struct Invariants {
     mutating func propose(_ id: ProposalID) { pending.insert(id) }
     mutating func read(_ id: ReadID) { readFloors[id] = acknowledged }
 
-    mutating func crash(_ node: TestNode) {}
-
     mutating func check(_ node: TestNode, before: Before, output: RaftOutput, among nodes: [TestNode], at time: Int64) {
         let raft = node.raft
         if raft.term < before.term { fail("monotonic", "\(node.id) went from \(before.term) to \(raft.term)") }

@@ -24,16 +24,16 @@ struct SimulatedCluster {
     var invariants = Invariants()
     var isCalm = false
 
-    private var queue = EventQueue()
+    var queue = EventQueue()
     /// What nodes looked like before inputs that were not flushed yet.
-    private var unflushed: [Invariants.Before?] = []
-    private var blocked: Set<Link> = []
-    private var nextProposal: UInt64 = 1
-    private var nextRead: UInt64 = 1
-    private var clockErrors: [Int64] = []
-    private var clockless: [Bool] = []
-    private(set) var committedOutcomes = 0
-    private(set) var events = 0
+    var unflushed: [Invariants.Before?] = []
+    var blocked: Set<Link> = []
+    var nextProposal: UInt64 = 1
+    var nextRead: UInt64 = 1
+    var clockErrors: [Int64] = []
+    var clockless: [Bool] = []
+    var committedOutcomes = 0
+    var events = 0
 
     struct Link: Hashable {
         var from: NodeID
@@ -45,6 +45,8 @@ struct SimulatedCluster {
         case persist(NodeID, life: Int)
         case apply(NodeID, life: Int, [Entry])
         case restart(NodeID)
+        case campaign(NodeID)
+        case isolate(NodeID)
         case snapshot(from: NodeID, to: NodeID, life: Int, fails: Bool)
         case client
         case fault
@@ -79,19 +81,19 @@ struct SimulatedCluster {
         if options.faults { schedule(.fault, in: 50 * Self.millisecond) }
     }
 
-    private static func voting(_ member: Member) -> Member {
+    static func voting(_ member: Member) -> Member {
         Member(node: member.node, region: member.region, role: .voter)
     }
 
-    private func slot(_ node: NodeID) -> Int { Int(node.rawValue) - 1 }
+    func slot(_ node: NodeID) -> Int { Int(node.rawValue) - 1 }
 
     /// Monotonic clocks start anywhere and run a little fast or slow.
-    private func instant(_ slot: Int) -> Instant {
+    func instant(_ slot: Int) -> Instant {
         Instant(rawValue: time + time / 10_000 * Int64(slot - 2) + Int64(slot) * 77_000_000)
     }
 
     /// The true time at which a node's monotonic clock shows `instant`, or a little later.
-    private func trueTime(_ instant: Instant, _ slot: Int) -> Int64 {
+    func trueTime(_ instant: Instant, _ slot: Int) -> Int64 {
         let target = instant.rawValue - Int64(slot) * 77_000_000
         var estimate = target
         while estimate + estimate / 10_000 * Int64(slot - 2) < target {
@@ -100,7 +102,7 @@ struct SimulatedCluster {
         return estimate
     }
 
-    private mutating func moment(_ slot: Int) -> Moment {
+    mutating func moment(_ slot: Int) -> Moment {
         guard !clockless[slot] else { return Moment(instant: instant(slot), clock: .unknown) }
         let error = UInt64(clockErrors[slot]) + 1
         let before = Int64(random.below(error))
@@ -110,7 +112,7 @@ struct SimulatedCluster {
         return Moment(instant: instant(slot), clock: clock)
     }
 
-    private mutating func schedule(_ event: Event, in delay: Int64) {
+    mutating func schedule(_ event: Event, in delay: Int64) {
         queue.push(event, at: time + delay)
     }
 
@@ -143,7 +145,7 @@ struct SimulatedCluster {
         invariants.checkLogMatching(nodes)
     }
 
-    private mutating func step(_ slot: Int, _ input: RaftInput) {
+    mutating func step(_ slot: Int, _ input: RaftInput) {
         let before = unflushed[slot] ?? Invariants.Before(nodes[slot].raft)
         unflushed[slot] = before
         let now = moment(slot)
@@ -173,7 +175,7 @@ struct SimulatedCluster {
         }
     }
 
-    private mutating func send(_ message: RaftMessage) {
+    mutating func send(_ message: RaftMessage) {
         let link = Link(from: message.from, to: message.to)
         guard !blocked.contains(link), slot(message.to) < nodes.count else { return }
         if isCalm {
@@ -182,13 +184,21 @@ struct SimulatedCluster {
         }
         if random.below(20) == 0 { return }
         let copies = random.below(20) == 0 ? 2 : 1
+        // An order to campaign is worth keeping until it was given up.
+        if case .timeoutNow = message.body, random.below(3) == 0 {
+            let delay = Int64(random.below(200) + 60) * Self.millisecond
+            schedule(.deliver(message), in: delay)
+            // Whoever gave it does not hear of the election then.
+            schedule(.isolate(message.from), in: delay)
+            return
+        }
         for _ in 0..<copies {
             let delay = random.below(50) == 0 ? random.below(400) : random.below(12)
             schedule(.deliver(message), in: Int64(delay) * Self.millisecond + Int64(random.below(1000)))
         }
     }
 
-    private mutating func handle(_ event: Event) {
+    mutating func handle(_ event: Event) {
         switch event {
         case .deliver(let message):
             if nodes[slot(message.to)].isUp { step(slot(message.to), .message(message)) }
@@ -209,6 +219,10 @@ struct SimulatedCluster {
             step(slot, .applied(min(entries[entries.count - 1].index, nodes[slot].appliedIndex)))
         case .restart(let node):
             restart(slot(node))
+        case .isolate(let node):
+            if !isCalm { isolate(slot(node)) }
+        case .campaign(let node):
+            if nodes[slot(node)].isUp { step(slot(node), .campaign) }
         case .snapshot(let sender, let follower, let life, let fails):
             snapshot(from: slot(sender), to: slot(follower), life: life, fails: fails)
         case .client:
@@ -224,7 +238,7 @@ struct SimulatedCluster {
         }
     }
 
-    private mutating func restart(_ slot: Int) {
+    mutating func restart(_ slot: Int) {
         guard !nodes[slot].isUp else { return }
         let lowest = nodes[slot].checkpoint.rawValue
         let survived = lowest + random.below(nodes[slot].appliedIndex.rawValue - lowest + 1)
@@ -233,7 +247,7 @@ struct SimulatedCluster {
         step(slot, .tick)
     }
 
-    private mutating func snapshot(from sender: Int, to receiver: Int, life: Int, fails: Bool) {
+    mutating func snapshot(from sender: Int, to receiver: Int, life: Int, fails: Bool) {
         guard nodes[sender].isUp, nodes[sender].life == life else { return }
         let follower = nodes[receiver].id
         if fails || !nodes[receiver].isUp || blocked.contains(Link(from: nodes[sender].id, to: follower)) {
@@ -250,96 +264,6 @@ struct SimulatedCluster {
         let metadata = SnapshotMetadata(position: state.position, membership: state.membership)
         step(receiver, .snapshotInstalled(metadata, from: nodes[sender].id))
         step(sender, .snapshotSent(to: follower, .installed(state.position.index)))
-    }
-
-    private mutating func actAsClient() {
-        let slot = Int(random.below(UInt64(nodes.count)))
-        let target = nodes.firstIndex { $0.isUp && $0.raft.role == .leader && random.below(8) != 0 } ?? slot
-        guard nodes[target].isUp else { return }
-        switch random.below(20) {
-        case 0..<12:
-            var proposals: [Proposal] = []
-            for _ in 0...random.below(4) {
-                proposals.append(Proposal(id: ProposalID(rawValue: nextProposal), payload: .numbered(nextProposal)))
-                invariants.propose(ProposalID(rawValue: nextProposal))
-                nextProposal += 1
-            }
-            step(target, .propose(proposals))
-        case 12..<16:
-            let id = ReadID(rawValue: nextRead)
-            nextRead += 1
-            invariants.read(id)
-            step(target, .readIndex(id))
-        case 16 where !isCalm:
-            step(target, .transferLeadership(to: NodeID(UInt32(random.below(UInt64(nodes.count)) + 1))))
-        case 17 where options.changesMembers && !isCalm:
-            changeMembers(target)
-        case 18:
-            nodes[target].checkpoint = nodes[target].appliedIndex
-            let index = LogIndex(nodes[target].appliedIndex.rawValue * 3 / 4)
-            guard index <= nodes[target].raft.appliedIndex else { return }
-            nodes[target].compact(through: index)
-            step(target, .compact(index))
-        case 19 where !isCalm:
-            step(target, .unreachable(NodeID(UInt32(random.below(UInt64(nodes.count)) + 1))))
-        default:
-            step(target, .wake)
-        }
-    }
-
-    private mutating func changeMembers(_ slot: Int) {
-        let current = nodes[slot].raft.membership
-        var target: [Member] = []
-        let regions: [Region] = ["eu", "us", "ap"]
-        for number in 1...options.nodes {
-            let node = NodeID(number)
-            let region = regions[Int(number - 1) % 3]
-            // The last node is only ever a witness, since one cannot become anything else.
-            let isWitness = number == options.nodes
-            switch (current[node]?.role, random.below(4)) {
-            case (let role?, 0..<3):
-                target.append(Member(node: node, region: region, role: role == .learner ? .voter : role))
-            case (nil, 0..<2): target.append(Member(node: node, region: region, role: isWitness ? .witness : .learner))
-            case (.voter?, _) where random.below(2) == 0:
-                target.append(Member(node: node, region: region, role: .learner))
-            default: break
-            }
-        }
-        let id = ProposalID(rawValue: nextProposal)
-        nextProposal += 1
-        invariants.propose(id)
-        step(slot, .changeMembership(MembershipChange(target: target), id))
-    }
-
-    private mutating func injectFault() {
-        let slot = Int(random.below(UInt64(nodes.count)))
-        switch random.below(6) {
-        case 0, 1:
-            guard nodes[slot].isUp else { return }
-            invariants.crash(nodes[slot])
-            nodes[slot].crash()
-            unflushed[slot] = nil
-            schedule(.restart(nodes[slot].id), in: Int64(random.below(300)) * Self.millisecond)
-        case 2:
-            for other in nodes.indices where other != slot {
-                blocked.insert(Link(from: nodes[slot].id, to: nodes[other].id))
-                blocked.insert(Link(from: nodes[other].id, to: nodes[slot].id))
-            }
-            schedule(.healLinks, in: Int64(random.below(400)) * Self.millisecond)
-        case 3:
-            for other in nodes.indices where other != slot && random.below(2) == 0 {
-                blocked.insert(Link(from: nodes[slot].id, to: nodes[other].id))
-            }
-            schedule(.healLinks, in: Int64(random.below(400)) * Self.millisecond)
-        case 4:
-            for other in nodes.indices where other != slot && random.below(2) == 0 {
-                blocked.insert(Link(from: nodes[other].id, to: nodes[slot].id))
-            }
-            schedule(.healLinks, in: Int64(random.below(400)) * Self.millisecond)
-        default:
-            clockless[slot] = random.below(3) == 0
-            clockErrors[slot] = Int64(random.below(40)) * Self.millisecond
-        }
     }
 
     /// Ends all faults: what follows must work.
@@ -368,45 +292,4 @@ struct SimulatedCluster {
     }
 
     var leader: TestNode? { nodes.first { $0.isUp && $0.raft.role == .leader && $0.raft.leader == $0.id } }
-}
-
-/// Events by time; those of the same time in the order of their making.
-struct EventQueue {
-    private struct Item {
-        var time: Int64
-        var sequence: UInt64
-        var event: SimulatedCluster.Event
-
-        static func < (lhs: Item, rhs: Item) -> Bool { (lhs.time, lhs.sequence) < (rhs.time, rhs.sequence) }
-    }
-
-    private var heap: [Item] = []
-    private var sequence: UInt64 = 0
-
-    var nextTime: Int64? { heap.first?.time }
-
-    mutating func push(_ event: SimulatedCluster.Event, at time: Int64) {
-        sequence += 1
-        heap.append(Item(time: time, sequence: sequence, event: event))
-        var child = heap.count - 1
-        while child > 0, heap[child] < heap[(child - 1) / 2] {
-            heap.swapAt(child, (child - 1) / 2)
-            child = (child - 1) / 2
-        }
-    }
-
-    mutating func pop() -> SimulatedCluster.Event {
-        heap.swapAt(0, heap.count - 1)
-        let item = heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
-                least = child
-            }
-            if least == parent { return item.event }
-            heap.swapAt(parent, least)
-            parent = least
-        }
-    }
 }
