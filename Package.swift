@@ -103,7 +103,7 @@ let package = Package(
             "MeridianRuntimeTests",
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
-                "TestSupport",
+                "TestSupport", logging,
             ]),
         tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport"]),
     ]

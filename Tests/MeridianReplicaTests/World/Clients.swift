@@ -32,6 +32,9 @@ final class Clients {
         }
     }
 
+    /// Gateways look at their deadlines every 10 ms.
+    static let slackNanoseconds: Int64 = 12_000_000
+
     let world: World
     private(set) var operations: [Operation] = []
     private var waiting: [GatewayRequestID: Int] = [:]
@@ -122,7 +125,7 @@ final class Clients {
             world.failures.append("an answer to a call that nobody waits for")
             return
         }
-        if world.now > operations[number].deadline + 3_000_000 {
+        if world.now > operations[number].deadline + Self.slackNanoseconds {
             world.failures.append("operation \(number) answered \(world.now - operations[number].deadline) ns late")
         }
         switch answer.body {
@@ -158,7 +161,7 @@ final class Clients {
     /// Calls that live gateways should have answered by now.
     var overdue: Int {
         waiting.values.filter {
-            world.nodes[operations[$0].gateway].core != nil && world.now > operations[$0].deadline + 3_000_000
+            world.nodes[operations[$0].gateway].core != nil && world.now > operations[$0].deadline + Self.slackNanoseconds
         }.count
     }
 }

@@ -19,7 +19,6 @@ final class World {
         var doubledPerThousand: UInt64 = 0
         var retainedLogEntries: UInt64 = 4096
         var quiesceAfterNanoseconds: Int64 = 5_000_000_000
-        var leases = true
     }
 
     enum Action {
@@ -218,6 +217,7 @@ final class World {
 
     func step(_ position: Int, _ events: [NodeEvent]) {
         guard nodes[position].core != nil else { return }
+        steps += 1
         let moment = moment(position)
         var events = events
         if moment.instant >= nodes[position].deadline { events.append(.tick) }
@@ -392,6 +392,7 @@ final class World {
         }
     }
     private(set) var snapshotsInstalled = 0
+    private(set) var steps = 0
 
     func checkpoint(_ position: Int) {
         guard nodes[position].core != nil else { return }
