@@ -105,6 +105,6 @@ let package = Package(
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
                 "TestSupport",
             ]),
-        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport"]),
+        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
     ]
 )
