@@ -45,7 +45,7 @@ let package = Package(
     ],
     targets: [
         // Vocabulary and ports.
-        library("MeridianCore", []),
+        library("MeridianCore", ["CMeridianSystem"]),
         // What Swift's Glibc module lacks: the kernel's word on its clock.
         .target(name: "CMeridianSystem"),
         // Pure: events in, effects out.

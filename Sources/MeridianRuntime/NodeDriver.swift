@@ -32,6 +32,8 @@ package final class NodeDriver: @unchecked Sendable {
     private struct Inbox {
         var events: [NodeEvent] = []
         var phase = Phase.idle
+        /// A thread is inside of `run`, also for a moment after `stopped`.
+        var isInUse = false
     }
 
     package typealias Answer = GatewayAnswer.Body
@@ -45,6 +47,8 @@ package final class NodeDriver: @unchecked Sendable {
     private let published: Mutex<Catalog>
     private let led = Mutex<Set<RangeID>>([])
     private let wake = WakeSignal()
+    /// Nobody runs the stopped node any more.
+    private let released = WakeSignal()
     private let deadline = Atomic<Int64>(0)
     private let log: LogWriter
     private let applier: StateApplier
@@ -89,6 +93,8 @@ package final class NodeDriver: @unchecked Sendable {
         log.start(for: self, send: send)
         applier.start(for: self)
         EngineThread.start("meridian.step.\(node)") { [self] in stepLoop() }
+        // Timers run from the first step on.
+        enqueue(.tick)
     }
 
     /// The tables and ranges that this node knows of.
@@ -150,8 +156,7 @@ package final class NodeDriver: @unchecked Sendable {
     private func stepLoop() {
         while true {
             EngineThread.runAdopted()
-            let at = deadline.load(ordering: .acquiring)
-            wake.wait(untilNanoseconds: at == 0 ? nil : at)
+            sleepUntilDeadline()
             let isStopped = inbox.withLock { inbox in
                 if case .stopped = inbox.phase { return true }
                 if case .idle = inbox.phase { inbox.phase = .scheduled }
@@ -168,6 +173,7 @@ package final class NodeDriver: @unchecked Sendable {
         let isMine = inbox.withLock { inbox in
             guard case .scheduled = inbox.phase else { return false }
             inbox.phase = .running
+            inbox.isInUse = true
             return true
         }
         guard isMine else { return }
@@ -183,8 +189,13 @@ package final class NodeDriver: @unchecked Sendable {
             var events = found
             found = []
             let isDue = now.instant.rawValue >= deadline.load(ordering: .relaxed)
+            var isStopped = false
             let isDone = inbox.withLock { inbox in
-                if case .stopped = inbox.phase { return true }
+                if case .stopped = inbox.phase {
+                    inbox.isInUse = false
+                    isStopped = true
+                    return true
+                }
                 if events.isEmpty {
                     swap(&events, &inbox.events)
                 } else {
@@ -193,32 +204,49 @@ package final class NodeDriver: @unchecked Sendable {
                 }
                 if events.isEmpty, !isDue {
                     inbox.phase = .idle
+                    inbox.isInUse = false
                     return true
                 }
                 return false
             }
-            if isDone { return }
+            if isDone {
+                if isStopped { released.signal() }
+                return
+            }
             if isDue { events.append(.tick) }
             let effects = core.step(events, at: now)
             found = carryOut(effects)
             let next = core.nextDeadline(at: now).rawValue
-            if next != deadline.exchange(next, ordering: .acquiringAndReleasing) { noteDeadline(next) }
+            if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }
 
     private func handOver() {
-        inbox.withLock { inbox in
-            if case .running = inbox.phase { inbox.phase = .scheduled }
+        let isStopped = inbox.withLock { inbox in
+            inbox.isInUse = false
+            guard case .running = inbox.phase else { return true }
+            inbox.phase = .scheduled
+            return false
         }
+        if isStopped { released.signal() }
         wakeOwnThread()
     }
 
-    /// The step thread sleeps until the earliest deadline that it has seen; it must hear of an earlier one.
+    /// The step thread must hear of a deadline that is earlier than the one it sleeps until.
     private func noteDeadline(_ next: Int64) {
-        if next < sleepingUntil.load(ordering: .relaxed) { wake.signal() }
-        sleepingUntil.store(next, ordering: .relaxed)
+        if next < sleepingUntil.load(ordering: .sequentiallyConsistent) { wake.signal() }
     }
-    private let sleepingUntil = Atomic<Int64>(.max)
+
+    /// What the step thread sleeps until; far in the past while it is awake.
+    private let sleepingUntil = Atomic<Int64>(.min)
+
+    private func sleepUntilDeadline() {
+        let at = deadline.load(ordering: .sequentiallyConsistent)
+        sleepingUntil.store(at, ordering: .sequentiallyConsistent)
+        // Whoever sets an earlier deadline either sees that this thread sleeps, or is seen here.
+        if deadline.load(ordering: .sequentiallyConsistent) >= at { wake.wait(untilNanoseconds: at) }
+        sleepingUntil.store(.min, ordering: .sequentiallyConsistent)
+    }
 
     private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
         for frame in effects.frames { send(frame) }
@@ -234,6 +262,14 @@ package final class NodeDriver: @unchecked Sendable {
         }
         if effects.directoryChanged { published.withLock { $0 = core.catalog } }
         var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
+        if effects.rereadsCatalog {
+            do {
+                let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+                events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
+            } catch {
+                note(error, while: "reading the catalog")
+            }
+        }
         if !applied.isEmpty { events.append(.applied(applied)) }
         return events
     }
@@ -264,6 +300,8 @@ package final class NodeDriver: @unchecked Sendable {
         }
         guard wasRunning else { return }
         wake.signal()
+        // The stores are closed below, and whoever runs the node may be reading from them.
+        while inbox.withLock({ $0.isInUse }) { released.wait(untilNanoseconds: nil) }
         log.stop(isCrash: isCrash)
         applier.stop(isCrash: isCrash)
         let waiting = calls.withLock { calls in

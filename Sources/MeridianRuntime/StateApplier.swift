@@ -36,12 +36,14 @@ final class StateApplier: @unchecked Sendable {
     // Only the state thread touches these.
     private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
     private var writers: [RangeID: (stream: SnapshotStreamID, from: NodeID, writer: any SnapshotWriter)] = [:]
+    private var hasFailed = false
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
 
     private static let checkpointBytes = 12 << 20
     private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
     private static let chunkBytes = 1 << 20
+    private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
 
     init(_ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection) {
         self.store = store
@@ -55,7 +57,7 @@ final class StateApplier: @unchecked Sendable {
             return []
         }
         let isFree = queue.withLock { $0.pendingApplies == 0 }
-        let applied = isFree ? exclusive.withLockIfAvailable { _ in apply(effects.applies, driver) } : nil
+        let applied = isFree ? applyNow(effects.applies) : nil
         let wasEmpty = queue.withLock { queue in
             let wasEmpty = queue.work.isEmpty
             if applied == nil {
@@ -177,22 +179,54 @@ final class StateApplier: @unchecked Sendable {
     /// Applies batches that had to queue.
     private func applyQueued(_ batches: inout [ApplyBatch], _ driver: NodeDriver) {
         guard !batches.isEmpty else { return }
-        let confirmations = exclusive.withLock { _ in apply(batches, driver) }
-        queue.withLock { $0.pendingApplies -= batches.count }
+        let count = batches.count
+        let confirmations = Self.confirmations(of: batches)
+        let isApplied = !hasFailed && applyAll(batches, driver)
         batches = []
-        if !confirmations.isEmpty { driver.enqueue(.applied(confirmations)) }
+        // Over a gap nothing is applied: what comes after it queues for ever.
+        guard isApplied else { return }
+        queue.withLock { $0.pendingApplies -= count }
+        driver.enqueue(.applied(confirmations))
     }
 
-    private func apply(_ batches: [ApplyBatch], _ driver: NodeDriver) -> [AppliedConfirmation] {
+    private static func confirmations(of batches: [ApplyBatch]) -> [AppliedConfirmation] {
+        batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }
+    }
+
+    /// Applies at once, if nobody else has the store and it works.
+    private func applyNow(_ batches: [ApplyBatch]) -> [AppliedConfirmation]? {
         guard !batches.isEmpty else { return [] }
-        do {
-            try store.apply(batches)
-        } catch {
-            // The rows are safe in the log. This node serves no reads beyond what it has applied.
-            driver.note(error, while: "applying rows")
-            return []
+        let isApplied = exclusive.withLockIfAvailable { _ in (try? store.apply(batches)) != nil } ?? false
+        return isApplied ? Self.confirmations(of: batches) : nil
+    }
+
+    /// Applies until it succeeds. Applying later rows over a gap would lose the earlier ones, so a full disk is waited
+    /// out, and after any other failure nothing is applied again: the log has the rows.
+    /// - Returns: `false` when it never will, or the node stops.
+    private func applyAll(_ batches: [ApplyBatch], _ driver: NodeDriver) -> Bool {
+        var isWaiting = false
+        while true {
+            do {
+                try exclusive.withLock { _ in try store.apply(batches) }
+                if isWaiting { driver.enqueue(.stateRecovered) }
+                return true
+            } catch {
+                let cause =
+                    error as? MeridianError ?? MeridianError(.storageFailed, "the rows of \(driver.node): \(error)")
+                if !isWaiting {
+                    driver.note(error, while: "applying rows")
+                    driver.enqueue(.stateFailed(cause))
+                }
+                isWaiting = true
+                EngineThread.runAdopted()
+                guard cause.code == .diskFull else {
+                    hasFailed = true
+                    return false
+                }
+                wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.fullDiskRetryNanoseconds)
+                if queue.withLock({ $0.isStopped }) { return false }
+            }
         }
-        return batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) }
     }
 
     private func read(_ read: SnapshotRead, _ driver: NodeDriver) {
@@ -217,6 +251,7 @@ final class StateApplier: @unchecked Sendable {
 
     private func write(_ write: SnapshotWrite, _ driver: NodeDriver) {
         let message = write.message
+        guard !hasFailed else { return reply(write, .failed, driver) }
         do {
             if let current = writers[write.range], current.stream != message.stream || current.from != write.from {
                 current.writer.cancel()

@@ -16,4 +16,9 @@ struct meridian_kernel_clock {
 /// Asks without changing anything, so it needs no privilege.
 struct meridian_kernel_clock meridian_kernel_clock_read(void);
 
+/// Takes a semaphore (`sem_t *`), at the latest at a time of the monotonic clock in nanoseconds. Here because Swift's
+/// Glibc module lacks `sem_clockwait`. Linux only; elsewhere it does nothing.
+/// - Returns: 1 when it was taken, 0 when the time ran out.
+int32_t meridian_semaphore_wait(void *semaphore, int64_t deadline_ns);
+
 #endif

@@ -10,7 +10,7 @@ extension Raft {
         }
         var deadline = min(lead.heartbeatDeadline, quorumDeadline)
         if let transfer = lead.transfer { deadline = min(deadline, transfer.deadline) }
-        if let since = log.oldestPendingSince { deadline = min(deadline, diskDeadline(since)) }
+        if let since = log.oldestPendingSince, !isDiskFull { deadline = min(deadline, diskDeadline(since)) }
         return deadline
     }
 
@@ -37,7 +37,7 @@ extension Raft {
     mutating func checkLeadership(at now: Moment) {
         precondition(role == .leader, "a \(role) has no leadership to check")
         guard !isQuiescent else { return }
-        if now.instant >= quorumDeadline || isDiskStuck(at: now) {
+        if now.instant >= quorumDeadline || (isDiskStuck(at: now) && !isDiskFull) {
             becomeFollower(term: term, leader: nil, at: now)
         }
     }

@@ -35,6 +35,9 @@ package struct Raft: Sendable {
     /// A leader knows that this replica acknowledged entries that it does not have: its disk lost them. It no longer
     /// votes or campaigns; the host should replace it (etcd #10166 is the story of those who did not notice).
     package internal(set) var hasLostEntries = false
+    /// The host knows why the disk does not answer: it is full, and nothing is lost. A leader then goes on, so that
+    /// reads can be served; the host sees that it takes no proposals.
+    package var isDiskFull = false
 
     /// Where this term's leader was handed over by its predecessor: no timestamp at or below may be assigned.
     package internal(set) var timestampFloor: Timestamp = .zero

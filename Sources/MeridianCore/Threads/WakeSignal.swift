@@ -1,64 +1,67 @@
+import CMeridianSystem
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Darwin)
     import Darwin
+    import Dispatch
 #endif
+import Synchronization
 
-/// Wakes one thread: a condition with a memory, so that a signal before the wait is not lost, and with a deadline on
-/// the monotonic clock.
+/// Wakes one thread: a signal with a memory, so that one before the wait is not lost, and a wait with a deadline on the
+/// monotonic clock. Several signals before the thread looks count as one.
+///
+/// A semaphore, not a condition variable: waking a thread that waits on a condition makes it fight for the mutex, which
+/// doubled the system calls of a lonely commit.
 package final class WakeSignal: @unchecked Sendable {
-    // Shared between threads on purpose; every access to `isSignalled` is under `mutex`.
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let condition: UnsafeMutablePointer<pthread_cond_t>
-    private var isSignalled = false
+    // The semaphore is made for sharing between threads, and never moves.
+    private let isSignalled = Atomic<Bool>(false)
+    #if canImport(Glibc)
+        private let semaphore: UnsafeMutablePointer<sem_t>
 
-    package init() {
-        mutex = .allocate(capacity: 1)
-        condition = .allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        #if canImport(Glibc)
-            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        #endif
-        pthread_cond_init(condition, &attributes)
-        pthread_condattr_destroy(&attributes)
-    }
+        package init() {
+            semaphore = .allocate(capacity: 1)
+            let code = sem_init(semaphore, 0, 0)
+            precondition(code == 0, "no semaphore is left: \(errno)")
+        }
 
-    deinit {
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(mutex)
-        condition.deallocate()
-        mutex.deallocate()
-    }
+        deinit {
+            sem_destroy(semaphore)
+            semaphore.deallocate()
+        }
+
+        private func post() { sem_post(semaphore) }
+
+        private func sleep(until deadline: Int64?) {
+            guard let deadline else {
+                while sem_wait(semaphore) != 0, errno == EINTR {}
+                return
+            }
+            _ = meridian_semaphore_wait(semaphore, max(0, deadline))
+        }
+    #else
+        private let semaphore = DispatchSemaphore(value: 0)
+
+        package init() {}
+
+        private func post() { semaphore.signal() }
+
+        private func sleep(until deadline: Int64?) {
+            guard let deadline else { return semaphore.wait() }
+            let left = max(0, deadline - MonotonicTime.nanoseconds())
+            _ = semaphore.wait(timeout: .now() + .nanoseconds(Int(left)))
+        }
+    #endif
 
     package func signal() {
-        pthread_mutex_lock(mutex)
-        let wasSignalled = isSignalled
-        isSignalled = true
-        pthread_mutex_unlock(mutex)
-        if !wasSignalled { pthread_cond_signal(condition) }
+        if !isSignalled.exchange(true, ordering: .acquiringAndReleasing) { post() }
     }
 
-    /// Waits for a signal, at most until `deadline` (monotonic nanoseconds; `nil` waits without end).
+    /// Waits for a signal, at most until `deadline` (monotonic nanoseconds; `nil` waits without end). It may end early.
     package func wait(untilNanoseconds deadline: Int64?) {
-        pthread_mutex_lock(mutex)
-        while !isSignalled {
-            guard let deadline else {
-                pthread_cond_wait(condition, mutex)
-                continue
-            }
-            #if canImport(Glibc)
-                var time = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
-                if pthread_cond_timedwait(condition, mutex, &time) == ETIMEDOUT { break }
-            #else
-                let left = max(0, deadline - MonotonicTime.nanoseconds())
-                var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-                if pthread_cond_timedwait_relative_np(condition, mutex, &time) == ETIMEDOUT { break }
-            #endif
-        }
-        isSignalled = false
-        pthread_mutex_unlock(mutex)
+        sleep(until: deadline)
+        // What was to be done is done after this; a signal from now on posts again.
+        _ = isSignalled.exchange(false, ordering: .acquiringAndReleasing)
     }
 }
 

@@ -60,7 +60,7 @@ package struct TableRecord: Hashable, Sendable {
         guard format <= Self.format else {
             throw MeridianError(.newerFormat, "system.tables has records of format \(format); update this program")
         }
-        let id = TableID(UInt32(truncatingIfNeeded: try reader.integer()))
+        let id = TableID(try reader.number())
         let name = try reader.text()
         let locality: Locality
         switch (try reader.integer(), try reader.optionalText()) {
@@ -74,7 +74,7 @@ package struct TableRecord: Hashable, Sendable {
         let mode: ReplicationMode
         switch (try reader.integer(), try reader.optionalInteger()) {
         case (0, nil): mode = .synchronous
-        case (1, let regions?): mode = .semiSynchronous(remoteRegions: Int(regions))
+        case (1, let regions?) where regions > 0: mode = .semiSynchronous(remoteRegions: Int(regions))
         case (2, nil): mode = .asynchronous
         default: throw ValueReader.malformed
         }
@@ -82,7 +82,8 @@ package struct TableRecord: Hashable, Sendable {
             id: id, name: name, locality: locality, goal: goal, placement: placement, mode: mode,
             schema: try reader.blob())
         ranges = []
-        for _ in 0..<(try reader.integer()) { ranges.append(try reader.range(of: id)) }
+        for _ in 0..<(try reader.number()) { ranges.append(try reader.range(of: id)) }
+        guard reader.isAtEnd else { throw ValueReader.malformed }
     }
 }
 
@@ -140,34 +141,51 @@ private struct ValueReader {
         return bytes
     }
 
-    private mutating func node() throws(MeridianError) -> NodeID {
-        NodeID(UInt32(truncatingIfNeeded: try integer()))
+    /// A count or a number of a thing.
+    mutating func number() throws(MeridianError) -> UInt32 {
+        guard let number = UInt32(exactly: try integer()) else { throw Self.malformed }
+        return number
+    }
+
+    var isAtEnd: Bool { position == values.count }
+
+    private mutating func node() throws(MeridianError) -> NodeID { NodeID(try number()) }
+
+    private mutating func span() throws(MeridianError) -> KeySpan {
+        let lower = Key(try blob())
+        let upper = try optionalBlob().map { Key($0) }
+        if let upper, upper <= lower { throw Self.malformed }
+        return KeySpan(lower: lower, upper: upper)
     }
 
     mutating func range(of table: TableID) throws(MeridianError) -> RangeDescriptor {
         let id = RangeID(UInt64(bitPattern: try integer()))
-        let span = KeySpan(lower: Key(try blob()), upper: try optionalBlob().map { Key($0) })
+        let span = try span()
         let home = Region(try text())
         let jurisdiction = try optionalText().map { Jurisdiction($0) }
         let rule: CommitRule
         switch (try integer(), try optionalInteger()) {
         case (0, _): rule = .majority
-        case (1, let regions?): rule = .regionDiverse(minimumRegions: Int(regions))
-        case (2, let regions?): rule = .semiSynchronous(home: home, remoteRegions: Int(regions))
+        case (1, let regions?) where regions > 0: rule = .regionDiverse(minimumRegions: Int(regions))
+        case (2, let regions?) where regions > 0: rule = .semiSynchronous(home: home, remoteRegions: Int(regions))
         case (3, _): rule = .asynchronous(home: home)
         default: throw Self.malformed
         }
         var members: [Member] = []
-        for _ in 0..<(try integer()) {
+        for _ in 0..<(try number()) {
             let node = try node()
             let region = Region(try text())
-            guard let role = ReplicaRole(rawValue: UInt8(truncatingIfNeeded: try integer())) else {
-                throw Self.malformed
-            }
+            guard let role = UInt8(exactly: try integer()).flatMap(ReplicaRole.init(rawValue:)),
+                !members.contains(where: { $0.node == node })
+            else { throw Self.malformed }
             members.append(Member(node: node, region: region, role: role))
         }
         var leaders: [NodeID] = []
-        for _ in 0..<(try integer()) { leaders.append(try node()) }
+        for _ in 0..<(try number()) { leaders.append(try node()) }
+        // Whom to ask follows from these, so there is one, and each is a voter.
+        guard !leaders.isEmpty,
+            leaders.allSatisfy({ leader in members.contains { $0.node == leader && $0.role == .voter } })
+        else { throw Self.malformed }
         return RangeDescriptor(
             id: id, span: span, table: table, home: home, members: members, commitRule: rule,
             preferredLeaders: leaders, jurisdiction: jurisdiction)

@@ -114,7 +114,7 @@ extension NodeCore {
         case .transferStarted:
             finish(reply.id, .transferStarted, &effects)
         case .failed(let error):
-            if call.mayHaveCommitted, error.code != .duplicateKey, case .commit = call.body {
+            if call.mayHaveCommitted, case .commit = call.body {
                 var uncertain = error
                 uncertain.commitOutcome = .unknown
                 finish(reply.id, .failed(uncertain), &effects)

@@ -24,8 +24,9 @@ package struct NodeCore: Sendable {
     var agreement: ClockAgreement
     /// When replicas want their next tick; entries of replicas that were rescheduled are stale and harmless.
     var timers = Heap<Timer>()
-    /// The log cannot be written: this node neither leads nor acknowledges.
+    /// Why the log or the rows cannot be written at present (`NodeCore+Failures.swift`).
     package internal(set) var logFailure: MeridianError?
+    package internal(set) var stateFailure: MeridianError?
     /// Stored logs of ranges whose tables are not known yet.
     private var unclaimedLogs: [RangeID: StoredLog]
     private var unclaimedStates: [RangeID: AppliedState]
@@ -66,11 +67,13 @@ package struct NodeCore: Sendable {
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
-        return effects.finish(clock: moment.clock)
+        return effects.finish(clock: moment.clock, isReadOnly: failure != nil)
     }
 
     /// When the node wants to be stepped next, if nothing happens before.
-    package func nextDeadline(at now: Moment) -> Instant {
+    package func nextDeadline(at moment: Moment) -> Instant {
+        // The clock that the next step will go by: a wait that only the raw clock calls over would spin.
+        let now = Moment(instant: moment.instant, clock: agreement.interval(at: moment))
         var deadline = peers.nextKeepalive
         if let timer = timers.min { deadline = min(deadline, timer.at) }
         if let alarm = gateway.nextDeadline { deadline = min(deadline, alarm) }
@@ -80,9 +83,7 @@ package struct NodeCore: Sendable {
         return deadline
     }
 
-    private func hasCommitWaits(_ slot: Int) -> Bool { !replicas[slot].commitWait.isEmpty }
-
-    /// The replicas with commits that wait for their timestamps.
+    /// The replicas with something that waits for a timestamp to pass; each has `isAwaitingClock` set.
     var waitingForClock: [Int] = []
 
     private mutating func take(_ event: NodeEvent, at now: Moment, _ effects: inout StepEffects) {
@@ -96,8 +97,12 @@ package struct NodeCore: Sendable {
                     replica.durable(through: replica.raft.persistedIndex, at: now)
                 }
             }
-        case .logFailed(let error): logFailure = error
-        case .logRecovered: logFailure = nil
+        case .logFailed(let error): logFailed(error, at: now)
+        case .logRecovered: logFailed(nil, at: now)
+        case .stateFailed(let error): stateFailed(error, at: now)
+        case .stateRecovered: stateFailed(nil, at: now)
+        case .systemRows(let rows):
+            for row in rows { learnTables(from: row, isNew: false, at: now, &effects) }
         case .applied(let confirmations):
             for confirmation in confirmations {
                 with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
@@ -115,13 +120,16 @@ package struct NodeCore: Sendable {
             with(result.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
         case .snapshotWritten(let result):
             with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
+            if case .installed = result.progress, result.write.range == Catalog.systemRange {
+                effects.node.rereadsCatalog = true
+            }
         case .tick: tick(at: now, &effects)
         }
     }
 
     private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
         precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
-        peers.noteHeard(frame.from, at: now.instant)
+        peers.noteHeard(frame.from, isReadOnly: frame.isReadOnly, at: now.instant)
         if let clock = frame.clock, peers.wantsClockSample(from: frame.from, at: now.instant) {
             agreement.observe(clock, from: frame.from, requestSentAt: nil, at: now.instant)
         }
@@ -147,12 +155,9 @@ package struct NodeCore: Sendable {
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
             return
         }
-        if let logFailure, case .commit = request.body {
-            let address = ReplyAddress(node: gateway, id: request.id)
-            if replicas[slot].raft.role == .leader {
-                effects.reply(.failed(logFailure), to: address, range: request.range)
-                return
-            }
+        if failure != nil, case .commit = request.body, let refusal = refusal(slot, at: now) {
+            effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
+            return
         }
         with(request.range, at: now) { $0.receive(request, from: gateway, at: now, &effects) }
     }
@@ -164,7 +169,7 @@ package struct NodeCore: Sendable {
         markDirty(slot)
     }
 
-    private mutating func markDirty(_ slot: Int) {
+    mutating func markDirty(_ slot: Int) {
         guard !replicas[slot].isDirty else { return }
         replicas[slot].isDirty = true
         dirty.append(slot)
@@ -185,14 +190,16 @@ package struct NodeCore: Sendable {
 
     private mutating func flush(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let firstBatch = effects.node.applies.count
-        let hadWaits = hasCommitWaits(slot)
         replicas[slot].endCommitWaits(at: now, &effects)
         replicas[slot].flush(at: now, &effects)
         if let leader = replicas[slot].raft.leader, leader != replicas[slot].announcedLeader {
             replicas[slot].announcedLeader = leader
             gateway.learn(leader, leads: replicas[slot].descriptor.id, in: replicas[slot].raft.term)
         }
-        if !hadWaits, hasCommitWaits(slot), !waitingForClock.contains(slot) { waitingForClock.append(slot) }
+        if !replicas[slot].isAwaitingClock, !replicas[slot].commitWait.isEmpty {
+            replicas[slot].isAwaitingClock = true
+            waitingForClock.append(slot)
+        }
         if replicas[slot].descriptor.id == Catalog.systemRange {
             learnTables(from: effects.node.applies[firstBatch...], at: now, &effects)
         }
@@ -206,13 +213,19 @@ package struct NodeCore: Sendable {
         for batch in batches where batch.range == Catalog.systemRange {
             for indexed in batch.commands {
                 for mutation in indexed.command.mutations {
-                    // A record that this program cannot read was written by a newer one: its ranges are not hosted.
-                    guard let ranges = try? catalog.learn(mutation), !ranges.isEmpty else { continue }
-                    effects.node.directoryChanged = true
-                    for range in ranges { addReplica(range, isNew: true, at: now) }
+                    learnTables(from: mutation, isNew: true, at: now, &effects)
                 }
             }
         }
+    }
+
+    private mutating func learnTables(
+        from row: Mutation, isNew: Bool, at now: Moment, _ effects: inout StepEffects
+    ) {
+        // A record that this program cannot read was written by a newer one: its ranges are not hosted.
+        guard let ranges = try? catalog.learn(row), !ranges.isEmpty else { return }
+        effects.node.directoryChanged = true
+        for range in ranges { addReplica(range, isNew: isNew, at: now) }
     }
 
     /// Makes this node's replica of a range, if it has one.
@@ -227,6 +240,7 @@ package struct NodeCore: Sendable {
         let slot = replicas.count
         slots[range.id] = slot
         replicas.append(replica)
+        replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         if isNew, range.preferredLeaders.first == configuration.node {
             replicas[slot].raft.receive(.campaign, at: now)
         }
@@ -255,16 +269,20 @@ package struct NodeCore: Sendable {
             replicas[slot].raft.receive(.tick, at: later)
             replicas[slot].retrySnapshots(at: now, &effects)
             let peers = peers
-            replicas[slot].preferHome(isAlive: { !peers.isSilent($0) }, at: now)
+            if failure == nil {
+                replicas[slot].preferHome(isAlive: { peers.canLead($0) }, at: now)
+            } else {
+                handOver(slot, at: now)
+            }
             markDirty(slot)
         }
         if !waitingForClock.isEmpty {
             for slot in waitingForClock {
                 replicas[slot].endCommitWaits(at: now, &effects)
-                replicas[slot].becomeReadyIfPossible(at: now, &effects)
+                replicas[slot].isAwaitingClock = !replicas[slot].commitWait.isEmpty
                 markDirty(slot)
             }
-            waitingForClock.removeAll { replicas[$0].commitWait.isEmpty }
+            waitingForClock.removeAll { !replicas[$0].isAwaitingClock }
         }
         ringAlarms(at: now, &effects)
         watchPeers(at: now, &effects)

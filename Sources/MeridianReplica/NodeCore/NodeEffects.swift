@@ -19,6 +19,8 @@ package struct NodeEffects: Sendable {
     package var leaderships: [Leadership] = []
     /// Tables or ranges were added: whoever keeps a copy of the directory takes a new one.
     package var directoryChanged = false
+    /// A snapshot brought the catalog: read `Catalog.tableSpan` and answer with `NodeEvent.systemRows`.
+    package var rereadsCatalog = false
 
     package init() {}
 }

@@ -8,10 +8,16 @@ package enum NodeEvent: Sendable {
     case frame(NodeFrame)
     /// A `LogJob` is durable: these groups' jobs up to these tokens.
     case persisted([PersistConfirmation])
-    /// The log can no longer be written (failed fsync, full disk). The node stops leading and acknowledging.
+    /// The log can no longer be written (failed fsync), or not now (`.diskFull`). The node stops taking commits and
+    /// hands its leaderships to nodes that can write.
     case logFailed(MeridianError)
     /// The log can be written again after it was full.
     case logRecovered
+    /// As `logFailed`, of the applied rows.
+    case stateFailed(MeridianError)
+    case stateRecovered
+    /// All rows of `Catalog.tableSpan`, as `NodeEffects.rereadsCatalog` asked.
+    case systemRows([Mutation])
     /// These ranges' rows are applied up to these indexes.
     case applied([AppliedConfirmation])
     case evaluated(EvaluationResult)

@@ -12,6 +12,7 @@ struct Peers: Sendable {
         var sent: Instant
         var clockSampled: Instant?
         var isSilent = false
+        var isReadOnly = false
     }
 
     /// Sorted by node.
@@ -30,8 +31,9 @@ struct Peers: Sendable {
 
     private func position(_ node: NodeID) -> Int? { peers.firstIndex { $0.node == node } }
 
-    mutating func noteHeard(_ node: NodeID, at now: Instant) {
+    mutating func noteHeard(_ node: NodeID, isReadOnly: Bool, at now: Instant) {
         guard let position = position(node) else { return }
+        peers[position].isReadOnly = isReadOnly
         peers[position].heard = now
         peers[position].isSilent = false
     }
@@ -43,6 +45,11 @@ struct Peers: Sendable {
     }
 
     func isSilent(_ node: NodeID) -> Bool { position(node).map { peers[$0].isSilent } ?? false }
+
+    /// Whether a node was heard lately and can write, as far as it has said.
+    func canLead(_ node: NodeID) -> Bool {
+        position(node).map { !peers[$0].isSilent && !peers[$0].isReadOnly } ?? false
+    }
 
     mutating func wantsClockSample(from node: NodeID, at now: Instant) -> Bool {
         guard let position = position(node) else { return false }

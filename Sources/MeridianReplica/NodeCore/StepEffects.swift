@@ -53,13 +53,15 @@ struct StepEffects: Sendable {
     /// The peers that get a frame now.
     var peersWrittenTo: [NodeID] { outgoing.map(\.peer) }
 
-    mutating func finish(clock: ClockInterval) -> NodeEffects {
+    mutating func finish(clock: ClockInterval, isReadOnly: Bool) -> NodeEffects {
         for (peer, messages) in outgoing {
-            node.frames.append(NodeFrame(from: own, to: peer, clock: clock, messages: messages))
+            node.frames.append(
+                NodeFrame(from: own, to: peer, clock: clock, messages: messages, isReadOnly: isReadOnly))
         }
         for (peer, messages) in outgoingAfter {
             // How long the disk takes is not known, so the clock's reading would be stale.
-            node.log.framesAfter.append(NodeFrame(from: own, to: peer, clock: nil, messages: messages))
+            node.log.framesAfter.append(
+                NodeFrame(from: own, to: peer, clock: nil, messages: messages, isReadOnly: isReadOnly))
         }
         return node
     }

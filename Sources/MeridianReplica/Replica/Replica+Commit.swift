@@ -32,7 +32,7 @@ extension Replica {
         // Whoever waits for a row that this commit only checked need not wait for the quorum: its timestamp, and so
         // its place, will be behind this one's.
         guard let next = serving?.latches.releaseShared(ticket) else { return }
-        for ticket in next { granted(ticket, at: now, &effects) }
+        grant(next, at: now, &effects)
     }
 
     mutating func fail(
@@ -84,7 +84,7 @@ extension Replica {
                 id,
                 SettledCommit(
                     index: position.index, addresses: addresses, result: result, committed: now.instant,
-                    isApplied: appliedIndex >= position.index, ticket: commit.ticket, term: raft.term),
+                    isApplied: appliedIndex >= position.index, ticket: commit.ticket, term: position.term),
                 at: now, &effects)
         case .rejected:
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
@@ -125,7 +125,16 @@ extension Replica {
 
     /// Answers the commits whose timestamps are past everywhere (commit wait, Spanner §4.1.2).
     mutating func endCommitWaits(at now: Moment, _ effects: inout StepEffects) {
-        for id in commitWait.ready(at: now.clock) { past(id, at: now, &effects) }
+        for id in commitWait.ready(at: now.clock) {
+            if id == Self.readinessToken {
+                serving?.isReadinessAwaited = false
+                becomeReadyIfPossible(at: now, &effects)
+            } else if let ticket = serving?.future.removeValue(forKey: id) {
+                granted(ticket, at: now, &effects)
+            } else {
+                past(id, at: now, &effects)
+            }
+        }
     }
 
     private mutating func past(_ id: UInt64, at now: Moment, _ effects: inout StepEffects) {

@@ -9,11 +9,13 @@ extension Replica {
     mutating func flush(at now: Moment, _ effects: inout StepEffects) {
         isDirty = false
         var rounds = 0
+        // Of requests that wait for one key each may be refused in a round of its own.
+        let limit = 64 + (serving?.requests.count ?? 0)
         while true {
             let output = raft.flush(at: now)
             if output.isEmpty { break }
             rounds += 1
-            precondition(rounds < 64, "\(descriptor.id) does not come to rest")
+            precondition(rounds < limit, "\(descriptor.id) does not come to rest")
             if let job = output.persist { effects.persist(job, range: descriptor.id) }
             for message in output.messages { effects.send(.raft(descriptor.id, message), to: message.to) }
             for outcome in output.outcomes { concluded(outcome, at: now, &effects) }
@@ -23,6 +25,7 @@ extension Replica {
             for follower in output.snapshotsWanted { sendSnapshot(to: follower, at: now, &effects) }
             if !output.committed.isEmpty { becomeReadyIfPossible(at: now, &effects) }
         }
+        writeSnapshots(&effects)
     }
 
     /// Gives committed entries to the state store.

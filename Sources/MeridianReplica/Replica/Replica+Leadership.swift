@@ -26,7 +26,8 @@ extension Replica {
         guard raft.hasCommittedInTerm else { return }
         guard now.clock.earliest > dispatched.closed else {
             // The wait is a commit wait for a commit that nobody here asked for.
-            commitWait.insert(dispatched.closed, 0)
+            if !current.isReadinessAwaited { commitWait.insert(dispatched.closed, Self.readinessToken) }
+            serving?.isReadinessAwaited = true
             return
         }
         allocator.raiseFloor(max(dispatched.closed, raft.timestampFloor))

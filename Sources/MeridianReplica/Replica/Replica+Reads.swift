@@ -4,7 +4,8 @@ import MeridianCore
 import MeridianPlacement
 import MeridianTransactions
 
-/// Strong reads: under a lease without asking anybody, otherwise after a round of ReadIndex.
+/// Strong reads: under a lease without asking anybody, otherwise when their timestamp is past, after a round of
+/// ReadIndex.
 extension Replica {
     /// The latches of a read are granted: nothing at or below its timestamp is under way on its keys.
     mutating func serve(
@@ -16,6 +17,16 @@ extension Replica {
         raft.noteTimestamp(timestamp)
         if hasLease(at: now), let expiration = raft.leaseExpiration, timestamp <= expiration {
             evaluate(read, at: timestamp, ticket, &effects)
+            return
+        }
+        // Without a lease another leader may be elected at any time, and it assigns what its clock says, which can lie
+        // below a timestamp that is still future somewhere. So the timestamp passes first, and only then a quorum is
+        // asked: whoever is elected after that round began assigns above it.
+        guard now.clock.earliest > timestamp else {
+            let token = nextProposal
+            nextProposal += 1
+            serving?.future[token] = ticket
+            commitWait.insert(timestamp, token)
             return
         }
         guard var serving else { return }

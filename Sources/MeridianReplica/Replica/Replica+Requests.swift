@@ -1,3 +1,4 @@
+import DequeModule
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
@@ -33,9 +34,11 @@ extension Replica {
         _ commit: CommitRequest, _ request: RangeRequest, _ address: ReplyAddress, at now: Moment,
         _ effects: inout StepEffects
     ) {
-        for key in commit.mutations.lazy.map(\.key) where !descriptor.span.contains(key) {
-            preconditionFailure("\(key) lies outside of \(descriptor.id)")
+        guard commit.mutations.allSatisfy({ descriptor.span.contains($0.key) }) else {
+            effects.reply(.failed(elsewhere), to: address, range: descriptor.id)
+            return
         }
+        let isNew = isNew(request, of: address.node)
         // The same commit is under way: whoever asks again hears the same answer.
         if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }
         serving?.commitsByRequest[commit.id] = [address]
@@ -48,15 +51,28 @@ extension Replica {
             case .unchangedSpan(let span, _): spans.append(span)
             }
         }
-        guard let (ticket, isGranted) = serving?.latches.acquire(
-            exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
+        guard
+            let (ticket, isGranted) = serving?.latches.acquire(
+                exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
         else { return }
         // A first attempt, meant for exactly this leadership, cannot have been applied under another: links deliver
-        // in order, and an entry that this leader proposed is found in `commitsByRequest` or in its own log.
-        let lookUp = request.freshIn != raft.term
+        // in order, and an entry that this leader proposed is found in `commitsByRequest` or in its own log. A frame
+        // that a network delivers twice is no first attempt.
+        let lookUp = !isNew || request.freshIn != raft.term
         serving?.requests[ticket] = .init(
             address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
-        if isGranted { granted(ticket, at: now, &effects) }
+        if isGranted { grant([ticket], at: now, &effects) }
+    }
+
+    /// Whether a gateway's request has a number above all that it sent before to this leadership.
+    private mutating func isNew(_ request: RangeRequest, of gateway: NodeID) -> Bool {
+        if let newest = serving?.newest[gateway], newest >= request.id { return false }
+        serving?.newest[gateway] = request.id
+        return true
+    }
+
+    private var elsewhere: MeridianError {
+        MeridianError(.unavailable, "\(descriptor.id) does not hold a row of the request", retry: .immediately)
     }
 
     private mutating func begin(
@@ -87,16 +103,28 @@ extension Replica {
             case .scan(let span, _, _): spans.append(span)
             }
         }
-        guard let (ticket, isGranted) = serving?.latches.acquire(
-            exclusive: EmptyCollection<Key>(), shared: keys, spans: spans)
+        guard
+            let (ticket, isGranted) = serving?.latches.acquire(
+                exclusive: EmptyCollection<Key>(), shared: keys, spans: spans)
         else { return }
         serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .read(read, at: timestamp))
-        if isGranted { granted(ticket, at: now, &effects) }
+        if isGranted { grant([ticket], at: now, &effects) }
     }
 
     /// How far ahead of this clock a gateway's read timestamp may lie. A read pushes later commits beyond itself, so
     /// a gateway with a wild clock must not drag the range into the future.
     private static var maximumReadLeadNanoseconds: Int64 { 1_000_000_000 }
+
+    /// Lets requests go on, in order. One that fails at once frees the next, and a thousand may wait for one key, so
+    /// it is a loop and not a recursion.
+    mutating func grant(_ tickets: [Latches.Ticket], at now: Moment, _ effects: inout StepEffects) {
+        guard !tickets.isEmpty, serving != nil else { return }
+        serving?.granted.append(contentsOf: tickets)
+        guard serving?.isGranting == false else { return }
+        serving?.isGranting = true
+        while let ticket = serving?.granted.popFirst() { granted(ticket, at: now, &effects) }
+        serving?.isGranting = false
+    }
 
     /// All claims of a request are free.
     mutating func granted(_ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects) {
@@ -121,7 +149,7 @@ extension Replica {
     /// Frees the latches of a request, and lets those go on that waited for it.
     mutating func release(_ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects) {
         guard let next = serving?.latches.release(ticket) else { return }
-        for ticket in next { granted(ticket, at: now, &effects) }
+        grant(next, at: now, &effects)
     }
 
     mutating func evaluated(_ result: EvaluationResult, at now: Moment, _ effects: inout StepEffects) {

@@ -1,3 +1,4 @@
+import DequeModule
 import MeridianClock
 import MeridianConsensus
 import MeridianCore
@@ -38,11 +39,15 @@ package struct Replica: Sendable {
     /// leadership, since their outcome is settled.
     var settled: [UInt64: SettledCommit] = [:]
     var nextProposal: UInt64 = 1
+    /// What stands in `commitWait` for a leader that waits to become ready.
+    static let readinessToken: UInt64 = 0
 
     var snapshots = SnapshotStreams()
     /// When this node's timer wheel will look at the replica next.
     var scheduledDeadline: Instant = .distantFuture
     var isDirty = false
+    /// The node looks at `commitWait` when the clock has moved.
+    var isAwaitingClock = false
     /// The leader that the gateway has been told of.
     var announcedLeader: NodeID?
     var nextPreferenceCheck: Instant = .zero
@@ -79,6 +84,8 @@ struct Serving: Sendable {
     let readyIndex: LogIndex
     /// Everything up to `readyIndex` is applied, and its timestamps are past everywhere.
     var isReady = false
+    /// `commitWait` holds `readinessToken` for this leadership.
+    var isReadinessAwaited = false
     /// Requests that came before that.
     var early: [Addressed] = []
     var latches = Latches()
@@ -86,11 +93,18 @@ struct Serving: Sendable {
     var commits: [UInt64: ProposedCommit] = [:]
     /// The commits under way by request id, so that asking again joins instead of committing twice.
     var commitsByRequest: [RequestID: [ReplyAddress]] = [:]
+    /// Reads without a lease whose timestamps are not past yet, by their tokens in `commitWait`.
+    var future: [UInt64: Latches.Ticket] = [:]
     /// Reads that wait for a round of ReadIndex.
     var unconfirmed: [ReadID: Latches.Ticket] = [:]
     /// Reads that are confirmed at an index which is not applied yet.
     var awaitingApply: [(index: LogIndex, ticket: Latches.Ticket)] = []
     var nextReadID: UInt64 = 1
+    /// Requests whose latches were granted and that have not gone on yet.
+    var granted: Deque<Latches.Ticket> = []
+    var isGranting = false
+    /// The highest request of each gateway: what comes at or below it can be one that was delivered twice.
+    var newest: [NodeID: GatewayRequestID] = [:]
 
     struct Served: Sendable {
         var address: ReplyAddress

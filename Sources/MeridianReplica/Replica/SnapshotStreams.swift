@@ -18,6 +18,9 @@ struct SnapshotStreams: Sendable {
     /// By stream; few at a time.
     var outgoing: [(id: SnapshotStreamID, stream: Outgoing)] = []
     var next: UInt64 = 1
+    /// Chunks that came in this step. They are given to the state store behind the rows that the step applies, if
+    /// those do not pass them: installing a snapshot must never take the rows back.
+    var incoming: [SnapshotWrite] = []
 
     static let retryNanoseconds: Int64 = 3_000_000_000
     static let maximumAttempts = 5
@@ -100,18 +103,43 @@ extension Replica {
     ) {
         guard message.term >= raft.term, raft.role != .leader else { return }
         guard message.state.position.index > dispatched.position.index else {
-            let progress = SnapshotReplyMessage.Progress.installed(dispatched.position.index)
-            effects.send(
-                .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: progress)), to: sender)
+            answerPassed(message, from: sender, &effects)
             return
         }
-        effects.writeSnapshot(
+        snapshots.incoming.append(
             SnapshotWrite(range: descriptor.id, span: descriptor.span, from: sender, message: message))
+    }
+
+    /// Hands on the chunks of this step. To be called when what the step commits has been dispatched.
+    mutating func writeSnapshots(_ effects: inout StepEffects) {
+        guard !snapshots.incoming.isEmpty else { return }
+        for write in snapshots.incoming {
+            if write.message.state.position.index > dispatched.position.index {
+                effects.writeSnapshot(write)
+            } else {
+                answerPassed(write.message, from: write.from, &effects)
+            }
+        }
+        snapshots.incoming = []
+    }
+
+    /// This replica does not need the snapshot any more. The leader takes the answer for an acknowledgement, so it
+    /// counts only what a restart would find.
+    private func answerPassed(_ message: SnapshotChunkMessage, from sender: NodeID, _ effects: inout StepEffects) {
+        let kept = min(dispatched.position.index, max(durableIndex, raft.persistedIndex))
+        let progress: SnapshotReplyMessage.Progress =
+            kept >= message.state.position.index ? .installed(kept) : .failed
+        effects.send(
+            .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: progress)), to: sender)
     }
 
     mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
         let message = result.write.message
-        if case .installed = result.progress, message.state.position.index > dispatched.position.index {
+        // A replica that was elected meanwhile has the entries themselves, and the state store passes over those that
+        // the snapshot held.
+        if case .installed = result.progress, raft.role != .leader,
+            message.state.position.index > dispatched.position.index
+        {
             dispatched = message.state
             appliedIndex = max(appliedIndex, message.state.position.index)
             durableIndex = max(durableIndex, message.state.position.index)

@@ -8,8 +8,13 @@ package struct NodeFrame: Sendable {
     /// The sender's clock when it sent the frame; absent from a frame that had to wait for a disk.
     package var clock: ClockInterval?
     package var messages: [NodeMessage]
+    /// The sender cannot write at present: nobody should make it a leader.
+    package var isReadOnly: Bool
 
-    package init(from: NodeID, to: NodeID, clock: ClockInterval?, messages: [NodeMessage]) {
+    package init(
+        from: NodeID, to: NodeID, clock: ClockInterval?, messages: [NodeMessage], isReadOnly: Bool = false
+    ) {
+        self.isReadOnly = isReadOnly
         self.from = from
         self.to = to
         self.clock = clock
