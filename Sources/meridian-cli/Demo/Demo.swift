@@ -2,8 +2,7 @@ import Meridian
 
 /// The demo from start to end: a cluster, rows under five laws, what commits cost, a crash, and an audit.
 ///
-/// Each part measures in a file of its own and prints here or in `Demo+Text.swift`; every figure that is printed is also
-/// added to the report.
+/// Each part measures in a file of its own and prints in `Demo+Text.swift`, which also reports its figures.
 struct Demo: Sendable {
     let cluster: EmbeddedCluster
     let ledger: DemoLedger
