@@ -43,7 +43,7 @@ extension Demo {
     func show(reads: [DemoLatency.Pair: Samples], writes: [DemoLatency.Pair: Samples]) {
         screen.section(
             "Strong reads, median ms",
-            "The client is in the region on the left, the city at home in the region above. The floor is the round trip."
+            "The client is in the region on the left, the city in the region above. The floor is the round trip."
         )
         show(reads, "read")
         screen.section(
@@ -98,8 +98,8 @@ extension Demo {
         screen.section(
             "Where a commit's time goes, ms",
             """
-            From the receipts of commits to rows of eu-central-1, each the median of five. The log is part of the quorum's time.
-            Only what the clock's uncertainty adds after the quorum counts as commit wait.
+            From the receipts of commits to rows of eu-central-1, each the median of five. The log is part of the
+            quorum's time. Only what the clock's uncertainty adds after the quorum counts as commit wait.
             """)
         var table = TextTable(["client", "total", "route", "locks", "log", "quorum", "commit wait"])
         for (title, receipt) in receipts {
@@ -141,10 +141,10 @@ extension Demo {
         screen.section(
             "Residency audit of every node's files",
             """
-            The cluster is stopped, and each node's SQLite files are opened. Row versions and log entries of table cities
-            are counted by the law that their node is under. Canaries (names that only one jurisdiction has, and the
-            start of its keys) are searched for in all bytes of all files, \(Decimals.grouped(audit.byteCount >> 20)) MiB.
-            Every one must be found at home, none outside.
+            The cluster is stopped, and each node's SQLite files are opened. Row versions and log entries of table
+            cities are counted by the law that their node is under. Canaries (names that only one jurisdiction has, and
+            the start of its keys) are searched for in all bytes of all files,
+            \(Decimals.grouped(audit.byteCount >> 20)) MiB. Every one must be found at home, none outside.
             """)
         var table = TextTable([
             "node", "law", "rows", "outside", "log entries", "outside", "canaries at home", "outside",
