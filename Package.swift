@@ -111,6 +111,6 @@ let package = Package(
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
                 "TestSupport", logging,
             ]),
-        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport"]),
+        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
     ]
 )
