@@ -25,7 +25,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 func bench(_ name: String) -> Target {
     .executableTarget(
-        name: "bench-\(name)", dependencies: ["Meridian", "MeridianCore", "BenchSupport", histogram, arguments],
+        name: "bench-\(name)",
+        dependencies: [
+            "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+            "MeridianStorage", arguments, grdb, histogram,
+        ],
         path: "bench/\(name)", swiftSettings: settings)
 }
 
@@ -73,12 +77,14 @@ let package = Package(
         .executableTarget(
             name: "meridian-cli",
             dependencies: [
-                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", arguments, grdb,
+                "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+                arguments, grdb,
             ],
             path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         .target(
-            name: "BenchSupport", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
+            name: "BenchSupport",
+            dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"),
         // Tests: one folder per target.
@@ -95,7 +101,7 @@ let package = Package(
             "MeridianReplicaTests",
             [
                 "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
-                "MeridianCore", "TestSupport",
+                "MeridianCore", "TestSupport", collections,
             ]),
         tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", "TestSupport", grdb]),
         tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore", "TestSupport"]),
@@ -103,8 +109,8 @@ let package = Package(
             "MeridianRuntimeTests",
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
-                "TestSupport",
+                "TestSupport", logging,
             ]),
-        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport"]),
+        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
     ]
 )

@@ -12,6 +12,8 @@ package struct NodeConfiguration: Sendable {
     package var electionTimeoutNanoseconds: Int64 = 300_000_000
     package var heartbeatIntervalNanoseconds: Int64 = 75_000_000
     package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
+    /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
+    package var retainedLogEntries: UInt64 = 4096
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         self.node = node
@@ -31,9 +33,10 @@ package struct NodeConfiguration: Sendable {
         let voters = range.members.filter { $0.role != .learner }
         let own = topology.node(node)?.region ?? range.home
         let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
-        let widest = voters.map { member in
-            voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
-        }.max() ?? 0
+        let widest =
+            voters.map { member in
+                voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
+            }.max() ?? 0
         let timeout = electionTimeoutNanoseconds + farthest
         var configuration = RaftConfiguration(
             node: node, commitRule: range.commitRule, electionTimeoutNanoseconds: timeout,
