@@ -1,3 +1,4 @@
+import BenchSupport
 import Meridian
 
 /// How each part of the demo is shown, and under which names its figures are reported.
@@ -6,7 +7,7 @@ extension Demo {
 
     func describe(_ files: DemoDirectory) {
         let kept = files.isTemporary ? "removed at the end" : files.isResumed ? "found there, and kept" : "kept"
-        screen.line("Files: \(files.path) (\(kept)). Clock error ε: 0.5 ms, so a commit waits 2ε = 1 ms or longer.")
+        screen.line("Files: \(files.path) (\(kept)). Clock error ε: 0.5 ms, so no commit takes less than 2ε = 1 ms.")
         screen.section(
             "Round trips between the regions, ms",
             "How long the links are made, from a published table of AWS; each message takes up to 2 % longer.")
@@ -26,7 +27,7 @@ extension Demo {
             outcome.loaded == 0
                 ? "All of them were there from an earlier run: nothing to load."
                 : "\(Decimals.grouped(outcome.loaded)) rows loaded in "
-                    + "\(Decimals.fixed(outcome.loadedAt / .seconds(1))) s, each from a client in its own region.")
+                    + "\(Decimals.fixed(outcome.loadTime / .seconds(1))) s, each from a client in its own region.")
         var table = TextTable(["home region", "law", "rows", "expected"])
         let expected = Dictionary(grouping: cities) { Region($0.region) }.mapValues(\.count)
         for region in regions {
@@ -36,19 +37,19 @@ extension Demo {
             ])
         }
         screen.table(table)
-        report.add("demo.load", outcome.loadedAt / .seconds(1), "s")
+        if outcome.loaded > 0 { report.add("demo.load", outcome.loadTime / .seconds(1), "s") }
         report.add("demo.loaded", Double(outcome.loaded), "rows")
     }
 
     func show(reads: [DemoLatency.Pair: Samples], writes: [DemoLatency.Pair: Samples]) {
         screen.section(
             "Strong reads, median ms",
-            "A client in the region on the left reads a city that is homed in the region above. The floor is the round trip."
+            "The client is in the region on the left, the city in the region above. The floor is the round trip."
         )
         show(reads, "read")
         screen.section(
             "Writes, median ms",
-            "The same for commits of one row that survive the loss of a zone. The floor is the round trip and a quorum of 1 ms."
+            "The same for commits that survive the loss of a zone. The floor is the round trip and a quorum of 1 ms."
         )
         show(writes, "write")
     }
@@ -70,8 +71,10 @@ extension Demo {
         screen.section(
             "Commit rules, median ms of a commit from home, and the floor that physics sets",
             """
-            zone: on two of three zones at home; lost if two zones are. region: on three of five voters in three regions.
-            semi-synchronous: at home and in one other region. asynchronous: at home; others follow.
+            zone: on two of three nodes at home; survives the loss of a zone.
+            region: on three of five nodes in three regions; survives the loss of any region.
+            semi-synchronous: on two nodes at home and in one other region, which has a copy when home is lost.
+            asynchronous: on two nodes at home; other regions follow, and may lack the last commits when home is lost.
             The floor is the longer of the quorum's round trip and 2ε.
             """)
         var table = TextTable(["home region"] + CommitMode.all.flatMap { [$0.title, "floor"] })
@@ -95,8 +98,10 @@ extension Demo {
     func show(_ receipts: [(String, Receipt)]) {
         screen.section(
             "Where a commit's time goes, ms",
-            "From the receipts of three commits to rows of eu-central-1. The log is part of the quorum's time, and only what\n"
-                + "the clock's uncertainty adds after the quorum counts as commit wait.")
+            """
+            From the receipts of commits to rows of eu-central-1, each the median of five. The log is part of the
+            quorum's time. Only what the clock's uncertainty adds after the quorum counts as commit wait.
+            """)
         var table = TextTable(["client", "total", "route", "locks", "log", "quorum", "commit wait"])
         for (title, receipt) in receipts {
             let latency = receipt.latency
@@ -137,9 +142,10 @@ extension Demo {
         screen.section(
             "Residency audit of every node's files",
             """
-            The cluster is stopped, and each node's SQLite files are opened. Row versions and log entries of table cities are
-            counted by the law that their node is under. Canaries (names that only one jurisdiction has, and the start of its
-            keys) are searched for in all bytes of all files, \(Decimals.grouped(audit.byteCount >> 20)) MiB: every one must be found at home, none outside.
+            The cluster is stopped, and each node's SQLite files are opened. Row versions and log entries of table
+            cities are counted by the law that their node is under. Canaries (names that only one jurisdiction has, and
+            the start of its keys) are searched for in all bytes of all files,
+            \(Decimals.grouped(audit.byteCount >> 20)) MiB. Every one must be found at home, none outside.
             """)
         var table = TextTable([
             "node", "law", "rows", "outside", "log entries", "outside", "canaries at home", "outside",

@@ -1,9 +1,9 @@
+import BenchSupport
 import Meridian
 
 /// The demo from start to end: a cluster, rows under five laws, what commits cost, a crash, and an audit.
 ///
-/// Each part measures in a file of its own and prints here or in `Demo+Text.swift`; every figure that is printed is also
-/// added to the report.
+/// Each part measures in a file of its own and prints in `Demo+Text.swift`, which also reports its figures.
 struct Demo: Sendable {
     let cluster: EmbeddedCluster
     let ledger: DemoLedger
@@ -80,8 +80,9 @@ struct Demo: Sendable {
         let failover = DemoFailover(cluster: cluster, ledger: ledger)
         var outcomes = [try await failover.killLeaseholder(of: .zone, in: "eu-central-1")]
         outcomes.append(try await failover.killLeaseholder(of: .region, in: "us-east-1"))
-        let missing = cities.count - loaded.total
-        let lost = try await ledger.lostCount() + max(missing, 0)
+        // A write that was missing while its leaseholder was dead is lost even if it comes back with the node.
+        let missed = outcomes.map(\.lost).max() ?? 0
+        let lost = max(try await ledger.lostCount(), missed) + max(cities.count - loaded.total, 0)
         show(outcomes, lost: lost)
         return lost
     }
@@ -103,7 +104,7 @@ struct Demo: Sendable {
         show(rows)
     }
 
-    /// One commit's receipt for each of three distances.
+    /// One commit's receipt for each of three distances: of five, the one whose total is the median.
     private func showAnatomy() async throws {
         let journeys: [(String, CommitMode, home: Region, client: Region)] = [
             ("at home, zone survival", .zone, "eu-central-1", "eu-central-1"),
@@ -112,7 +113,9 @@ struct Demo: Sendable {
         ]
         var receipts: [(String, Receipt)] = []
         for (title, mode, home, client) in journeys {
-            receipts.append((title, try await ledger.write(mode, home: home, from: client)))
+            var five: [Receipt] = []
+            for _ in 0..<5 { five.append(try await ledger.write(mode, home: home, from: client)) }
+            receipts.append((title, five.sorted { $0.latency.total < $1.latency.total }[2]))
         }
         show(receipts)
     }
@@ -124,7 +127,7 @@ struct Demo: Sendable {
         var median: Double
         var floor: Double
 
-        static let allowance = 2.0
-        var limit: Double { floor + Self.allowance }
+        /// Asynchronous commits have a goal of their own, the others what the floor leaves.
+        var limit: Double { mode.name == CommitMode.asynchronous.name ? 2 : floor + 2 }
     }
 }

@@ -7,7 +7,7 @@ struct DemoCities: Sendable {
 
     struct Outcome: Sendable {
         var loaded: Int
-        var loadedAt: Duration
+        var loadTime: Duration
         /// Rows in the store afterwards, by home region.
         var rows: [Region: Int]
 
@@ -36,7 +36,7 @@ struct DemoCities: Sendable {
             }
         }
         let time = ContinuousClock.now - start
-        return Outcome(loaded: count, loadedAt: time, rows: try await storedIDs().mapValues(\.count))
+        return Outcome(loaded: count, loadTime: time, rows: try await storedIDs().mapValues(\.count))
     }
 
     /// One region's rows, from a client that is there, some commits at a time.

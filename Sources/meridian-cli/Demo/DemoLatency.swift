@@ -1,3 +1,4 @@
+import BenchSupport
 import Meridian
 import MeridianPlacement
 import MeridianRuntime
@@ -9,7 +10,7 @@ struct DemoLatency: Sendable {
     /// One city of each region, to be read.
     let landmarks: [Region: Int]
 
-    static let sampleCount = 12
+    static let sampleCount = 15
 
     struct Pair: Hashable, Sendable {
         var client: Region

@@ -1,5 +1,5 @@
-/// Reads the rows of `runs` in a node's log.sqlite, for the audit: a reader of its own, so that a mistake in the engine's
-/// coding cannot hide what the engine wrote. The format: docs/internals/storage.md.
+/// Reads the rows of `runs` in a node's log.sqlite, for the audit: a reader of its own, so that a mistake in the
+/// engine's coding cannot hide what the engine wrote. The format: `EntryCoding` in MeridianStorage.
 struct LogRunReader {
     struct Malformed: Error {}
 

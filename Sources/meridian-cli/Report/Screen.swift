@@ -1,3 +1,4 @@
+import BenchSupport
 import Foundation
 
 /// What the user sees: text or one JSON object on standard output, progress and notes on standard error.
@@ -29,7 +30,7 @@ struct Screen: Sendable {
     func note(_ text: String) { FileHandle.standardError.write(Data(("meridian demo: " + text + "\n").utf8)) }
 }
 
-/// How far something is, on standard error: a bar that is drawn over itself on a terminal, elsewhere a line each quarter.
+/// How far something is, on standard error: a bar that is redrawn on a terminal, elsewhere a line each quarter.
 final class ProgressBar: Sendable {
     private let title: String
     private let total: Int
