@@ -25,7 +25,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 func bench(_ name: String) -> Target {
     .executableTarget(
-        name: "bench-\(name)", dependencies: ["Meridian", "MeridianCore", "BenchSupport", histogram, arguments],
+        name: "bench-\(name)",
+        dependencies: [
+            "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+            "MeridianStorage", arguments, grdb, histogram,
+        ],
         path: "bench/\(name)", swiftSettings: settings)
 }
 
@@ -73,12 +77,14 @@ let package = Package(
         .executableTarget(
             name: "meridian-cli",
             dependencies: [
-                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", arguments, grdb,
+                "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+                arguments, grdb,
             ],
             path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         .target(
-            name: "BenchSupport", dependencies: ["Meridian", "MeridianCore", arguments, histogram],
+            name: "BenchSupport",
+            dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"),
         // Tests: one folder per target.
@@ -105,6 +111,6 @@ let package = Package(
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
                 "TestSupport",
             ]),
-        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
+        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport", "BenchSupport", "meridian-cli"]),
     ]
 )

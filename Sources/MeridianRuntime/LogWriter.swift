@@ -17,6 +17,8 @@ final class LogWriter: @unchecked Sendable {
 
     private let store: any LogStore
     private let queue = Mutex(Queue())
+    /// Transactions written, each with one fsync.
+    let writeCount = Atomic<Int>(0)
     private let wake = WakeSignal()
     private let ended = WakeSignal()
 
@@ -89,6 +91,7 @@ final class LogWriter: @unchecked Sendable {
         while true {
             do {
                 try store.write(writes)
+                writeCount.add(1, ordering: .relaxed)
                 if hasFailed { driver.enqueue(.logRecovered) }
                 return true
             } catch {

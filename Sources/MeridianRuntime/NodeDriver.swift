@@ -100,6 +100,9 @@ package final class NodeDriver: @unchecked Sendable {
     /// The tables and ranges that this node knows of.
     package var catalog: Catalog { published.withLock { $0 } }
 
+    /// Log transactions written since the start, each with one fsync.
+    package var logWriteCount: Int { log.writeCount.load(ordering: .relaxed) }
+
     /// This node's clocks.
     package var now: Moment { time.now() }
 

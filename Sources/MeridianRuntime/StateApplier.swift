@@ -235,7 +235,8 @@ final class StateApplier: @unchecked Sendable {
             return
         }
         do {
-            let reader = try readers[read.key]
+            let reader =
+                try readers[read.key]
                 ?? exclusive.withLock { _ in try store.openSnapshot(of: read.range, span: read.span) }
             readers[read.key] = reader
             let chunk = try reader.chunk(at: read.offset, byteLimit: Self.chunkBytes)

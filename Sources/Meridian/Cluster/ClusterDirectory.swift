@@ -62,7 +62,8 @@ struct ClusterDirectory: Sendable {
         }
         guard Array(found[2...]) == lines(topology) else {
             throw MeridianError(
-                .wrongCluster, "\(path) holds a cluster of other nodes: " + found[2...].joined(separator: "; ")
+                .wrongCluster,
+                "\(path) holds a cluster of other nodes: " + found[2...].joined(separator: "; ")
                     + ". Start it with that topology, or use another directory")
         }
         return ClusterDirectory(path: path, clusterID: String(found[1].dropFirst(8)), isTemporary: false)

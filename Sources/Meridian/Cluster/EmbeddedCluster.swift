@@ -181,6 +181,11 @@ public final class EmbeddedCluster: Sendable {
         return clock.latest
     }
 
+    /// Log transactions, and so fsyncs, of the nodes that run, since each started.
+    package var logWriteCount: Int {
+        state.withLock { $0.drivers.values.reduce(0) { $0 + $1.logWriteCount } }
+    }
+
     /// The node that leads a range, if one that runs believes so.
     package func leaseholder(of range: RangeID) -> NodeID? {
         state.withLock { state in

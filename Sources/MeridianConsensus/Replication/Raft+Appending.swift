@@ -40,7 +40,10 @@ extension Raft {
             // Nothing else will carry the new commit index before the next heartbeat.
             let isIdle = lead.progress[slot].inflights.isEmpty
             let commit = min(commitIndex, lead.progress[slot].match)
-            if !isNews, lead.progress[slot].needsNudge || (isIdle && configuration.announcesCommits && lead.progress[slot].commitSent < commit) {
+            if !isNews,
+                lead.progress[slot].needsNudge
+                    || (isIdle && configuration.announcesCommits && lead.progress[slot].commitSent < commit)
+            {
                 sendEmptyAppend(toSlot: slot, at: now)
             }
             lead.progress[slot].needsNudge = false

@@ -1,4 +1,5 @@
 import CMeridianSystem
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -6,7 +7,6 @@ import CMeridianSystem
     import Darwin
     import Dispatch
 #endif
-import Synchronization
 
 /// Wakes one thread: a signal with a memory, so that one before the wait is not lost, and a wait with a deadline on the
 /// monotonic clock. Several signals before the thread looks count as one.

@@ -31,9 +31,10 @@ package struct NodeConfiguration: Sendable {
         let voters = range.members.filter { $0.role != .learner }
         let own = topology.node(node)?.region ?? range.home
         let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
-        let widest = voters.map { member in
-            voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
-        }.max() ?? 0
+        let widest =
+            voters.map { member in
+                voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
+            }.max() ?? 0
         let timeout = electionTimeoutNanoseconds + farthest
         var configuration = RaftConfiguration(
             node: node, commitRule: range.commitRule, electionTimeoutNanoseconds: timeout,

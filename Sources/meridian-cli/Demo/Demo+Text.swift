@@ -1,3 +1,4 @@
+import BenchSupport
 import Meridian
 
 /// How each part of the demo is shown, and under which names its figures are reported.

@@ -1,3 +1,4 @@
+import BenchSupport
 import Meridian
 
 /// The demo from start to end: a cluster, rows under five laws, what commits cost, a crash, and an audit.

@@ -1,3 +1,4 @@
+import BenchSupport
 import Foundation
 
 /// What the user sees: text or one JSON object on standard output, progress and notes on standard error.

@@ -1,13 +1,12 @@
 import Foundation
-import GRDB
+import MeridianStorage
 
 /// What a figure depends on besides the program.
 enum RunEnvironment {
     static var current: [String: String] {
         [
             "swift": swift, "cores": String(ProcessInfo.processInfo.activeProcessorCount), "kernel": kernel,
-            "sqlite": (try? DatabaseQueue().read { try String.fetchOne($0, sql: "SELECT sqlite_version()") })
-                ?? "unknown",
+            "sqlite": SQLiteLibrary.version,
             "commit": commit,
         ]
     }

@@ -1,0 +1,51 @@
+import ArgumentParser
+import BenchSupport
+import Foundation
+import Meridian
+import MeridianCore
+import MeridianRuntime
+
+/// `bench-failover`: how long writes stand still when a leaseholder dies, and what a planned move costs.
+///
+/// A kill is what a crash is: the node's threads end, its links are cut and its files stay as they are. The figure is
+/// the time from the kill to the next acknowledged write of a client that keeps asking. Afterwards the node starts
+/// again from its files, and at the end every acknowledged write is looked for. The exit code is 0 only if all are there.
+@main struct FailoverBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench-failover", abstract: "Time to the next write after a leaseholder dies or moves.")
+
+    @Option(help: "text or json.")
+    var format = OutputFormat.text
+
+    @Option(help: "How often the leaseholder is killed.")
+    var kills = 20
+
+    func run() async throws {
+        let report = FigureReport()
+        var lost = 0
+        let wide = try Topology.aws(["us-east-1", "us-east-2", "us-west-2"])
+        lost += try await Kills(
+            name: "failover.kill", topology: wide, home: "us-east-1", survival: .region, count: kills,
+            hasLatency: true, report: report
+        ).run { report, latencies in
+            report.add("failover.kill.p50", latencies.percentile(50) / 1000, "s")
+            report.add("failover.kill.p99", latencies.percentile(99) / 1000, "s", .atMost, 1.5)
+        }
+        lost += try await Kills(
+            name: "failover.kill.local", topology: try .local(nodes: 3), home: "local", survival: .zone, count: kills,
+            hasLatency: false, report: report
+        ).run { report, latencies in
+            report.add("failover.kill.local.p50", latencies.percentile(50) / 1000, "s", .atMost, 0.6)
+            report.add("failover.kill.local.p99", latencies.percentile(99) / 1000, "s")
+        }
+        report.add("failover.acknowledgedWritesLost", Double(lost), "1", .atMost, 0)
+        let failed = try await PlannedMoves(report: report).run()
+        try BenchRun.print(report, as: format)
+        if lost > 0 || failed > 0 { throw ExitCode.failure }
+    }
+}
+
+struct FailoverItem: Codable, Sendable {
+    var id: Int
+    var data: String
+}
