@@ -101,7 +101,7 @@ let package = Package(
             "MeridianReplicaTests",
             [
                 "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
-                "MeridianCore", "TestSupport",
+                "MeridianCore", "TestSupport", collections,
             ]),
         tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", "TestSupport", grdb]),
         tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore", "TestSupport"]),
@@ -109,8 +109,8 @@ let package = Package(
             "MeridianRuntimeTests",
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
-                "TestSupport",
+                "TestSupport", logging,
             ]),
-        tests("MeridianTests", ["Meridian", "MeridianCore", "TestSupport", "BenchSupport", "meridian-cli"]),
+        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
     ]
 )

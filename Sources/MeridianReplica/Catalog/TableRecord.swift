@@ -62,6 +62,7 @@ package struct TableRecord: Hashable, Sendable {
         }
         let id = TableID(try reader.number())
         let name = try reader.text()
+        guard !name.isEmpty else { throw ValueReader.malformed }
         let locality: Locality
         switch (try reader.integer(), try reader.optionalText()) {
         case (0, let column?): locality = .regionalByRow(column: column)

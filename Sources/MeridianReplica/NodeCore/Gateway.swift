@@ -19,10 +19,10 @@ struct Gateway: Sendable {
         var retryAt: Instant
         /// An attempt is out, and its outcome is open.
         var isOutstanding = false
-        /// An earlier attempt may have committed.
-        var mayHaveCommitted = false
         /// Answers in a row that sent the call elsewhere.
         var redirects = 0
+        /// An earlier attempt, of this call or of one before it, may have committed or may still do so.
+        var mayHaveCommitted: Bool
         var isFirstAttempt: Bool
     }
 
@@ -56,7 +56,7 @@ extension NodeCore {
         precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
         gateway.calls[call.id] = Gateway.Call(
             body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
-            isFirstAttempt: !call.mayBeRepeated)
+            mayHaveCommitted: call.mayBeRepeated, isFirstAttempt: !call.mayBeRepeated)
         attempt(call.id, at: now, &effects)
     }
 

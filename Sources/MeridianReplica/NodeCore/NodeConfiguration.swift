@@ -12,6 +12,8 @@ package struct NodeConfiguration: Sendable {
     package var electionTimeoutNanoseconds: Int64 = 300_000_000
     package var heartbeatIntervalNanoseconds: Int64 = 75_000_000
     package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
+    /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
+    package var retainedLogEntries: UInt64 = 4096
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         self.node = node

@@ -240,6 +240,7 @@ package struct NodeCore: Sendable {
         let slot = replicas.count
         slots[range.id] = slot
         replicas.append(replica)
+        replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         if isNew, range.preferredLeaders.first == configuration.node {
             replicas[slot].raft.receive(.campaign, at: now)

@@ -52,7 +52,7 @@ extension Replica {
 
     /// Cuts the log behind what is durably applied, keeping some for followers that lag a little.
     mutating func compactLog(at now: Moment, _ effects: inout StepEffects) {
-        let retained: UInt64 = 4096
+        let retained = retainedLogEntries
         let durable = min(durableIndex, raft.appliedIndex).rawValue
         guard durable > retained else { return }
         let index = LogIndex(durable - retained)

@@ -38,7 +38,7 @@ extension Replica {
             effects.reply(.failed(elsewhere), to: address, range: descriptor.id)
             return
         }
-        let isNew = isNew(request, of: address.node)
+        let isFresh = isFresh(request, commit.id, of: address.node, at: now)
         // The same commit is under way: whoever asks again hears the same answer.
         if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }
         serving?.commitsByRequest[commit.id] = [address]
@@ -55,20 +55,28 @@ extension Replica {
             let (ticket, isGranted) = serving?.latches.acquire(
                 exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
         else { return }
-        // A first attempt, meant for exactly this leadership, cannot have been applied under another: links deliver
-        // in order, and an entry that this leader proposed is found in `commitsByRequest` or in its own log. A frame
-        // that a network delivers twice is no first attempt.
-        let lookUp = !isNew || request.freshIn != raft.term
+        let lookUp = !isFresh
         serving?.requests[ticket] = .init(
             address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
         if isGranted { grant([ticket], at: now, &effects) }
     }
 
-    /// Whether a gateway's request has a number above all that it sent before to this leadership.
-    private mutating func isNew(_ request: RangeRequest, of gateway: NodeID) -> Bool {
-        if let newest = serving?.newest[gateway], newest >= request.id { return false }
-        serving?.newest[gateway] = request.id
-        return true
+    /// Whether a commit cannot have been applied before, so that it need not be looked up.
+    ///
+    /// It must be a client's first attempt, meant for exactly this leadership: an earlier leader cannot have committed
+    /// a request that was sent when this one was known to lead. And this leader must not have seen it: neither the
+    /// same frame, which a network can deliver twice, nor a later attempt through another gateway, which can overtake
+    /// the first.
+    private mutating func isFresh(
+        _ request: RangeRequest, _ commit: RequestID, of gateway: NodeID, at now: Moment
+    ) -> Bool {
+        let isNew = serving?.newest[gateway].map { request.id > $0 } ?? true
+        if isNew { serving?.newest[gateway] = request.id }
+        guard request.freshIn == raft.term else {
+            serving?.repeated.insert(commit, at: now.instant)
+            return false
+        }
+        return isNew && serving?.repeated.contains(commit) == false
     }
 
     private var elsewhere: MeridianError {

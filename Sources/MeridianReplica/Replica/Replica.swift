@@ -43,6 +43,7 @@ package struct Replica: Sendable {
     static let readinessToken: UInt64 = 0
 
     var snapshots = SnapshotStreams()
+    var retainedLogEntries: UInt64 = 4096
     /// When this node's timer wheel will look at the replica next.
     var scheduledDeadline: Instant = .distantFuture
     var isDirty = false
@@ -105,6 +106,8 @@ struct Serving: Sendable {
     var isGranting = false
     /// The highest request of each gateway: what comes at or below it can be one that was delivered twice.
     var newest: [NodeID: GatewayRequestID] = [:]
+    /// Commits that were asked for again here, of which the first attempt may still be under way from elsewhere.
+    var repeated = RepeatedRequests()
 
     struct Served: Sendable {
         var address: ReplyAddress
