@@ -28,7 +28,8 @@ import Testing
         if recorded != now {
             let line = pairs.enumerated().first { $0.element.0 != $0.element.1 }
             Issue.record(
-                "\(file):\((line?.offset ?? 0) + 1) recorded \"\(line?.element.0 ?? "")\", now \"\(line?.element.1 ?? "")\""
+                "\(file):\((line?.offset ?? 0) + 1) recorded \"\(line?.element.0 ?? "")\", "
+                    + "now \"\(line?.element.1 ?? "")\""
             )
         }
     }

@@ -86,7 +86,7 @@ struct StorageBench {
         }
     }
 
-    /// What growing the write-ahead log ahead is good for: the same commits into a file that grows and one that does not.
+    /// What growing the write-ahead log ahead is good for: the same commits into a file that grows and one that has.
     @Test(arguments: [0, 16 << 20]) func growingAhead(byteCount: Int) throws {
         var options = SQLiteStoreOptions()
         options.logPreallocatedByteCount = byteCount

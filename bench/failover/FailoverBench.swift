@@ -9,7 +9,7 @@ import MeridianRuntime
 ///
 /// A kill is what a crash is: the node's threads end, its links are cut and its files stay as they are. The figure is
 /// the time from the kill to the next acknowledged write of a client that keeps asking. Afterwards the node starts
-/// again from its files, and at the end every acknowledged write is looked for. The exit code is 0 only if all are there.
+/// again from its files, and at the end every acknowledged write is looked for. Exit code 0 only if all are there.
 @main struct FailoverBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-failover", abstract: "Time to the next write after a leaseholder dies or moves.")

@@ -9,7 +9,7 @@ import MeridianReplica
 /// 3. The mark is taken off.
 ///
 /// Readers that meet an arriving row ask the old region as of the same timestamp: while the old row is there, it is
-/// the row (`RowReader`). So everybody sees the row exactly once, before and after step 2. If the mover dies in between,
+/// the row (`RowReader`). So everybody sees the row once, before and after step 2. If the mover dies in between,
 /// or somebody changed the old row first, whoever next writes the row finishes the move or takes it back (`finish`):
 /// step 2's outcome alone decides which.
 struct RowMove: Sendable {

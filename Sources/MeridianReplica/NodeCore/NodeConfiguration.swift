@@ -43,7 +43,7 @@ package struct NodeConfiguration: Sendable {
             heartbeatIntervalNanoseconds: heartbeatIntervalNanoseconds,
             // A lease must outlast the way to the quorum and back, and a heartbeat that is lost. All members count
             // alike, since each bounds what it promises by it.
-            leaseDurationNanoseconds: electionTimeoutNanoseconds + 2 * widest,
+            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest,
             seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
         // The system range's followers route by what they apply, so they should hear of it at once.
         configuration.announcesCommits = range.id == Catalog.systemRange

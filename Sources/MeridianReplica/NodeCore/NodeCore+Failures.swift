@@ -36,9 +36,10 @@ extension NodeCore {
         replicas[slot].raft.receive(.transferLeadership(to: successor), at: now)
     }
 
-    /// The answer to a commit that this node cannot take; `nil` when another node is known to lead.
-    mutating func refusal(_ slot: Int, at now: Moment) -> RangeReply.Body? {
-        guard let failure else { return nil }
+    /// The answer to a commit that this node cannot take; `nil` when another node is known to lead, or when the commit
+    /// is under way already and whoever asks again can wait with those who asked before.
+    mutating func refusal(of commit: CommitRequest, _ slot: Int, at now: Moment) -> RangeReply.Body? {
+        guard let failure, replicas[slot].serving?.commitsByRequest[commit.id] == nil else { return nil }
         let raft = replicas[slot].raft
         if raft.role == .leader, let successor = successor(slot) {
             handOver(slot, at: now)

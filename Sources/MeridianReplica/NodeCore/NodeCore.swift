@@ -155,7 +155,7 @@ package struct NodeCore: Sendable {
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
             return
         }
-        if failure != nil, case .commit = request.body, let refusal = refusal(slot, at: now) {
+        if failure != nil, case .commit(let commit) = request.body, let refusal = refusal(of: commit, slot, at: now) {
             effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }

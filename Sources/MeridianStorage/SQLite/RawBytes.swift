@@ -1,3 +1,5 @@
+// Memory compared and copied by the C library: rows and keys cross from SQLite without an array in between.
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)

@@ -128,7 +128,7 @@ final class StoreConnection {
         }
     }
 
-    /// Runs a step of opening. If it fails, the file is closed at once, and not when the last reference is gone, so that
+    /// Runs a step of opening. If it fails, the file is closed at once, not when the last reference is gone, so that
     /// it can be opened again right away.
     func closingOnFailure<Result>(_ body: () throws -> Result) throws -> Result {
         do {

@@ -40,7 +40,7 @@ enum SnapshotCoding {
         /// The last key and timestamp: versions come in order, each once.
         private var last: (key: [UInt8], timestamp: Int64)?
 
-        /// - Throws: `ByteReader.Malformed` when these are not the next bytes of a snapshot, or what the closures throw.
+        /// - Throws: `ByteReader.Malformed` when these are no snapshot's next bytes, or what the closures throw.
         mutating func decode(
             _ bytes: UnsafeRawBufferPointer,
             version: (_ key: [UInt8], _ timestamp: Timestamp, _ value: [UInt8]?) throws -> Void,

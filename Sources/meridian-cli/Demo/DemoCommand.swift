@@ -32,8 +32,8 @@ struct DemoCommand: AsyncParsableCommand {
         let screen = Screen(showsText: format == .text)
         let files = try DemoDirectory(directory)
         defer { files.removeIfTemporary() }
-        let interrupt = files.removedOnInterrupt()
-        defer { interrupt.cancel() }
+        let signals = [SIGINT, SIGTERM].map(files.removed(on:))
+        defer { for signal in signals { signal.cancel() } }
         let isSound = try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 let report = FigureReport()
@@ -83,13 +83,14 @@ struct DemoDirectory: Sendable {
         if isTemporary { try? FileManager.default.removeItem(atPath: path) }
     }
 
-    /// Control-C leaves no temporary files behind. Lasts until the result is cancelled.
-    func removedOnInterrupt() -> any DispatchSourceSignal {
-        signal(SIGINT, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
+    /// A signal that ends the process, such as Control-C, leaves no temporary files behind. Lasts until the result is
+    /// cancelled.
+    func removed(on number: Int32) -> any DispatchSourceSignal {
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
         source.setEventHandler {
             removeIfTemporary()
-            Foundation.exit(130)
+            Foundation.exit(128 + number)
         }
         source.resume()
         return source

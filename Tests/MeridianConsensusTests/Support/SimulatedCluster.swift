@@ -285,7 +285,8 @@ struct SimulatedCluster {
             let members = raft.membership.members.map { "\($0.node):\($0.role)" }.joined(separator: " ")
             let outgoing = raft.membership.outgoing.map { "\($0.node)" }.joined(separator: " ")
             return
-                "\(node.id) \(node.isUp ? "up" : "down") \(raft.role) \(raft.term) leader \(raft.leader?.description ?? "-") "
+                "\(node.id) \(node.isUp ? "up" : "down") \(raft.role) \(raft.term) "
+                + "leader \(raft.leader?.description ?? "-") "
                 + "commit \(raft.commitIndex) last \(raft.lastPosition) [\(members)] leaving [\(outgoing)]"
                 + "\(raft.hasLostEntries ? " lost entries" : "")"
         }.joined(separator: "\n")

@@ -161,7 +161,8 @@ final class Clients {
     /// Calls that live gateways should have answered by now.
     var overdue: Int {
         waiting.values.filter {
-            world.nodes[operations[$0].gateway].core != nil && world.now > operations[$0].deadline + Self.slackNanoseconds
+            world.nodes[operations[$0].gateway].core != nil
+                && world.now > operations[$0].deadline + Self.slackNanoseconds
         }.count
     }
 }

@@ -15,7 +15,7 @@ import Testing
         for seed in UInt64(1)...Self.seeds { try Self.run(seed, trouble) }
     }
 
-    static let seeds: UInt64 = 16
+    static let seeds: UInt64 = 12
 
     static func run(_ seed: UInt64, _ trouble: Trouble) throws {
         var choice = SplitMix64(seed: seed ^ 0xABCD)
