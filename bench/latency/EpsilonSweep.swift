@@ -12,7 +12,7 @@ struct EpsilonSweep {
         let topology = try Topology.aws(["us-east-1"])
         for milliseconds in [0, 1, 2, 5, 10, 20, 50] {
             BenchRun.note("ε = \(milliseconds) ms …")
-            let configuration = ClusterConfiguration(clock: .declared(.milliseconds(milliseconds)), jitter: 0.02)
+            let configuration = ClusterConfiguration(clock: .declared(.milliseconds(milliseconds)), jitter: 0.01)
             let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration)
             let database = cluster.database(in: "us-east-1")
             let table = LatencyBench.table("sweep")

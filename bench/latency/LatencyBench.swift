@@ -7,7 +7,7 @@ import MeridianPlacement
 
 /// `bench-latency`: what a commit and a read cost over real distances, beside what physics asks.
 ///
-/// Five AWS regions of three nodes on links of the AWS matrix with 2 % jitter, each node with its own SQLite files,
+/// Five AWS regions of three nodes on links of the AWS matrix with 1 % jitter, each node with its own SQLite files,
 /// ε = 0.5 ms. Clients stand in the home region of the rows that they write, on distinct keys. The floor of a commit is
 /// max(quorum round trip, 2ε): the farthest answer that its commit rule waits for, or the clock's uncertainty.
 @main struct LatencyBench: AsyncParsableCommand {
@@ -43,7 +43,7 @@ import MeridianPlacement
         let report = FigureReport()
         let topology = try Topology.aws(Self.regions)
         let cluster = try await EmbeddedCluster(
-            topology: topology, configuration: ClusterConfiguration(clock: .declared(Self.epsilon), jitter: 0.02))
+            topology: topology, configuration: ClusterConfiguration(clock: .declared(Self.epsilon), jitter: 0.01))
         let suite = LatencySuite(cluster: cluster, report: report, duration: .seconds(seconds))
         try await suite.commits("zone", Self.table("zone", .zone))
         try await suite.commits("region", Self.table("region", .region))

@@ -96,7 +96,7 @@ public final class EmbeddedCluster: Sendable {
         collection.retention = configuration.retention
         let (finished, kept, time, logger) = (core, collection, timeSource(of: node), configuration.logger)
         let driver = try await Blocking.run { [self] in
-            let (log, state) = try stores(of: descriptor)
+            let (log, state) = try Self.naming(descriptor) { try stores(of: descriptor) }
             return try NodeDriver(
                 configuration: finished, log: log, state: state, time: time, garbageCollection: kept,
                 logger: logger, send: { [network] in network.send($0) })
@@ -126,6 +126,16 @@ public final class EmbeddedCluster: Sendable {
     /// Cuts a node's links to all others, or mends them. It keeps running.
     public func isolate(_ node: NodeID) { network.cut(node) }
     public func heal(_ node: NodeID) { network.heal(node) }
+
+    /// Of many nodes' files, says whose an error is about.
+    private static func naming<Result>(_ node: NodeDescriptor, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch var error as MeridianError {
+            error.message = "node \(node.name): " + error.message
+            throw error
+        }
+    }
 
     private func timeSource(of node: NodeID) -> any TimeSource {
         switch configuration.clock {

@@ -52,14 +52,17 @@ public struct Database: Sendable {
         var generator = SystemRandomNumberGenerator()
         let request = id ?? RequestID(using: &generator)
         var attempts = 0
+        var mayBeRepeated = id != nil
         while true {
             attempts += 1
             let transaction = Transaction(database: self, end: end)
             do {
                 let result = try await body(transaction)
-                let receipt = try await transaction.commit(request, mayBeRepeated: id != nil, attempts: attempts)
+                let receipt = try await transaction.commit(request, mayBeRepeated: mayBeRepeated, attempts: attempts)
                 return (result, receipt)
             } catch let error as MeridianError where error.code == .conflict && ContinuousClock.now < end {
+                // An attempt that nobody answered may have been the one that this one ran into.
+                if error.commitOutcome == .unknown { mayBeRepeated = true }
                 // Whoever wrote first goes on; the others come back at different times.
                 let limit = UInt64(min(1 << min(attempts, 7), 100))
                 await Pause.sleep(for: .milliseconds(Int(generator.next() % limit)))
