@@ -24,7 +24,8 @@ final class LogWriter: @unchecked Sendable {
 
     /// The log is checkpointed when this much is pending and nobody waits; at the limit also when somebody does.
     private static let checkpointBytes = 2 << 20
-    private static let checkpointLimitBytes = 64 << 20
+    private static let checkpointLimitBytes = 7 << 20
+    private static let quietNanoseconds: Int64 = 5_000_000
     private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
 
     init(_ store: any LogStore) { self.store = store }
@@ -66,8 +67,7 @@ final class LogWriter: @unchecked Sendable {
                 return
             }
             if jobs.isEmpty {
-                if store.pendingCheckpointByteCount > Self.checkpointBytes { try? store.checkpoint() }
-                wake.wait(untilNanoseconds: nil)
+                rest()
                 continue
             }
             guard write(jobs, driver) else { continue }
@@ -80,6 +80,14 @@ final class LogWriter: @unchecked Sendable {
             EngineThread.runAdopted(while: { queue.withLock { $0.jobs.isEmpty } })
             if store.pendingCheckpointByteCount > Self.checkpointLimitBytes { try? store.checkpoint() }
         }
+    }
+
+    /// Waits for work. A checkpoint is written only when there has been none for a while: the gaps between the batches
+    /// of a busy log are too short for it.
+    private func rest() {
+        guard store.pendingCheckpointByteCount > Self.checkpointBytes else { return wake.wait(untilNanoseconds: nil) }
+        wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.quietNanoseconds)
+        if queue.withLock({ $0.jobs.isEmpty && !$0.isStopped }) { try? store.checkpoint() }
     }
 
     /// Writes until it succeeds.

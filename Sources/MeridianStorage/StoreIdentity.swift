@@ -25,7 +25,7 @@ package struct SQLiteStoreOptions: Hashable, Sendable {
     package var requestRetention: Duration = .seconds(60)
     /// Bytes that the log's write-ahead log is grown to when it is opened, which makes fsyncs cheaper until a
     /// checkpoint. Checkpoint before so much is pending.
-    package var logPreallocatedByteCount = 4 * 1024 * 1024
+    package var logPreallocatedByteCount = 8 * 1024 * 1024
     /// Applied bytes in memory above which they are written to the file, without a sync, although nobody asked for a
     /// checkpoint.
     package var maximumRecentByteCount = 64 * 1024 * 1024

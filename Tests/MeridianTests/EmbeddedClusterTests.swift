@@ -249,3 +249,57 @@ import Testing
         }
     }
 }
+
+/// Rows that move while others change them.
+extension EmbeddedClusterTests {
+    /// Whoever comes first wins: a row that its owner deleted does not come back from a move that had begun.
+    @Test func aRowIsEitherMovedOrDeletedWhenBothAreTriedAtOnce() async throws {
+        let cluster = try await EmbeddedCluster(
+            topology: .aws(["eu-west-1", "eu-central-1"], jurisdictions: ["eu-west-1": "EU", "eu-central-1": "EU"]),
+            configuration: ClusterConfiguration(simulatesLatency: false))
+        let db = cluster.database(in: "eu-west-1")
+        for id in 0..<30 {
+            try await db.write {
+                try await $0.insert(User(id: id, region: "eu-west-1", name: "Niels"), into: Self.users)
+            }
+            async let moved = Self.succeeds {
+                try await db.write {
+                    try await $0.update(User(id: id, region: "eu-central-1", name: "Niels"), in: Self.users)
+                }
+            }
+            async let deleted = Self.succeeds {
+                try await db.write { try await $0.delete(id, from: Self.users, in: "eu-west-1") }
+            }
+            let (isMoved, isDeleted) = try await (moved, deleted)
+            let rows = try await db.read { try await $0.scan(Self.users) }.filter { $0.id == id }
+            #expect(rows.count == (isDeleted ? 0 : 1), "moved \(isMoved), deleted \(isDeleted)")
+            #expect(isMoved || isDeleted)
+        }
+        await cluster.shutdown()
+    }
+
+    @Test func aKeyIsFreeAgainWhereItsRowHasLeft() async throws {
+        let cluster = try await EmbeddedCluster(
+            topology: .aws(["eu-west-1", "eu-central-1"], jurisdictions: ["eu-west-1": "EU", "eu-central-1": "EU"]),
+            configuration: ClusterConfiguration(simulatesLatency: false))
+        let db = cluster.database(in: "eu-west-1")
+        let row = User(id: 1, region: "eu-west-1", name: "Niels")
+        try await db.write { try await $0.insert(row, into: Self.users) }
+        try await db.write {
+            try await $0.update(User(id: 1, region: "eu-central-1", name: "Niels"), in: Self.users)
+        }
+        try await db.write { try await $0.insert(row, into: Self.users) }
+        let here = try await db.read { try await $0.get(1, from: Self.users, in: "eu-west-1") }
+        #expect(here == row)
+        await cluster.shutdown()
+    }
+
+    private static func succeeds(_ body: () async throws -> Void) async throws -> Bool {
+        do {
+            try await body()
+            return true
+        } catch let error as MeridianError where [.rowNotFound, .conflict].contains(error.code) {
+            return false
+        }
+    }
+}

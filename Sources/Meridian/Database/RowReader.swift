@@ -37,9 +37,18 @@ struct RowReader: Sendable {
         }
     }
 
-    /// What one range holds under a key, arriving or not.
+    /// What one range holds under a key, arriving or not. A row that has departed is not there.
     func get(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
-        let stored = try table.key(key, in: range)
+        let found = try await raw(key, table, range)
+        return found?.row.hasDeparted == true ? nil : found
+    }
+
+    /// The same, with the sign that a departed row leaves.
+    func raw(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
+        try await raw(try table.key(key, in: range), table, range)
+    }
+
+    func raw(_ stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: end)
         return try result.rows[0].first.map { try found($0, table, range) }
     }
@@ -66,7 +75,7 @@ struct RowReader: Sendable {
             return parts
         }
         var rows: [Found] = []
-        for found in parts.joined() where rows.count < limit {
+        for found in parts.joined() where rows.count < limit && !found.row.hasDeparted {
             guard found.row.arrival != nil else {
                 rows.append(found)
                 continue

@@ -77,6 +77,9 @@ public final class Transaction: Sendable {
         let values = try table.keyValues(repeat each key)
         let range = try await locate(values, resolved, region)
         let stored = try resolved.key(values, in: range)
+        if resolved.isRegionalByRow, !isBuffered(stored), !(try await isAtHome(values, resolved, range)) {
+            throw Target.missing(table.name)
+        }
         try buffer.withLock { buffer in
             try buffer.bind(range, table: table.name)
             switch buffer.values[stored] {
@@ -109,7 +112,16 @@ public final class Transaction: Sendable {
         let result = try await read(.get(stored), range)
         buffer.withLock { $0.preconditions.append(.unchanged(stored, since: result.timestamp)) }
         guard let value = result.rows[0].first?.version.value else { return nil }
-        return try table.decode(StoredRow(value, table: resolved).values)
+        let row = try StoredRow(value, table: resolved)
+        if row.hasDeparted { return nil }
+        guard row.arrival == nil else {
+            // The row is just moving here: it is helped along, and the closure runs again.
+            _ = try await isAtHome(values, resolved, range)
+            throw MeridianError(
+                .conflict, "table \(table.name): the row is moving between regions; run the closure again",
+                retry: .immediately)
+        }
+        return try table.decode(row.values)
     }
 
     /// The rows of one home region whose keys begin with the given parts, with this transaction's own writes. If
@@ -167,11 +179,31 @@ public final class Transaction: Sendable {
             receipt.latency.commitWait = .nanoseconds(result.commitWaitNanoseconds)
             return receipt
         } catch var error as MeridianError {
+            if error.code == .duplicateKey, error.commitOutcome == .notCommitted,
+                try await clearedSigns(buffer, range)
+            {
+                throw MeridianError(
+                    .conflict,
+                    "table \(buffer.tableName ?? "?"): a row has just left under this key; run the closure again",
+                    retry: .immediately)
+            }
             if let name = buffer.tableName, !error.message.hasPrefix("table ") {
                 error.message = "table \(name): \(error.message)"
             }
             throw error
         }
+    }
+
+    /// What looks like a duplicate may be the sign that a row left behind when it moved away.
+    private func clearedSigns(_ buffer: WriteBuffer, _ range: RangeDescriptor) async throws -> Bool {
+        guard let name = buffer.tableName, let table = database.cluster.tables[name], table.isRegionalByRow else {
+            return false
+        }
+        var isCleared = false
+        for case .absent(let key) in buffer.preconditions {
+            if try await RowMove.clearSign(at: key, table, range, database, end: deadline) { isCleared = true }
+        }
+        return isCleared
     }
 
     private static func receipt(
@@ -225,13 +257,17 @@ public final class Transaction: Sendable {
 
     /// Whether the row lies in its region. One that is arriving is helped to arrive.
     private func isAtHome(_ target: Target) async throws -> Bool {
+        try await isAtHome(target.keyValues, target.resolved, target.range)
+    }
+
+    private func isAtHome(
+        _ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor
+    ) async throws -> Bool {
         let reader = RowReader(database: database, end: deadline, timestamp: nil)
-        guard let found = try await reader.get(target.keyValues, target.resolved, target.range) else { return false }
-        if found.row.arrival != nil {
-            try await RowMove.finish(found, target.keyValues, target.resolved, database, end: deadline)
-            return try await reader.get(target.keyValues, target.resolved, target.range) != nil
-        }
-        return true
+        guard let found = try await reader.get(key, table, range) else { return false }
+        guard found.row.arrival != nil else { return true }
+        try await RowMove.finish(found, key, table, database, end: deadline)
+        return try await reader.get(key, table, range) != nil
     }
 
     /// The row is at home in another region, or nowhere.
