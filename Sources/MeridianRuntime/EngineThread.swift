@@ -40,6 +40,14 @@ enum EngineThread {
         thread.start()
     }
 
+    /// Lowers the current thread's priority: its work can wait, commits cannot.
+    static func yieldToOthers() {
+        #if os(Linux)
+            // On Linux this is the thread's own value. Where it may not be changed, nothing is lost but latency.
+            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        #endif
+    }
+
     /// Takes a driver on, if this is an engine thread.
     static func adopt(_ driver: NodeDriver) -> Bool {
         guard let current else { return false }

@@ -80,6 +80,7 @@ final class StateApplier: @unchecked Sendable {
         nextCheckpoint = now + Self.checkpointIntervalNanoseconds
         nextCollection = now + garbageCollection.interval.nanoseconds
         EngineThread.start("meridian.state.\(driver.node)") { [self] in
+            EngineThread.yieldToOthers()
             loop(driver)
             ended.signal()
         }
