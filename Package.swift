@@ -88,29 +88,26 @@ let package = Package(
             path: "bench/Support", swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"),
         // Tests: one folder per target.
-        .target(
-            name: "TestSupport", dependencies: ["MeridianCore"], path: "Tests/TestSupport", swiftSettings: settings),
-        tests("MeridianCoreTests", ["MeridianCore", "TestSupport"]),
-        tests("MeridianClockTests", ["MeridianClock", "CMeridianSystem", "MeridianCore", "TestSupport"]),
+        tests("MeridianCoreTests", ["MeridianCore"]),
+        tests("MeridianClockTests", ["MeridianClock", "CMeridianSystem", "MeridianCore"]),
         tests(
-            "MeridianConsensusTests", ["MeridianConsensus", "MeridianCore", "TestSupport"],
+            "MeridianConsensusTests", ["MeridianConsensus", "MeridianCore"],
             resources: [.copy("Scenarios")]),
-        tests("MeridianTransactionsTests", ["MeridianTransactions", "MeridianCore", "TestSupport"]),
-        tests("MeridianPlacementTests", ["MeridianPlacement", "MeridianCore", "TestSupport"]),
+        tests("MeridianTransactionsTests", ["MeridianTransactions", "MeridianCore"]),
+        tests("MeridianPlacementTests", ["MeridianPlacement", "MeridianCore"]),
         tests(
             "MeridianReplicaTests",
             [
                 "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
-                "MeridianCore", "TestSupport", collections,
+                "MeridianCore", collections,
             ]),
-        tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", "TestSupport", grdb]),
-        tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore", "TestSupport"]),
+        tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", grdb]),
+        tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore"]),
         tests(
             "MeridianRuntimeTests",
             [
-                "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore",
-                "TestSupport", logging,
+                "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
-        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "TestSupport", "meridian-cli"]),
+        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
     ]
 )
