@@ -38,6 +38,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Meridian", targets: ["Meridian"]),
+        .library(name: "MeridianSimulation", targets: ["MeridianSimulation"]),
         .executable(name: "meridian", targets: ["meridian-cli"]),
     ],
     dependencies: [
@@ -74,6 +75,13 @@ let package = Package(
                 "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
                 "MeridianStorage", "MeridianTransport", logging,
             ]),
+        // Users test their own code with it.
+        library(
+            "MeridianSimulation",
+            [
+                "Meridian", "MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianPlacement",
+                "MeridianReplica", "MeridianStorage", collections,
+            ]),
         .executableTarget(
             name: "meridian-cli",
             dependencies: [
@@ -108,6 +116,7 @@ let package = Package(
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
+        tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
         tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
     ]
 )

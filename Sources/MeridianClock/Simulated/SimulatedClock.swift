@@ -46,6 +46,7 @@ package struct SimulatedClock: Sendable {
         /// The last poll that reached a server.
         var lastPoll: Int64?
         var isBoundLost = false
+        var strobeNanoseconds: Int64?
     }
 
     /// - Parameter origin: the true time from which the node's instants count. Precondition: not before 1970.
@@ -83,6 +84,9 @@ package struct SimulatedClock: Sendable {
         case .freeze: faults.frozen = interval(at: trueTime)
         case .losePolls: faults.lastPoll = poll(at: trueTime)
         case .loseBound: faults.isBoundLost = true
+        case .strobe(let nanoseconds):
+            precondition(nanoseconds > 0, "a clock that jumps every \(nanoseconds) ns")
+            faults.strobeNanoseconds = nanoseconds
         }
     }
 
@@ -100,11 +104,15 @@ package struct SimulatedClock: Sendable {
         let offset = random.within(configuration.errorAtPollNanoseconds)
         let drift = random.within(configuration.drift.nanosecondsPerSecond)
         let step = faults.step.map { $0.steppedAtPoll == poll ? $0.nanoseconds : 0 } ?? 0
-        let error = offset + scaled(elapsed, by: drift) + step + faults.lieNanoseconds
-        return ClockInterval(
-            reading: trueTime.advanced(byNanoseconds: error),
-            errorNanoseconds: configuration.errorAtPollNanoseconds + configuration.drift.errorNanoseconds(over: elapsed)
-        )
+        let bound = configuration.errorAtPollNanoseconds + configuration.drift.errorNanoseconds(over: elapsed)
+        var error = offset + scaled(elapsed, by: drift)
+        if let strobe = faults.strobeNanoseconds {
+            let flash = UInt64(bitPattern: trueTime.rawValue / strobe)
+            var random = SplitMix64(seed: seed ^ flash &* 0xD6E8_FEB8_6659_FD93)
+            error = random.within(bound)
+        }
+        error += step + faults.lieNanoseconds
+        return ClockInterval(reading: trueTime.advanced(byNanoseconds: error), errorNanoseconds: bound)
     }
 
     /// The number of the poll whose answer is in use.

@@ -7,6 +7,8 @@ package enum SimulatedClockFault: Hashable, Sendable {
     case lie(byNanoseconds: Int64)
     /// The wall clock and its bound stand still while time passes: soon a lie. Instants go on.
     case freeze
+    /// The wall clock jumps to another place inside of its bound this often. Honest. Precondition: above zero.
+    case strobe(everyNanoseconds: Int64)
     /// The time servers are out of reach: the bound grows on. Honest.
     case losePolls
     /// The bound is lost: the clock is unknown. Honest.

@@ -15,10 +15,12 @@ import MeridianPlacement
 package struct NodeCore: Sendable {
     package let configuration: NodeConfiguration
     package internal(set) var catalog: Catalog
-    var replicas: [Replica] = []
+    package internal(set) var replicas: [Replica] = []
     var slots: [RangeID: Int] = [:]
     /// Replicas that have to be flushed before the step ends.
     var dirty: [Int] = []
+    /// The slots of the replicas that the last step worked on, for whoever watches the node.
+    package private(set) var flushed: [Int] = []
     var gateway = Gateway()
     var peers: Peers
     var agreement: ClockAgreement
@@ -60,10 +62,14 @@ package struct NodeCore: Sendable {
         }
     }
 
+    /// Where in `replicas` this node's replica of a range stands; `nil` if it has none.
+    package func slot(of range: RangeID) -> Int? { slots[range] }
+
     package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects {
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
+        flushed.removeAll(keepingCapacity: true)
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
@@ -190,6 +196,7 @@ package struct NodeCore: Sendable {
 
     private mutating func flush(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let firstBatch = effects.node.applies.count
+        flushed.append(slot)
         replicas[slot].endCommitWaits(at: now, &effects)
         replicas[slot].flush(at: now, &effects)
         if let leader = replicas[slot].raft.leader, leader != replicas[slot].announcedLeader {

@@ -1,0 +1,28 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// At most one leader can be elected in a given term (Raft, figure 3: Election Safety; §5.2).
+final class ElectionSafety: Invariant {
+    static let name = "election safety"
+
+    private struct Reign: Hashable {
+        var range: RangeID
+        var term: Term
+    }
+
+    private var leaders: [Reign: NodeID] = [:]
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        guard !step.effects.leaderships.isEmpty, let core = step.node.core else { return nil }
+        for slot in step.slots where core.replicas[slot].raft.role == .leader {
+            let reign = Reign(range: core.replicas[slot].descriptor.id, term: core.replicas[slot].raft.term)
+            if let other = leaders[reign], other != step.node.id {
+                return "\(reign.range): \(other) and \(step.node.id) both lead in \(reign.term)"
+            }
+            leaders[reign] = step.node.id
+        }
+        return nil
+    }
+}

@@ -1,0 +1,27 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// If an entry is committed in a given term, it is present in the logs of the leaders of all later terms (Raft,
+/// figure 3: Leader Completeness; §5.4.3). With Log Matching it suffices to look at the last committed entry.
+final class LeaderCompleteness: Invariant {
+    static let name = "leader completeness"
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        guard !step.effects.leaderships.isEmpty, let core = step.node.core else { return nil }
+        for slot in step.slots where core.replicas[slot].raft.role == .leader {
+            let range = core.replicas[slot].descriptor.id
+            let committed = ledger.highest(range)
+            let term = core.replicas[slot].raft.term
+            guard committed.index > .zero, committed.term < term else { continue }
+            guard core.replicas[slot].raft.basePosition.index < committed.index else { continue }
+            let held = core.replicas[slot].raft.term(at: committed.index)
+            if held != committed.term {
+                return "\(range): \(step.node.id) leads in \(term) without the committed entry \(committed): it has "
+                    + (held.map { "\($0) there" } ?? "nothing there")
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,44 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// Replicas that have applied the same index hold the same rows, byte for byte: the state machine is deterministic and
+/// nothing is lost between the log and the rows (etcd's corruption checks, and its bugs of 2022, are why: #13766).
+///
+/// Looking at every row costs time, so it is done now and then and at the end of a run. Old versions are collected at
+/// different times, so the newest are compared, and those of a moment that every replica still has.
+final class ReplicasEqual: Invariant {
+    static let name = "replicas are equal at an equal index"
+
+    func compare(_ engine: Engine) -> String? {
+        var seen: [RangeID: [(index: LogIndex, node: NodeID, fingerprint: UInt64)]] = [:]
+        let recent = engine.trueTime.advanced(byNanoseconds: -5_000_000_000)
+        for node in engine.nodes {
+            guard let core = node.core, let state = node.state, node.unapplied.isEmpty else { continue }
+            guard let states = try? state.load() else { continue }
+            for replica in core.replicas where replica.raft.membership[node.id]?.role != .witness {
+                let range = replica.descriptor.id
+                guard let index = states[range]?.position.index, index > .zero, let reader = try? state.makeReader()
+                else { continue }
+                var hash = EventHash()
+                for timestamp in [Timestamp.distantFuture, recent] {
+                    guard
+                        let rows = try? reader.scan(
+                            replica.descriptor.span, at: timestamp, limit: .max, byteLimit: .max)
+                    else { return "\(range): the rows of \(node.id) cannot be read" }
+                    for row in rows {
+                        hash.mix(row.key.bytes)
+                        hash.mix(UInt64(bitPattern: row.version.timestamp.rawValue))
+                        hash.mix(row.version.value ?? [])
+                    }
+                }
+                if let other = seen[range]?.first(where: { $0.index == index && $0.fingerprint != hash.value }) {
+                    return "\(range): \(other.node) and \(node.id) hold other rows at \(index)"
+                }
+                seen[range, default: []].append((index, node.id, hash.value))
+            }
+        }
+        return nil
+    }
+}

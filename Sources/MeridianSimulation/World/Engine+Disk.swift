@@ -1,0 +1,200 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import MeridianStorage
+
+/// What the node's log and state threads do in production, with the disk's time and faults.
+extension Engine {
+    /// Begins to write what has gathered: one transaction and one sync for all of it (group commit).
+    func writeLog(_ node: SimulatedNode) {
+        guard node.writing.isEmpty, !node.jobs.isEmpty, !node.isLogDead else { return }
+        swap(&node.writing, &node.jobs)
+        var delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
+        if node.stalledUntil > now { delay += node.stalledUntil - now }
+        schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: delay)
+    }
+
+    func logWritten(_ node: SimulatedNode) {
+        if node.stalledUntil > now {
+            schedule(
+                .logWritten(node: node.position, incarnation: node.incarnation), after: node.stalledUntil - now)
+            return
+        }
+        guard let log = node.log else { return }
+        let writes = node.writing.count == 1 ? node.writing[0].writes : node.writing.flatMap(\.writes)
+        if !writes.isEmpty {
+            do {
+                try log.write(writes)
+                onLogWritten?(node, writes)
+            } catch {
+                return logFailed(node, error)
+            }
+        }
+        var events: [NodeEvent] = []
+        if node.hasToldLogFailure {
+            node.hasToldLogFailure = false
+            events.append(.logRecovered)
+        }
+        let written = node.writing
+        node.writing = []
+        let stall = node.storage.takeStallNanoseconds()
+        if stall > 0 { node.stalledUntil = max(node.stalledUntil, now + stall) }
+        events.append(.persisted(written.count == 1 ? written[0].confirmations : written.flatMap(\.confirmations)))
+        // A frame that waited for the disk is sent by the log's thread, which a pause stops as well.
+        if node.isPaused {
+            let incarnation = node.incarnation
+            after(node.pausedUntil - now) { [unowned self] in
+                if node.incarnation == incarnation { for job in written { sendAfterWrite(job.framesAfter) } }
+            }
+        } else {
+            for job in written { sendAfterWrite(job.framesAfter) }
+        }
+        if log.pendingCheckpointByteCount > 4 << 20 { try? log.checkpoint() }
+        give(node, events)
+        if node.core != nil { writeLog(node) }
+    }
+
+    /// A full disk is tried again; after anything else nothing is written any more (`LogWriter`).
+    private func logFailed(_ node: SimulatedNode, _ error: any Error) {
+        let cause = error as? MeridianError ?? MeridianError(.storageFailed, "the log of \(node.id): \(error)")
+        let isFirst = !node.hasToldLogFailure
+        node.hasToldLogFailure = true
+        if cause.code == .diskFull {
+            schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: 200_000_000)
+        } else {
+            node.isLogDead = true
+        }
+        if isFirst {
+            trace?("\(node.id) cannot write its log: \(cause.code)")
+            give(node, .logFailed(cause))
+        }
+    }
+
+    /// Applies rows at once, in order; what the disk refuses is tried again.
+    /// - Returns: the confirmation.
+    func apply(_ node: SimulatedNode, _ batches: [ApplyBatch]) -> [NodeEvent] {
+        guard !batches.isEmpty, let state = node.state else { return [] }
+        guard node.unapplied.isEmpty else {
+            node.unapplied.append(contentsOf: batches)
+            return []
+        }
+        do {
+            try state.apply(batches)
+        } catch {
+            node.unapplied = batches
+            return [stateFailed(node, error)]
+        }
+        scheduleCheckpoint(node)
+        return [.applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })]
+    }
+
+    private func stateFailed(_ node: SimulatedNode, _ error: any Error) -> NodeEvent {
+        let cause = error as? MeridianError ?? MeridianError(.storageFailed, "the rows of \(node.id): \(error)")
+        node.hasToldStateFailure = true
+        if cause.code == .diskFull { retryApplies(node) }
+        return .stateFailed(cause)
+    }
+
+    private func retryApplies(_ node: SimulatedNode) {
+        let incarnation = node.incarnation
+        after(200_000_000) { [unowned self] in
+            guard node.incarnation == incarnation, let state = node.state else { return }
+            guard (try? state.apply(node.unapplied)) != nil else { return retryApplies(node) }
+            let confirmations = node.unapplied.map {
+                AppliedConfirmation(range: $0.range, index: $0.state.position.index)
+            }
+            node.unapplied = []
+            node.hasToldStateFailure = false
+            scheduleCheckpoint(node)
+            give(node, [.stateRecovered, .applied(confirmations)])
+        }
+    }
+
+    private func scheduleCheckpoint(_ node: SimulatedNode) {
+        guard !node.isCheckpointScheduled else { return }
+        node.isCheckpointScheduled = true
+        let interval = timing.checkpointIntervalNanoseconds
+        schedule(
+            .checkpoint(node: node.position, incarnation: node.incarnation), after: interval / 2 + below(interval))
+    }
+
+    func checkpoint(_ node: SimulatedNode) {
+        guard let state = node.state, !node.storage.trouble.isFull else { return }
+        guard let durable = try? state.checkpoint() else { return }
+        let confirmations = durable.sorted { $0.key < $1.key }.map {
+            AppliedConfirmation(range: $0.key, index: $0.value)
+        }
+        give(node, .checkpointed(confirmations))
+    }
+
+    func collectGarbage(_ node: SimulatedNode) {
+        schedule(
+            .collectGarbage(node: node.position, incarnation: node.incarnation),
+            after: timing.collectionIntervalNanoseconds)
+        let clock = moment(node).clock
+        guard clock.isKnown, let core = node.core, let state = node.state, !node.isPaused else { return }
+        let horizon = clock.earliest.advanced(byNanoseconds: -timing.retentionNanoseconds)
+        for range in core.catalog.directory.ranges where range[node.id] != nil {
+            while let removed = try? state.collectGarbage(in: range.span, before: horizon, limit: 200), removed == 200 {}
+        }
+    }
+
+    // MARK: Snapshots
+
+    func read(_ read: SnapshotRead, _ node: SimulatedNode) {
+        if read.isEnd {
+            node.snapshotReaders.removeValue(forKey: read.stream)?.close()
+            return
+        }
+        var result = SnapshotReadResult(range: read.range, stream: read.stream, state: nil, chunk: nil)
+        if let state = node.state,
+            let reader = try? node.snapshotReaders[read.stream]
+                ?? state.openSnapshot(of: read.range, span: read.span)
+        {
+            node.snapshotReaders[read.stream] = reader
+            if let chunk = try? reader.chunk(at: read.offset, byteLimit: timing.snapshotChunkBytes) {
+                result.state = reader.state
+                result.chunk = chunk
+            }
+        }
+        complete(node, .snapshotRead(result))
+    }
+
+    func write(_ write: SnapshotWrite, _ node: SimulatedNode) {
+        complete(node, .snapshotWritten(SnapshotWriteResult(write: write, progress: progress(of: write, node))))
+    }
+
+    private func progress(of write: SnapshotWrite, _ node: SimulatedNode) -> SnapshotReplyMessage.Progress {
+        // A store that is behind on applying must not be overtaken by a snapshot.
+        guard let state = node.state, node.unapplied.isEmpty, !node.storage.trouble.isFull else { return .failed }
+        let message = write.message
+        do {
+            if let current = node.snapshotWriters[write.range],
+                current.stream != message.stream || current.from != write.from
+            {
+                current.writer.cancel()
+                node.snapshotWriters[write.range] = nil
+            }
+            let writer =
+                try node.snapshotWriters[write.range]?.writer
+                ?? state.receiveSnapshot(of: write.range, span: write.span, state: message.state)
+            node.snapshotWriters[write.range] = (message.stream, write.from, writer)
+            if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
+            guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
+                return .wants(offset: writer.nextOffset)
+            }
+            try writer.commit()
+            node.snapshotWriters[write.range] = nil
+            trace?("\(node.id) installs a snapshot of \(write.range) at \(message.state.position)")
+            return .installed(message.state.position.index)
+        } catch {
+            node.snapshotWriters.removeValue(forKey: write.range)?.writer.cancel()
+            return .failed
+        }
+    }
+
+    private func complete(_ node: SimulatedNode, _ event: NodeEvent) {
+        let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
+        schedule(.completed(node: node.position, incarnation: node.incarnation, [event]), after: delay)
+    }
+}

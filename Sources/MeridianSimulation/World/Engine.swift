@@ -1,0 +1,318 @@
+import MeridianClock
+import MeridianCore
+import MeridianReplica
+import MeridianStorage
+
+/// The simulated world at work: nodes, links, disks and clocks in virtual time, one event after the other on one
+/// thread. It steps the production's `NodeCore` and does with its effects what the production's driver does
+/// (`MeridianRuntime`), with delays and faults in the place of threads and files.
+///
+/// The order of a driver is kept: frames first, then the log, then rows are applied and evaluated at once, then the
+/// answers. What a driver's threads do beside each other happens here at moments that the seed draws.
+///
+/// Every source of entropy is derived from the seed (docs/TESTING.md lists them); each has a generator of its own, so
+/// that one more draw in one place does not change all the others.
+final class Engine {
+    struct Timing {
+        /// A log write takes from half of this to one and a half times it, in nanoseconds.
+        var diskNanoseconds: Int64 = 200_000
+        /// How long a request to the rows takes at most when it does not end at once, in nanoseconds.
+        var evaluationNanoseconds: Int64 = 0
+        var checkpointIntervalNanoseconds: Int64 = 2_000_000_000
+        var collectionIntervalNanoseconds: Int64 = 10_000_000_000
+        var retentionNanoseconds: Int64 = 60_000_000_000
+        var snapshotChunkBytes = 1 << 16
+        /// How long a process takes to start again.
+        var startNanoseconds: Int64 = 20_000_000
+    }
+
+    let topology: Topology
+    let seed: UInt64
+    var timing: Timing
+    var configure: (inout NodeConfiguration) -> Void = { _ in }
+    /// True time since the start of the world, in nanoseconds.
+    private(set) var now: Int64 = 0
+    private var queue = EventQueue()
+    var nodes: [SimulatedNode] = []
+    var network: Network
+    var hash = EventHash()
+    private var random: SplitMix64
+    private(set) var stepCount: UInt64 = 0
+    private var nextCall: UInt64 = 0
+
+    // Who watches.
+    var onStep: ((SimulatedNode, NodeEffects, Moment) -> Void)?
+    /// The disk has acknowledged these.
+    var onLogWritten: ((SimulatedNode, [LogWrite]) -> Void)?
+    var onAnswer: ((SimulatedNode, GatewayAnswer) -> Void)?
+    var onStop: ((SimulatedNode) -> Void)?
+    var onStart: ((SimulatedNode) -> Void)?
+    /// A fault has destroyed data of a node.
+    var onDestroyed: ((SimulatedNode) -> Void)?
+    var onFrame: ((NodeFrame) -> Void)?
+    /// A node that cannot start, and why.
+    var onFailedStart: ((SimulatedNode, MeridianError) -> Void)?
+    /// Called with a line for each event while a trace is wanted.
+    var trace: ((String) -> Void)?
+
+    /// The true time at the start of every world: 2026-01-01.
+    static let origin = Timestamp(rawValue: 1_767_225_600_000_000_000)
+    var trueTime: Timestamp { Timestamp(rawValue: Self.origin.rawValue + now) }
+
+    init(
+        seed: UInt64, topology: Topology, timing: Timing, clock: SimulatedClock.Configuration,
+        storage: (NodeDescriptor, UInt64) -> any NodeStorage
+    ) {
+        self.seed = seed
+        self.topology = topology
+        self.timing = timing
+        var seeds = SplitMix64(seed: seed ^ 0x656E_6769_6E65)
+        network = Network(topology, random: SplitMix64(seed: seeds.next()))
+        random = SplitMix64(seed: seeds.next())
+        for (position, descriptor) in topology.nodes.enumerated() {
+            nodes.append(
+                SimulatedNode(
+                    position: position, descriptor: descriptor, storage: storage(descriptor, seeds.next()),
+                    clock: SimulatedClock(seed: seeds.next(), configuration: clock, origin: Self.origin)))
+        }
+    }
+
+    // MARK: Time
+
+    func schedule(_ event: SimulatedEvent, after delay: Int64) { queue.insert(event, at: now + max(0, delay)) }
+    func after(_ delay: Int64, _ body: @escaping () -> Void) { schedule(.run(body), after: delay) }
+
+    /// A number below a limit, from the world's own generator.
+    func below(_ limit: Int64) -> Int64 { Int64(random.below(UInt64(max(1, limit)))) }
+
+    var nextEventTime: Int64? { queue.nextTime }
+
+    /// Lets the next thing happen, if it is due by a time; else time passes up to there.
+    /// - Returns: whether anything happened.
+    func runOne(until end: Int64) -> Bool {
+        guard let next = queue.nextTime, next <= end, let (at, event) = queue.popFirst() else {
+            now = max(now, end)
+            return false
+        }
+        now = at
+        perform(event)
+        return true
+    }
+
+    private func perform(_ event: SimulatedEvent) {
+        switch event {
+        case .wake(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation, node.wakeAt == now else { return }
+            node.wakeAt = .max
+            guard !node.isPaused else { return }
+            step(node, [])
+        case .deliver(let frame, let link, let epoch):
+            guard network.epoch(link) == epoch, !network.isCut(link) else { return network.noteCut() }
+            let node = nodes[Int(frame.to.rawValue) - 1]
+            guard node.isRunning else { return }
+            trace?("\(frame.to) receives \(frame.traceDescription)")
+            give(node, .frame(frame))
+        case .logWritten(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation else { return }
+            logWritten(node)
+        case .completed(let position, let incarnation, let events):
+            let node = nodes[position]
+            guard node.incarnation == incarnation else { return }
+            give(node, events)
+        case .checkpoint(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation else { return }
+            node.isCheckpointScheduled = false
+            checkpoint(node)
+        case .collectGarbage(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation else { return }
+            collectGarbage(node)
+        case .resume(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation, node.isPaused, now >= node.pausedUntil else { return }
+            node.isPaused = false
+            let events = node.backlog
+            node.backlog = []
+            trace?("\(node.id) runs again")
+            step(node, events)
+        case .run(let body):
+            body()
+        }
+    }
+
+    func moment(_ node: SimulatedNode) -> Moment { node.clock.moment(at: trueTime) }
+
+    // MARK: Processes
+
+    func start(_ node: SimulatedNode) {
+        guard !node.isRunning else { return }
+        var configuration = NodeConfiguration(
+            node: node.id, topology: topology,
+            seed: seed ^ (UInt64(node.id.rawValue) &* 0xD6E8_FEB8_6659_FD93) &+ UInt64(node.incarnation))
+        configure(&configuration)
+        node.incarnation += 1
+        do {
+            let (log, state) = try node.storage.open()
+            let reader = try state.makeReader()
+            let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+            node.core = try NodeCore(
+                configuration: configuration, logs: log.load(), states: state.load(),
+                systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: moment(node))
+            node.log = log
+            node.state = state
+            node.reader = reader
+        } catch {
+            node.forgetProcess()
+            let cause = error as? MeridianError ?? MeridianError(.storageFailed, "\(error)")
+            trace?("\(node.id) cannot start: \(cause)")
+            onFailedStart?(node, cause)
+            return
+        }
+        hash.note(1, now, UInt64(node.position))
+        trace?("\(node.id) starts")
+        onStart?(node)
+        schedule(
+            .collectGarbage(node: node.position, incarnation: node.incarnation),
+            after: timing.collectionIntervalNanoseconds)
+        step(node, [.tick])
+    }
+
+    /// The process dies, and its machine loses power: what the disk has not synced is gone or torn.
+    func crash(_ node: SimulatedNode) {
+        guard node.isRunning else { return }
+        hash.note(2, now, UInt64(node.position))
+        trace?("\(node.id) crashes")
+        // What was being written has reached the disk, or not.
+        if !node.writing.isEmpty, below(2) == 0, let log = node.log {
+            try? log.write(node.writing.flatMap(\.writes))
+        }
+        onStop?(node)
+        node.forgetProcess()
+        node.storage.powerOff()
+        for other in nodes where other !== node {
+            network.reset(from: node.position, to: other.position)
+            network.reset(from: other.position, to: node.position)
+        }
+    }
+
+    /// The process ends in good order.
+    func stop(_ node: SimulatedNode) {
+        guard node.isRunning else { return }
+        hash.note(3, now, UInt64(node.position))
+        trace?("\(node.id) stops")
+        _ = try? node.state?.checkpoint()
+        try? node.log?.checkpoint()
+        onStop?(node)
+        try? node.state?.close()
+        try? node.log?.close()
+        node.forgetProcess()
+        node.storage.close()
+    }
+
+    /// The process stands still, as under SIGSTOP or while its machine moves; its clocks go on.
+    func pause(_ node: SimulatedNode, nanoseconds: Int64) {
+        guard node.isRunning else { return }
+        trace?("\(node.id) pauses")
+        node.isPaused = true
+        node.pausedUntil = max(node.pausedUntil, now + nanoseconds)
+        schedule(.resume(node: node.position, incarnation: node.incarnation), after: node.pausedUntil - now)
+    }
+
+    /// The machine comes back with an empty disk.
+    func replace(_ node: SimulatedNode) {
+        node.storage.wipe()
+        onDestroyed?(node)
+        trace?("\(node.id) is replaced")
+        start(node)
+    }
+
+    /// Names a gateway call; unique in the world, so that no life of a node meets an earlier one's.
+    func takeCallNumber() -> UInt64 {
+        nextCall += 1
+        return nextCall
+    }
+
+    // MARK: Steps
+
+    func give(_ node: SimulatedNode, _ event: NodeEvent) {
+        if node.isPaused { node.backlog.append(event) } else { step(node, CollectionOfOne(event)) }
+    }
+
+    func give(_ node: SimulatedNode, _ events: [NodeEvent]) {
+        if node.isPaused { node.backlog.append(contentsOf: events) } else { step(node, events) }
+    }
+
+    private func step(_ node: SimulatedNode, _ first: some Collection<NodeEvent>) {
+        guard node.core != nil else { return }
+        var events = Array(first)
+        repeat {
+            let moment = moment(node)
+            if moment.instant >= node.deadline { events.append(.tick) }
+            stepCount &+= 1
+            let effects = node.core!.step(events, at: moment)
+            node.deadline = node.core!.nextDeadline(at: moment)
+            hash.note(4, now, UInt64(node.position) << 32 | UInt64(events.count) << 16 | UInt64(effects.frames.count))
+            onStep?(node, effects, moment)
+            events = carryOut(node, effects)
+        } while !events.isEmpty && node.core != nil
+        if node.core != nil { scheduleWake(node) }
+    }
+
+    private func scheduleWake(_ node: SimulatedNode) {
+        guard node.deadline < .distantFuture else { return }
+        let wait = node.deadline.rawValue - moment(node).instant.rawValue
+        // The node's instants can run slower than true time; a little late is harmless, too early is wasted.
+        let at = now + max(1_000, wait + wait / 2_048)
+        guard at < node.wakeAt else { return }
+        node.wakeAt = at
+        queue.insert(.wake(node: node.position, incarnation: node.incarnation), at: at)
+    }
+
+    /// - Returns: what is to be told the node at once.
+    private func carryOut(_ node: SimulatedNode, _ effects: NodeEffects) -> [NodeEvent] {
+        for frame in effects.frames { send(frame) }
+        if !effects.log.isEmpty {
+            node.jobs.append(effects.log)
+            writeLog(node)
+        }
+        var events = apply(node, effects.applies)
+        for read in effects.snapshotReads { self.read(read, node) }
+        for write in effects.snapshotWrites { self.write(write, node) }
+        for answer in effects.answers {
+            hash.note(5, now, answer.id.rawValue)
+            onAnswer?(node, answer)
+        }
+        if !effects.evaluations.isEmpty, let reader = node.reader {
+            let results = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
+            if timing.evaluationNanoseconds > 0 {
+                schedule(
+                    .completed(node: node.position, incarnation: node.incarnation, results),
+                    after: below(timing.evaluationNanoseconds))
+            } else {
+                events.append(contentsOf: results)
+            }
+        }
+        if effects.rereadsCatalog, let reader = node.reader,
+            let rows = try? reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+        {
+            events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
+        }
+        return events
+    }
+
+    private func send(_ frame: NodeFrame) {
+        onFrame?(frame)
+        let link = network.link(from: Int(frame.from.rawValue) - 1, to: Int(frame.to.rawValue) - 1)
+        let (first, second) = network.route(frame, link: link, at: now)
+        guard let first else { return }
+        let epoch = network.epoch(link)
+        queue.insert(.deliver(frame, link: link, epoch: epoch), at: first)
+        if let second { queue.insert(.deliver(frame, link: link, epoch: epoch), at: second) }
+    }
+
+    /// Frames that waited for the disk.
+    func sendAfterWrite(_ frames: [NodeFrame]) { for frame in frames { send(frame) } }
+}

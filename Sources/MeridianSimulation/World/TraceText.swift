@@ -1,0 +1,66 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianReplica
+
+/// Events in words, for `--trace` and for the shortened trace of a failed seed.
+extension NodeFrame {
+    var traceDescription: String {
+        let parts = messages.map(\.traceDescription)
+        return "from \(from): " + (parts.isEmpty ? "a sign of life" : parts.joined(separator: "; "))
+    }
+}
+
+extension NodeMessage {
+    var traceDescription: String {
+        switch self {
+        case .raft(let range, let message): "\(range) \(message.traceDescription)"
+        case .request(let request):
+            switch request.body {
+            case .commit(let commit): "\(request.range) commit \(commit.id) of \(commit.mutations.count) rows"
+            case .read(let read): "\(request.range) read of \(read.operations.count) at \(read.timestamp.text)"
+            case .transferLease(let node): "\(request.range) transfer to \(node)"
+            }
+        case .reply(let reply): "\(reply.range) reply \(reply.body.traceDescription)"
+        case .snapshotChunk(let chunk):
+            "\(chunk.range) snapshot \(chunk.state.position) chunk \(chunk.chunk.offset)\(chunk.chunk.isLast ? ", last" : "")"
+        case .snapshotReply(let reply): "\(reply.range) snapshot \(reply.progress)"
+        }
+    }
+}
+
+extension RangeReply.Body {
+    fileprivate var traceDescription: String {
+        switch self {
+        case .committed(let result): "committed at \(result.timestamp.rawValue)"
+        case .read(let result): "rows at \(result.timestamp.rawValue)"
+        case .transferStarted: "transfer started"
+        case .notLeaseholder(let leader, let term):
+            "not the leaseholder, \(leader.map { "\($0)" } ?? "nobody") is, \(term)"
+        case .failed(let error): "failed: \(error.code)"
+        case .unknown: "unknown"
+        }
+    }
+}
+
+extension RaftMessage {
+    fileprivate var traceDescription: String {
+        switch body {
+        case .requestVote(let request): "\(term) \(request.isPreVote ? "pre-vote" : "vote") wanted for \(request.last)"
+        case .vote(let vote): "\(term) \(vote.isPreVote ? "pre-vote" : "vote") \(vote.isGranted ? "granted" : "refused")"
+        case .append(let append):
+            "\(term) append after \(append.previous), \(append.entries.count) entries, commit \(append.commit)"
+        case .appendReply(let reply):
+            switch reply.result {
+            case .accepted(let index): "\(term) accepted up to \(index)"
+            case .rejected(let previous, let hint): "\(term) rejected after \(previous), hint \(hint)"
+            }
+        case .heartbeat(let heartbeat): "\(term) heartbeat, commit \(heartbeat.commit)"
+        case .heartbeatReply: "\(term) heartbeat reply"
+        case .timeoutNow: "\(term) campaign now"
+        }
+    }
+}
+
+extension Timestamp? {
+    fileprivate var text: String { map { "\($0.rawValue)" } ?? "now" }
+}

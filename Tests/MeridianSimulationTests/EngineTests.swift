@@ -1,0 +1,6 @@
+import MeridianCore
+import Testing
+
+@testable import MeridianSimulation
+
+@Suite struct EngineTests {}
