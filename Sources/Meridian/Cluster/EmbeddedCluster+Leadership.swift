@@ -24,16 +24,16 @@ extension EmbeddedCluster {
                 .placementImpossible,
                 "\(node) holds no voting replica of table \(table.name) in \(range.home); choose one of \(voters)")
         }
-        let database = Database(cluster: self, region: range.home)
-        _ = try await database.call(range.id, .transferLease(to: node), end: ContinuousClock.now + deadline)
+        let database = Database(host: self, region: range.home)
+        _ = try await database.call(range.id, .transferLease(to: node), end: self.deadline(after: deadline))
     }
 
     private func range<Row>(of table: Table<Row>, in region: Region?) async throws -> RangeDescriptor {
         guard let home = region ?? topology.regions.first else {
             throw MeridianError(.invalidTopology, "the topology has no region")
         }
-        let database = Database(cluster: self, region: topology.regions[0])
-        let resolved = try await database.resolve(table, end: ContinuousClock.now + Database.defaultDeadline)
+        let database = Database(host: self, region: topology.regions[0])
+        let resolved = try await database.resolve(table, end: self.deadline(after: Database.defaultDeadline))
         return try resolved.range(in: home)
     }
 }

@@ -18,7 +18,7 @@ import Synchronization
 /// ```
 ///
 /// The nodes are the production ones; only the links are short-circuited. Call `shutdown()` at the end.
-public final class EmbeddedCluster: Sendable {
+public final class EmbeddedCluster: DatabaseHost {
     public let topology: Topology
     public let configuration: ClusterConfiguration
     /// Where the files are; `nil` in memory.
@@ -27,7 +27,7 @@ public final class EmbeddedCluster: Sendable {
     private let files: ClusterDirectory?
     private let network: InProcessNetwork
     private let state: Mutex<State>
-    let tables = TableCache()
+    package let tables = TableCache()
 
     private struct State {
         var drivers: [NodeID: NodeDriver] = [:]
@@ -62,7 +62,7 @@ public final class EmbeddedCluster: Sendable {
     /// The cluster as a client in this region sees it. Precondition: the region is in the topology.
     public func database(in region: Region) -> Database {
         precondition(topology.contains(region), "region \(region) is not in the topology \(topology.regions)")
-        return Database(cluster: self, region: region)
+        return Database(host: self, region: region)
     }
 
     /// Stops every node, making all durable first. Calls that are under way end with `.shutDown`.
@@ -164,6 +164,22 @@ public final class EmbeddedCluster: Sendable {
 
     // MARK: For the parts of the API
 
+    package var now: Instant { Instant(nanoseconds: MonotonicTime.nanoseconds()) }
+
+    package func pause(for duration: Duration) async { await Pause.sleep(for: duration) }
+
+    package func randomNumber() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
+    }
+
+    package func call(
+        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+    ) async throws -> GatewayAnswer.Body {
+        let gateway = try gateway(in: region, for: range)
+        return await gateway.call(range, body, deadline: patience, mayBeRepeated: mayBeRepeated)
+    }
+
     /// A node of a region to talk to: the range's leaseholder if it is there, else the next of those that run.
     func gateway(in region: Region, for range: RangeID) throws(MeridianError) -> NodeDriver {
         let found: NodeDriver? = state.withLock { state in
@@ -182,8 +198,7 @@ public final class EmbeddedCluster: Sendable {
                 retry: .after(.seconds(1)))
     }
 
-    /// The latest that a clock of this region says it can be.
-    func now(in region: Region) -> Timestamp? {
+    package func latestTimestamp(in region: Region) -> Timestamp? {
         let driver = state.withLock { state in
             topology.nodes(in: region).compactMap { state.drivers[$0.id] }.first
         }

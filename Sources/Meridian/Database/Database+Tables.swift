@@ -12,13 +12,13 @@ extension Database {
     public func create<Row>(
         _ table: Table<Row>, deadline: Duration = .seconds(30)
     ) async throws {
-        _ = try await resolve(table, end: ContinuousClock.now + deadline)
+        _ = try await resolve(table, end: host.deadline(after: deadline))
     }
 
     /// The table as the cluster knows it, made if it is not there.
-    func resolve<Row>(_ table: Table<Row>, end: ContinuousClock.Instant) async throws -> ResolvedTable {
+    func resolve<Row>(_ table: Table<Row>, end: Instant) async throws -> ResolvedTable {
         let layout = try table.layout
-        if let known = cluster.tables[table.name] {
+        if let known = host.tables[table.name] {
             try check(table, layout, against: known)
             return known
         }
@@ -26,10 +26,10 @@ extension Database {
         let found: TableRecord
         if let record { found = record } else { found = try await make(table, layout, end: end) }
         let schema = try TableSchema(encoded: found.descriptor.schema)
-        let resolved = ResolvedTable(found, schema: schema, topology: cluster.topology)
+        let resolved = ResolvedTable(found, schema: schema, topology: host.topology)
         try check(table, layout, against: resolved)
         try await waitUntilKnown(resolved, end: end)
-        cluster.tables.insert(resolved)
+        host.tables.insert(resolved)
         return resolved
     }
 
@@ -49,14 +49,14 @@ extension Database {
         }
     }
 
-    private func find(_ name: String, end: ContinuousClock.Instant) async throws -> TableRecord? {
+    private func find(_ name: String, end: Instant) async throws -> TableRecord? {
         let key = try Catalog.key(ofTable: name)
         let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
         return try result.rows[0].first?.version.value.map { try TableRecord(encoded: $0) }
     }
 
     private func make<Row>(
-        _ table: Table<Row>, _ layout: TableLayout, end: ContinuousClock.Instant
+        _ table: Table<Row>, _ layout: TableLayout, end: Instant
     ) async throws -> TableRecord {
         let key = try Catalog.key(ofTable: table.name)
         let counters = try Catalog.countersKey()
@@ -76,9 +76,8 @@ extension Database {
                 .integer(Int64(next.table) + 1),
                 .integer(Int64(bitPattern: next.range + UInt64(record.ranges.count))),
             ]
-            var generator = SystemRandomNumberGenerator()
             let request = CommitRequest(
-                id: RequestID(using: &generator),
+                id: host.newRequestID(),
                 preconditions: [.absent(key), .unchanged(counters, since: result.timestamp)],
                 mutations: [
                     Mutation(key: key, value: try record.encoded()),
@@ -101,9 +100,9 @@ extension Database {
         let descriptor = TableDescriptor(
             id: id, name: table.name, locality: layout.locality, goal: table.survival, placement: table.placement,
             mode: table.mode, schema: try layout.schema.encoded())
-        let planner = ReplicaPlanner(topology: cluster.topology)
+        let planner = ReplicaPlanner(topology: host.topology)
         var homes: [Region?] = [nil]
-        if case .regionalByRow = layout.locality { homes = cluster.topology.regions }
+        if case .regionalByRow = layout.locality { homes = host.topology.regions }
         var ranges: [RangeDescriptor] = []
         for (offset, home) in homes.enumerated() {
             let range = RangeID(firstRange + UInt64(offset))
@@ -115,7 +114,7 @@ extension Database {
     }
 
     /// Waits until each of the table's ranges has a leaseholder that answers.
-    private func waitUntilKnown(_ table: ResolvedTable, end: ContinuousClock.Instant) async throws {
+    private func waitUntilKnown(_ table: ResolvedTable, end: Instant) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for range in table.record.ranges {
                 group.addTask { _ = try await read(range.id, [], at: nil, end: end) }

@@ -10,10 +10,10 @@ import MeridianRuntime
 public struct Database: Sendable {
     /// Where the client is. Its requests enter the cluster at a node of this region.
     public let region: Region
-    let cluster: EmbeddedCluster
+    let host: any DatabaseHost
 
-    init(cluster: EmbeddedCluster, region: Region) {
-        self.cluster = cluster
+    package init(host: any DatabaseHost, region: Region) {
+        self.host = host
         self.region = region
     }
 
@@ -48,9 +48,8 @@ public struct Database: Sendable {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
-        let end = ContinuousClock.now + deadline
-        var generator = SystemRandomNumberGenerator()
-        let request = id ?? RequestID(using: &generator)
+        let end = host.deadline(after: deadline)
+        let request = id ?? host.newRequestID()
         var attempts = 0
         var mayBeRepeated = id != nil
         while true {
@@ -60,12 +59,12 @@ public struct Database: Sendable {
                 let result = try await body(transaction)
                 let receipt = try await transaction.commit(request, mayBeRepeated: mayBeRepeated, attempts: attempts)
                 return (result, receipt)
-            } catch let error as MeridianError where error.code == .conflict && ContinuousClock.now < end {
+            } catch let error as MeridianError where error.code == .conflict && host.now < end {
                 // An attempt that nobody answered may have been the one that this one ran into.
                 if error.commitOutcome == .unknown { mayBeRepeated = true }
                 // Whoever wrote first goes on; the others come back at different times.
                 let limit = UInt64(min(1 << min(attempts, 7), 100))
-                await Pause.sleep(for: .milliseconds(Int(generator.next() % limit)))
+                await host.pause(for: .milliseconds(Int(host.randomNumber() % limit)))
             } catch {
                 transaction.end()
                 throw error
@@ -79,30 +78,29 @@ public struct Database: Sendable {
         deadline: Duration = Database.defaultDeadline, isolation: isolated (any Actor)? = #isolation,
         _ body: (ReadTransaction) async throws -> Result
     ) async throws -> Result {
-        try await body(ReadTransaction(database: self, end: ContinuousClock.now + deadline))
+        try await body(ReadTransaction(database: self, end: host.deadline(after: deadline)))
     }
 
     // MARK: Asking ranges
 
     /// Asks a range, through another node of the region when the first one stops on the way.
     func call(
-        _ range: RangeID, _ body: RangeRequest.Body, end: ContinuousClock.Instant, mayBeRepeated: Bool = false
+        _ range: RangeID, _ body: RangeRequest.Body, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> GatewayAnswer.Body {
         var isRepeated = mayBeRepeated
         while true {
-            let left = end - ContinuousClock.now
-            let gateway = try cluster.gateway(in: region, for: range)
-            let answer = await gateway.call(
-                range, body, deadline: max(left, .zero), mayBeRepeated: isRepeated)
+            let left = max(0, end.nanoseconds(since: host.now))
+            let answer = try await host.call(
+                range, body, from: region, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
             guard case .failed(let error) = answer else { return answer }
-            guard error.code == .shutDown, ContinuousClock.now < end else { throw error }
+            guard error.code == .shutDown, host.now < end else { throw error }
             if error.commitOutcome == .unknown { isRepeated = true }
         }
     }
 
     /// Reads rows of one range.
     func read(
-        _ range: RangeID, _ operations: [ReadOperation], at timestamp: Timestamp?, end: ContinuousClock.Instant
+        _ range: RangeID, _ operations: [ReadOperation], at timestamp: Timestamp?, end: Instant
     ) async throws -> ReadResult {
         let request = ReadRequest(timestamp: timestamp, operations: operations)
         guard case .read(let result) = try await call(range, .read(request), end: end) else {
@@ -112,7 +110,7 @@ public struct Database: Sendable {
     }
 
     func commit(
-        _ range: RangeID, _ request: CommitRequest, end: ContinuousClock.Instant, mayBeRepeated: Bool = false
+        _ range: RangeID, _ request: CommitRequest, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
         let answer = try await call(range, .commit(request), end: end, mayBeRepeated: mayBeRepeated)
         guard case .committed(let result, let route) = answer else {

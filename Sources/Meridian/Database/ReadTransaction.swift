@@ -6,10 +6,10 @@ import Synchronization
 /// Reads as of one timestamp.
 public final class ReadTransaction: Sendable {
     private let database: Database
-    private let end: ContinuousClock.Instant
+    private let end: Instant
     private let timestamp = Mutex<Timestamp?>(nil)
 
-    init(database: Database, end: ContinuousClock.Instant) {
+    init(database: Database, end: Instant) {
         self.database = database
         self.end = end
     }
@@ -45,7 +45,7 @@ public final class ReadTransaction: Sendable {
         if let timestamp = timestamp.withLock({ $0 }) {
             return RowReader(database: database, end: end, timestamp: timestamp)
         }
-        let now = database.cluster.now(in: database.region)
+        let now = database.host.latestTimestamp(in: database.region)
         let fixed = timestamp.withLock { timestamp in
             let chosen = timestamp ?? now
             timestamp = chosen

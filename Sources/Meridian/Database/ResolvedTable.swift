@@ -72,7 +72,9 @@ final class ResolvedTable: Sendable {
 }
 
 /// The tables that this process has used. A table's ranges do not change while it runs.
-final class TableCache: Sendable {
+package final class TableCache: Sendable {
+    package init() {}
+
     private let tables = Mutex<[String: ResolvedTable]>([:])
 
     subscript(name: String) -> ResolvedTable? { tables.withLock { $0[name] } }

@@ -44,17 +44,17 @@ struct RowMove: Sendable {
     /// - Returns: the timestamp of the move.
     /// - Throws: `.conflict` when the old row was changed in the meantime; `.duplicateKey` when the new region has
     ///   such a row.
-    func run(_ database: Database, end: ContinuousClock.Instant) async throws -> Timestamp {
+    func run(_ database: Database, end: Instant) async throws -> Timestamp {
         let stored = try table.key(key, in: destination)
         let insertion = CommitRequest(
-            id: Self.newID(), preconditions: [.absent(stored)],
+            id: database.host.newRequestID(), preconditions: [.absent(stored)],
             mutations: [Mutation(key: stored, value: try row.encoded(table: table))])
         _ = try await database.commit(destination.id, insertion, end: end)
         do {
             let reader = RowReader(database: database, end: end, timestamp: nil)
             guard let arriving = try await reader.get(key, table, destination), arriving.row.arrival != nil else {
                 // Somebody has finished it already.
-                return database.cluster.now(in: database.region) ?? .zero
+                return database.host.latestTimestamp(in: database.region) ?? .zero
             }
             if let moved = try await Self.finish(arriving, key, table, database, end: end) { return moved }
         } catch var error as MeridianError {
@@ -72,7 +72,7 @@ struct RowMove: Sendable {
     @discardableResult
     static func finish(
         _ arriving: RowReader.Found, _ key: [Value], _ table: ResolvedTable, _ database: Database,
-        end: ContinuousClock.Instant
+        end: Instant
     ) async throws -> Timestamp? {
         guard let arrival = arriving.row.arrival, let origin = table.ranges[arrival.origin] else { return nil }
         let reader = RowReader(database: database, end: end, timestamp: nil)
@@ -110,7 +110,7 @@ struct RowMove: Sendable {
     /// - Returns: whether there was one.
     static func clearSign(
         at stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor, _ database: Database,
-        end: ContinuousClock.Instant
+        end: Instant
     ) async throws -> Bool {
         let reader = RowReader(database: database, end: end, timestamp: nil)
         guard let sign = try await reader.raw(stored, table, range), let region = sign.row.departure,
@@ -132,10 +132,10 @@ struct RowMove: Sendable {
     /// Puts another row, or none, in the place of exactly the version that was found.
     private static func replace(
         _ found: RowReader.Found, by row: StoredRow?, _ table: ResolvedTable, _ database: Database,
-        end: ContinuousClock.Instant
+        end: Instant
     ) async throws -> Timestamp {
         let request = CommitRequest(
-            id: newID(), preconditions: [.present(found.key), .unchanged(found.key, since: found.version)],
+            id: database.host.newRequestID(), preconditions: [.present(found.key), .unchanged(found.key, since: found.version)],
             mutations: [Mutation(key: found.key, value: try row?.encoded(table: table))])
         do {
             return try await database.commit(found.range.id, request, end: end).result.timestamp
@@ -143,10 +143,5 @@ struct RowMove: Sendable {
             error.code = .conflict
             throw error
         }
-    }
-
-    private static func newID() -> RequestID {
-        var generator = SystemRandomNumberGenerator()
-        return RequestID(using: &generator)
     }
 }

@@ -5,7 +5,7 @@ import MeridianReplica
 /// Finds rows in the ranges of a table, all at one timestamp, so that a row that is moving is seen exactly once.
 struct RowReader: Sendable {
     let database: Database
-    let end: ContinuousClock.Instant
+    let end: Instant
     let timestamp: Timestamp?
 
     struct Found {

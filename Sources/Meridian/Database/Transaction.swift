@@ -6,10 +6,10 @@ import Synchronization
 /// Reads and buffered writes that commit together, in one table and home region. Valid inside of its closure only.
 public final class Transaction: Sendable {
     private let database: Database
-    private let deadline: ContinuousClock.Instant
+    private let deadline: Instant
     private let buffer = Mutex(WriteBuffer())
 
-    init(database: Database, end: ContinuousClock.Instant) {
+    init(database: Database, end: Instant) {
         self.database = database
         self.deadline = end
     }
@@ -153,17 +153,17 @@ public final class Transaction: Sendable {
     func end() { buffer.withLock { $0.isEnded = true } }
 
     func commit(_ id: RequestID, mayBeRepeated: Bool, attempts: Int) async throws -> Receipt {
-        let start = ContinuousClock.now
+        let start = database.host.now
         let buffer = buffer.withLock { buffer in
             buffer.isEnded = true
             return buffer
         }
         if let move = buffer.move {
             let timestamp = try await move.run(database, end: deadline)
-            return Self.receipt(id, timestamp, total: ContinuousClock.now - start, attempts: attempts)
+            return Self.receipt(id, timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
         }
         guard let range = buffer.range, !buffer.isEmpty else {
-            let timestamp = buffer.timestamp ?? database.cluster.now(in: database.region) ?? .zero
+            let timestamp = buffer.timestamp ?? database.host.latestTimestamp(in: database.region) ?? .zero
             return Self.receipt(id, timestamp, total: .zero, attempts: attempts)
         }
         let request = CommitRequest(id: id, preconditions: buffer.preconditions, mutations: buffer.mutations)
@@ -171,7 +171,7 @@ public final class Transaction: Sendable {
             let (result, route) = try await database.commit(
                 range.id, request, end: deadline, mayBeRepeated: mayBeRepeated)
             var receipt = Self.receipt(
-                id, result.timestamp, total: ContinuousClock.now - start, attempts: attempts)
+                id, result.timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
             receipt.latency.route = .nanoseconds(route)
             receipt.latency.locks = .nanoseconds(result.locksNanoseconds)
             receipt.latency.log = .nanoseconds(result.logNanoseconds)
@@ -196,7 +196,7 @@ public final class Transaction: Sendable {
 
     /// What looks like a duplicate may be the sign that a row left behind when it moved away.
     private func clearedSigns(_ buffer: WriteBuffer, _ range: RangeDescriptor) async throws -> Bool {
-        guard let name = buffer.tableName, let table = database.cluster.tables[name], table.isRegionalByRow else {
+        guard let name = buffer.tableName, let table = database.host.tables[name], table.isRegionalByRow else {
             return false
         }
         var isCleared = false
@@ -239,7 +239,7 @@ public final class Transaction: Sendable {
 
     private func target<Row>(_ row: Row, _ table: Table<Row>) async throws -> Target {
         let resolved: ResolvedTable
-        if let known = database.cluster.tables[table.name] {
+        if let known = database.host.tables[table.name] {
             resolved = known
         } else {
             resolved = try await database.resolve(table, end: deadline)
@@ -272,7 +272,7 @@ public final class Transaction: Sendable {
 
     /// The row is at home in another region, or nowhere.
     private func move(_ target: Target) async throws {
-        let now = database.cluster.now(in: database.region)
+        let now = database.host.latestTimestamp(in: database.region)
         let reader = RowReader(database: database, end: deadline, timestamp: now)
         guard let found = try await reader.find(target.keyValues, of: target.resolved, in: nil) else {
             throw target.missing
@@ -293,7 +293,7 @@ public final class Transaction: Sendable {
         guard table.isRegionalByRow else { return table.record.ranges[0] }
         let bound = buffer.withLock { buffer in buffer.range }
         if let bound, bound.table == table.id, isBuffered(try table.key(key, in: bound)) { return bound }
-        let now = database.cluster.now(in: database.region)
+        let now = database.host.latestTimestamp(in: database.region)
         let reader = RowReader(database: database, end: deadline, timestamp: now)
         if let found = try await reader.find(key, of: table, in: nil) { return found.range }
         return bound ?? table.homes(nearest: database.region)[0]

@@ -46,6 +46,8 @@ final class Engine {
     var onLogWritten: ((SimulatedNode, [LogWrite]) -> Void)?
     var onAnswer: ((SimulatedNode, GatewayAnswer) -> Void)?
     var onStop: ((SimulatedNode) -> Void)?
+    /// Calls that the process had taken will not be answered.
+    var onProcessEnd: ((SimulatedNode) -> Void)?
     var onStart: ((SimulatedNode) -> Void)?
     /// A fault has destroyed data of a node.
     var onDestroyed: ((SimulatedNode) -> Void)?
@@ -191,6 +193,7 @@ final class Engine {
         }
         onStop?(node)
         node.forgetProcess()
+        onProcessEnd?(node)
         node.storage.powerOff()
         for other in nodes where other !== node {
             network.reset(from: node.position, to: other.position)
@@ -209,6 +212,7 @@ final class Engine {
         try? node.state?.close()
         try? node.log?.close()
         node.forgetProcess()
+        onProcessEnd?(node)
         node.storage.close()
     }
 

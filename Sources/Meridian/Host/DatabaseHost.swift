@@ -1,0 +1,33 @@
+import MeridianCore
+import MeridianReplica
+
+/// What the API needs of the world that it runs in: nodes to talk to, a clock for its deadlines, pauses and
+/// randomness.
+///
+/// `EmbeddedCluster` gives it real ones, and the simulator (`MeridianSimulation`) virtual time and a seed. Nothing in
+/// the API reads a clock, sleeps or draws a number past its host, so that everything above can be run again exactly.
+package protocol DatabaseHost: AnyObject, Sendable {
+    var topology: Topology { get }
+    var tables: TableCache { get }
+
+    /// Monotonic time, for deadlines and durations.
+    var now: Instant { get }
+    func pause(for duration: Duration) async
+    func randomNumber() -> UInt64
+
+    /// Asks a range through a node of a region. Ends within `patience`.
+    /// - Throws: `.unavailable` when no node of the region runs, `.shutDown`.
+    func call(
+        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+    ) async throws -> GatewayAnswer.Body
+
+    /// The latest that a clock of this region says it can be; `nil` when none is usable.
+    func latestTimestamp(in region: Region) -> Timestamp?
+}
+
+extension DatabaseHost {
+    /// The instant at which an operation that begins now must have ended.
+    func deadline(after duration: Duration) -> Instant { now.advanced(byNanoseconds: duration.nanoseconds) }
+
+    func newRequestID() -> RequestID { RequestID(high: randomNumber(), low: randomNumber()) }
+}

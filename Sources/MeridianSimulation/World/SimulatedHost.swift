@@ -1,0 +1,89 @@
+import Meridian
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// The world as the API sees it: nodes of a region to ask, virtual time, and numbers from the seed.
+final class SimulatedHost: DatabaseHost, @unchecked Sendable {
+    let topology: Topology
+    let tables = TableCache()
+    private let engine: Engine
+    private var random: SplitMix64
+    private var nextGateway = 0
+    /// The calls that wait for an answer, and the node that each asked.
+    private var waiting: [UInt64: (node: Int, continuation: UnsafeContinuation<GatewayAnswer.Body, Never>)] = [:]
+
+    init(_ engine: Engine, random: SplitMix64) {
+        self.engine = engine
+        self.random = random
+        topology = engine.topology
+        engine.onAnswer = { [unowned self] _, answer in
+            waiting.removeValue(forKey: answer.id.rawValue)?.continuation.resume(returning: answer.body)
+        }
+        engine.onProcessEnd = { [unowned self] node in processEnded(node) }
+    }
+
+    var now: Instant { Instant(nanoseconds: engine.now) }
+
+    func pause(for duration: Duration) async {
+        await withUnsafeContinuation { continuation in
+            engine.after(duration.nanoseconds) { continuation.resume() }
+        }
+    }
+
+    func randomNumber() -> UInt64 { random.next() }
+
+    func latestTimestamp(in region: Region) -> Timestamp? {
+        guard let node = engine.nodes.first(where: { $0.descriptor.region == region && $0.isRunning }) else {
+            return nil
+        }
+        let clock = engine.moment(node).clock
+        return clock.isKnown ? clock.latest : nil
+    }
+
+    func call(
+        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+    ) async throws -> GatewayAnswer.Body {
+        guard let node = gateway(in: region, for: range) else {
+            // Nobody to ask: a moment passes, so that whoever asks again at once does not ask for ever in no time.
+            await pause(for: .milliseconds(1))
+            throw MeridianError(
+                .unavailable, "no node of region \(region) is running; use a database in another region",
+                retry: .after(.seconds(1)))
+        }
+        let number = engine.takeCallNumber()
+        let call = GatewayCall(
+            id: GatewayRequestID(rawValue: number), range: range, body: body,
+            deadline: engine.moment(node).instant.advanced(byNanoseconds: patience.nanoseconds),
+            mayBeRepeated: mayBeRepeated)
+        return await withUnsafeContinuation { continuation in
+            waiting[number] = (node.position, continuation)
+            // Not inside of a client's job: a step of a node is an event of its own.
+            engine.schedule(.completed(node: node.position, incarnation: node.incarnation, [.call(call)]), after: 0)
+        }
+    }
+
+    /// The range's leaseholder if it is in the region, else the next of those that run.
+    private func gateway(in region: Region, for range: RangeID) -> SimulatedNode? {
+        let local = engine.nodes.filter { $0.descriptor.region == region && $0.isRunning }
+        if let leader = local.first(where: { node in
+            node.core?.slot(of: range).map { node.core!.replicas[$0].raft.role == .leader } ?? false
+        }) {
+            return leader
+        }
+        guard !local.isEmpty else { return nil }
+        nextGateway &+= 1
+        return local[nextGateway % local.count]
+    }
+
+    /// Calls to a process that has ended get the answer that its driver gives.
+    private func processEnded(_ node: SimulatedNode) {
+        for number in waiting.filter({ $0.value.node == node.position }).keys.sorted() {
+            let error = MeridianError(
+                .shutDown, "node \(node.id) has stopped; ask another node of the region", retry: .immediately,
+                commitOutcome: .unknown)
+            waiting.removeValue(forKey: number)?.continuation.resume(returning: .failed(error))
+        }
+    }
+}

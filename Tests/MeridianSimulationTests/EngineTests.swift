@@ -1,6 +1,0 @@
-import MeridianCore
-import Testing
-
-@testable import MeridianSimulation
-
-@Suite struct EngineTests {}
