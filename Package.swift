@@ -39,6 +39,7 @@ let package = Package(
     products: [
         .library(name: "Meridian", targets: ["Meridian"]),
         .library(name: "MeridianSimulation", targets: ["MeridianSimulation"]),
+        .library(name: "MeridianCheckers", targets: ["MeridianCheckers"]),
         .executable(name: "meridian", targets: ["meridian-cli"]),
     ],
     dependencies: [
@@ -82,11 +83,13 @@ let package = Package(
                 "Meridian", "MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianPlacement",
                 "MeridianReplica", "MeridianStorage", collections,
             ]),
+        // Histories of operations, and what they prove. Needs nothing of a cluster.
+        library("MeridianCheckers", ["MeridianCore"]),
         .executableTarget(
             name: "meridian-cli",
             dependencies: [
-                "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
-                arguments, grdb,
+                "BenchSupport", "Meridian", "MeridianCheckers", "MeridianCore", "MeridianPlacement", "MeridianReplica",
+                "MeridianRuntime", arguments, grdb,
             ],
             path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
@@ -116,6 +119,7 @@ let package = Package(
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
+        tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
         tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
     ]
