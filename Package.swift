@@ -80,8 +80,8 @@ let package = Package(
         library(
             "MeridianSimulation",
             [
-                "Meridian", "MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianPlacement",
-                "MeridianReplica", "MeridianStorage", collections,
+                "Meridian", "MeridianCheckers", "MeridianCore", "MeridianClock", "MeridianConsensus",
+                "MeridianPlacement", "MeridianReplica", "MeridianStorage", collections,
             ]),
         // Histories of operations, and what they prove. Needs nothing of a cluster.
         library("MeridianCheckers", ["MeridianCore"]),
@@ -119,7 +119,6 @@ let package = Package(
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
-        tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
         tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
     ]
