@@ -89,7 +89,7 @@ let package = Package(
             name: "meridian-cli",
             dependencies: [
                 "BenchSupport", "Meridian", "MeridianCheckers", "MeridianCore", "MeridianPlacement", "MeridianReplica",
-                "MeridianRuntime", arguments, grdb,
+                "MeridianRuntime", "MeridianSimulation", arguments, grdb,
             ],
             path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
