@@ -117,16 +117,32 @@ final class SimulationRun {
         let host = world.host
         let ranges = world.engine.nodes.compactMap { $0.core?.catalog.directory.ranges.map(\.id) }
             .max { $0.count < $1.count } ?? []
-        for region in topology.regions {
-            for range in ranges {
-                let read = RangeRequest.Body.read(ReadRequest(timestamp: nil, operations: []))
-                let commit = RangeRequest.Body.commit(
-                    CommitRequest(
-                        id: RequestID(high: host.randomNumber(), low: host.randomNumber()), preconditions: [],
-                        mutations: []))
-                for body in [read, commit] {
-                    let answer = try await host.call(range, body, from: region, patience: limit, mayBeRepeated: false)
-                    if case .failed(let error) = answer { throw error }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for region in topology.regions {
+                for range in ranges {
+                    let id = RequestID(high: host.randomNumber(), low: host.randomNumber())
+                    group.addTask { try await serve(range, from: region, id, host, limit) }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func serve(
+        _ range: RangeID, from region: Region, _ id: RequestID, _ host: SimulatedHost, _ limit: Duration
+    ) async throws {
+        let read = RangeRequest.Body.read(ReadRequest(timestamp: nil, operations: []))
+        let commit = RangeRequest.Body.commit(CommitRequest(id: id, preconditions: [], mutations: []))
+        let end = host.now.advanced(byNanoseconds: limit.nanoseconds)
+        for body in [read, commit] {
+            while true {
+                do {
+                    let answer = try await host.call(range, body, from: region, patience: limit, mayBeRepeated: true)
+                    guard case .failed(let error) = answer else { break }
+                    throw error
+                } catch let error as MeridianError where error.retry != .never && host.now < end {
+                    // A typed refusal, such as of a disk that was full a moment ago.
+                    await host.pause(for: .milliseconds(50))
                 }
             }
         }

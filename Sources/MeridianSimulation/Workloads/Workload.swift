@@ -62,7 +62,8 @@ public struct WorkloadClient: Sendable {
             recorder.note(.ok, try await body(), self)
         } catch let error as MeridianError {
             recorder.note(error.commitOutcome == .unknown ? .info : .fail, asked, self)
-            if error.code == .corruption || error.code == .storageFailed { recorder.troubles.append("\(error)") }
+            // A node that finds bad bytes must leave the answer to another.
+            if error.code == .corruption { recorder.troubles.append("\(error)") }
         } catch is Abandoned {
             recorder.note(.fail, asked, self)
         } catch {

@@ -113,7 +113,7 @@ final class Engine {
             guard network.epoch(link) == epoch, !network.isCut(link) else { return network.noteCut() }
             let node = nodes[Int(frame.to.rawValue) - 1]
             guard node.isRunning else { return }
-            trace?("\(frame.to) receives \(frame.traceDescription)")
+            if let trace, !frame.messages.isEmpty { trace("\(frame.to) receives \(frame.traceDescription)") }
             give(node, .frame(frame))
         case .logWritten(let position, let incarnation):
             let node = nodes[position]
@@ -134,12 +134,8 @@ final class Engine {
             collectGarbage(node)
         case .resume(let position, let incarnation):
             let node = nodes[position]
-            guard node.incarnation == incarnation, node.isPaused, now >= node.pausedUntil else { return }
-            node.isPaused = false
-            let events = node.backlog
-            node.backlog = []
-            trace?("\(node.id) runs again")
-            step(node, events)
+            guard node.incarnation == incarnation, now >= node.pausedUntil else { return }
+            resume(node)
         case .run(let body):
             body()
         }
@@ -223,6 +219,17 @@ final class Engine {
         node.isPaused = true
         node.pausedUntil = max(node.pausedUntil, now + nanoseconds)
         schedule(.resume(node: node.position, incarnation: node.incarnation), after: node.pausedUntil - now)
+    }
+
+    /// A paused process goes on with what has come for it.
+    func resume(_ node: SimulatedNode) {
+        guard node.isPaused else { return }
+        node.isPaused = false
+        node.pausedUntil = 0
+        let events = node.backlog
+        node.backlog = []
+        trace?("\(node.id) runs again")
+        step(node, events)
     }
 
     /// The machine comes back with an empty disk.
