@@ -1,13 +1,17 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Bugs on purpose, for the test of the simulator alone (`PlantedBug`).
+let planted: [SwiftSetting] = Context.environment["MERIDIAN_PLANTED"] == "1" ? [.define("MERIDIAN_PLANTED")] : []
+
 /// Arrows point down only (docs/ARCHITECTURE.md). CI builds with
 /// `--explicit-target-dependency-import-check error`, so an import that is not declared here fails.
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + planted
 
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")

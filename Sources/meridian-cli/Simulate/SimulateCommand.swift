@@ -36,8 +36,14 @@ struct SimulateCommand: ParsableCommand {
     var episodes: String?
     @Flag(help: "Print a line for each seed.")
     var verbose = false
+    @Flag(help: "Find every planted bug and print how many seeds it took (builds with MERIDIAN_PLANTED=1 only).")
+    var planted = false
+    @Option(help: "Run with one planted bug (builds with MERIDIAN_PLANTED=1 only).")
+    var bug: String?
 
     func run() throws {
+        if planted { return try PlantedSearch(seeds: max(seeds, 500)).run() }
+        if let bug { try PlantedSearch.carry(bug) }
         let names = workload == "all" ? Workloads.names : workload.split(separator: ",").map(String.init)
         let clock = ContinuousClock()
         let start = clock.now
@@ -50,7 +56,8 @@ struct SimulateCommand: ParsableCommand {
             if verbose || seeds == 1 { print(report.summary(simulation.workload, clock.now - began)) }
             progress(totals, clock.now - start)
             if let violation = report.violation {
-                explain(violation, report, simulation)
+                if bug != nil { print("FOUND \(totals.runs) \(violation)") }
+                if bug == nil { explain(violation, report, simulation) }
                 throw ExitCode(1)
             }
         }
