@@ -69,7 +69,9 @@ extension AppendAnalysis {
         let key = history.key(view.key)
         ledger.report(
             .lostUpdate, [first, Int(view.operation)],
-            ["T1 and T2 both read \(key) as \(History.shortened(list)) and then appended to it: one did not see the other"])
+            [
+                "T1 and T2 both read \(key) as \(History.shortened(list)) and then appended to it: one did not see the other"
+            ])
     }
 
     /// Appends that were acknowledged and are in no list come after the longest: after who appended its last element, and

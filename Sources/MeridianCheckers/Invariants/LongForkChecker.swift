@@ -3,7 +3,8 @@
 /// forbidden by snapshot isolation and all that is stronger. Jepsen's long-fork workload.
 ///
 /// Each key is written at most once, in a transaction of its own, so a read sees a key either empty or written. Readers
-/// agree if the sets of keys that they saw written, among keys that both looked at, contain one another.
+/// of the same keys agree if, of the sets of keys that they saw written, one contains the other. Readers of different
+/// keys are not compared.
 public enum LongForkChecker {
     private struct Look: Hashable {
         /// Sorted.

@@ -70,7 +70,8 @@ public enum SetChecker {
                 let add = history.operations[elements[number].add]
                 if add.outcome == .fail {
                     ledger.report(
-                        .unexpectedElement, [operation.id, add.id], ["T1 read \(value), which T2 added and which failed"])
+                        .unexpectedElement, [operation.id, add.id],
+                        ["T1 read \(value), which T2 added and which failed"])
                 }
                 if add.start > operation.end {
                     ledger.report(

@@ -53,7 +53,8 @@ public enum LinearizabilityChecker {
             let place = stuck.operations.firstIndex(of: writer).map { "T\($0 + 1)" } ?? "T1"
             let operation = history.operations[writer]
             if last.start > operation.end {
-                lines.append("\(place), which wrote what T1 read, had ended before T1 began, and its value was replaced")
+                lines.append(
+                    "\(place), which wrote what T1 read, had ended before T1 began, and its value was replaced")
             } else if operation.start > last.end {
                 lines.append("\(place), which wrote what T1 read, began only after T1 had ended")
             }

@@ -150,7 +150,8 @@ struct RegisterSearch {
         for (number, option) in options.enumerated() {
             let used = Int(configuration.used[number])
             guard used < option.starts.count, option.starts[used] < deadline, option.makes != position.state,
-                option.needs == nil || option.needs == position.state, isWanted(option.makes, position, deadline, number)
+                option.needs == nil || option.needs == position.state,
+                isWanted(option.makes, position, deadline, number)
             else { continue }
             var next = configuration
             next.used[number] += 1
@@ -253,7 +254,8 @@ extension RegisterSearch {
             place += 1
         }
         let writer = last.action == .write ? nil : self.writer(of: last.needs)
-        for id in [writer].compactMap({ $0 }) + states.compactMap({ self.writer(of: $0) }) where !involved.contains(id) {
+        for id in [writer].compactMap({ $0 }) + states.compactMap({ self.writer(of: $0) }) where !involved.contains(id)
+        {
             involved.append(id)
         }
         return Stuck(deadline: last.id, states: states, operations: involved, writer: writer)
