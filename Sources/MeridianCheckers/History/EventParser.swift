@@ -51,6 +51,7 @@ struct EventParser {
     }
 
     private func field(_ parser: inout ByteParser, into fields: inout Fields) throws(HistoryError) {
+        parser.skipSpace()
         let start = parser.position
         let name = try parser.rawString("a field's name")
         try parser.require(":", "':'")
