@@ -90,8 +90,15 @@ public struct Database: Sendable {
         var isRepeated = mayBeRepeated
         while true {
             let left = max(0, end.nanoseconds(since: host.now))
-            let answer = try await host.call(
-                range, body, from: region, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
+            let answer: GatewayAnswer.Body
+            do {
+                answer = try await host.call(
+                    range, body, from: region, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
+            } catch var error as MeridianError {
+                // Nobody was asked this time, but an attempt before, which a stopping node took with it, may commit.
+                if isRepeated, case .commit = body { error.commitOutcome = .unknown }
+                throw error
+            }
             guard case .failed(let error) = answer else { return answer }
             guard error.code == .shutDown, host.now < end else { throw error }
             if error.commitOutcome == .unknown { isRepeated = true }
