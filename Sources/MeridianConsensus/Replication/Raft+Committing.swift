@@ -7,7 +7,7 @@ extension Raft {
     /// the ones before it come with it (Raft §5.4.2, figure 8).
     mutating func advanceCommit() {
         precondition(role == .leader, "a \(role) counts no copies")
-        let index = commitQuorum.index { node in lead.progress.match(node) }
+        let index = commitQuorum.index { node in lead.progress.counted(node) }
         guard index > commitIndex, log.term(at: index) == term else { return }
         commit(through: index)
         settleProposals()
