@@ -11,6 +11,7 @@ import Synchronization
 final class LogWriter: @unchecked Sendable {
     private struct Queue {
         var jobs: [LogJob] = []
+        var isStarted = false
         var isStopped = false
         var isCrash = false
     }
@@ -39,6 +40,7 @@ final class LogWriter: @unchecked Sendable {
     }
 
     func start(for driver: NodeDriver, send: @escaping @Sendable (NodeFrame) -> Void) {
+        queue.withLock { $0.isStarted = true }
         EngineThread.start("meridian.log.\(driver.node)") { [self] in
             loop(driver, send)
             ended.signal()
@@ -46,10 +48,12 @@ final class LogWriter: @unchecked Sendable {
     }
 
     func stop(isCrash: Bool) {
-        queue.withLock { queue in
+        let isStarted = queue.withLock { queue in
             queue.isStopped = true
             queue.isCrash = isCrash
+            return queue.isStarted
         }
+        guard isStarted else { return close(isCrash: isCrash) }
         wake.signal()
         ended.wait(untilNanoseconds: nil)
     }
@@ -61,11 +65,7 @@ final class LogWriter: @unchecked Sendable {
                 swap(&jobs, &queue.jobs)
                 return (queue.isStopped, queue.isCrash)
             }
-            if isStopped {
-                if !isCrash { try? store.checkpoint() }
-                try? store.close()
-                return
-            }
+            if isStopped { return close(isCrash: isCrash) }
             if jobs.isEmpty {
                 rest()
                 continue
@@ -80,6 +80,11 @@ final class LogWriter: @unchecked Sendable {
             EngineThread.runAdopted(while: { queue.withLock { $0.jobs.isEmpty } })
             if store.pendingCheckpointByteCount > Self.checkpointLimitBytes { try? store.checkpoint() }
         }
+    }
+
+    private func close(isCrash: Bool) {
+        if !isCrash { try? store.checkpoint() }
+        try? store.close()
     }
 
     /// Waits for work. A checkpoint is written only when there has been none for a while: the gaps between the batches

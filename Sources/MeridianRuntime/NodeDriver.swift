@@ -69,16 +69,22 @@ package final class NodeDriver: @unchecked Sendable {
         }
     }
 
-    /// Loads the stores and starts the node. Blocks; not to be called from Swift's cooperative pool.
+    /// Loads the stores. Blocks; not to be called from Swift's cooperative pool.
+    /// - Parameter lost: the node lost its disk, and the stores are new: the life that begins now, drawn at random. It
+    ///   is durable when this returns, so that later starts need not be told.
     package init(
-        configuration: NodeConfiguration, log: any LogStore, state: any StateStore, time: any TimeSource,
-        garbageCollection: GarbageCollection = GarbageCollection(), logger: Logger,
+        configuration: NodeConfiguration, log: any LogStore, state: any StateStore, lost: Incarnation? = nil,
+        time: any TimeSource, garbageCollection: GarbageCollection = GarbageCollection(), logger: Logger,
         send: @escaping @Sendable (NodeFrame) -> Void
     ) throws {
         self.node = configuration.node
         self.time = time
         self.send = send
         self.logger = logger
+        if let lost { try Self.begin(lost, log, state) }
+        // The core may cut the log behind what it is told is applied, so that must not be lost in the next crash
+        // (HAZARD in `Raft.init`).
+        _ = try state.checkpoint()
         self.reader = try state.makeReader()
         let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
         self.core = try NodeCore(
@@ -87,6 +93,13 @@ package final class NodeDriver: @unchecked Sendable {
         self.published = Mutex(core.catalog)
         self.log = LogWriter(log)
         self.applier = StateApplier(state, time: time, garbageCollection: garbageCollection)
+    }
+
+    private static func begin(_ life: Incarnation, _ log: any LogStore, _ state: any StateStore) throws {
+        guard try log.load().isEmpty, try state.load().isEmpty else {
+            throw MeridianError(.storageFailed, "a node that lost its disk must start with empty files")
+        }
+        try log.write([NodeCore.recoveryWrite(life)])
     }
 
     package func start() {

@@ -20,6 +20,7 @@ final class StateApplier: @unchecked Sendable {
         var work: [Work] = []
         /// Batches that the state thread has not applied yet. While there are any, later ones must queue behind them.
         var pendingApplies = 0
+        var isStarted = false
         var isStopped = false
         var isCrash = false
     }
@@ -79,6 +80,7 @@ final class StateApplier: @unchecked Sendable {
         let now = MonotonicTime.nanoseconds()
         nextCheckpoint = now + Self.checkpointIntervalNanoseconds
         nextCollection = now + garbageCollection.interval.nanoseconds
+        queue.withLock { $0.isStarted = true }
         EngineThread.start("meridian.state.\(driver.node)") { [self] in
             EngineThread.yieldToOthers()
             loop(driver)
@@ -87,10 +89,12 @@ final class StateApplier: @unchecked Sendable {
     }
 
     func stop(isCrash: Bool) {
-        queue.withLock { queue in
+        let isStarted = queue.withLock { queue in
             queue.isStopped = true
             queue.isCrash = isCrash
+            return queue.isStarted
         }
+        guard isStarted else { return close(isCrash: isCrash) }
         wake.signal()
         ended.wait(untilNanoseconds: nil)
     }
@@ -105,9 +109,7 @@ final class StateApplier: @unchecked Sendable {
             if isStopped, work.isEmpty || isCrash {
                 for reader in readers.values { reader.close() }
                 for writer in writers.values { writer.writer.cancel() }
-                if !isCrash { _ = try? store.checkpoint() }
-                try? store.close()
-                return
+                return close(isCrash: isCrash)
             }
             if work.isEmpty {
                 rest(driver)
@@ -116,6 +118,11 @@ final class StateApplier: @unchecked Sendable {
             perform(work, driver)
             EngineThread.runAdopted(while: { queue.withLock { $0.work.isEmpty } })
         }
+    }
+
+    private func close(isCrash: Bool) {
+        if !isCrash { _ = try? store.checkpoint() }
+        try? store.close()
     }
 
     /// Nobody waits: time for what is not urgent.

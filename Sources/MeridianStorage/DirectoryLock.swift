@@ -38,6 +38,39 @@ final class DirectoryLock: Sendable {
         return stat(path, &status) == 0 && status.st_size > 0
     }
 
+    static func exists(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0
+    }
+
+    /// Removes what our stores put into a directory, except for the lock.
+    static func removeFiles(in directory: String) throws {
+        guard let entries = opendir(directory) else { throw failure("open \(directory)") }
+        defer { closedir(entries) }
+        var names: [String] = []
+        while let entry = readdir(entries) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != "..", name != "LOCK" { names.append(name) }
+        }
+        for name in names.sorted() where unlink(directory + "/" + name) != 0 {
+            throw failure("remove \(directory)/\(name)")
+        }
+    }
+
+    /// Writes a whole file and syncs it, then gives it its name.
+    static func write(_ text: String, to path: String) throws {
+        let temporary = path + ".new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("create \(temporary)") }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        let written = bytes.withUnsafeBytes { systemWrite(descriptor, $0.baseAddress, $0.count) }
+        guard written == bytes.count, fsync(descriptor) == 0 else { throw failure("write \(temporary)") }
+        guard rename(temporary, path) == 0 else { throw failure("rename \(temporary)") }
+    }
+
     /// Makes the names of newly created files durable.
     static func sync(directory: String) throws {
         let descriptor = open(directory, O_RDONLY | O_CLOEXEC)
@@ -50,4 +83,9 @@ final class DirectoryLock: Sendable {
         let reason = String(cString: strerror(errno))
         return MeridianError(errno == ENOSPC ? .diskFull : .storageFailed, "\(operation): \(reason)")
     }
+}
+
+/// `write(2)`, which the method of that name hides.
+private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
+    write(descriptor, bytes, count)
 }

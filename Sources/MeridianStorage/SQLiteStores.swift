@@ -34,6 +34,26 @@ package struct SQLiteStores: Sendable {
         }
     }
 
+    /// Throws the files of a directory away, if there are any, durably.
+    /// - Throws: `MeridianError` with `.directoryInUse` or `.storageFailed`; some of the files may be gone then.
+    package static func remove(directory: String) throws {
+        guard DirectoryLock.exists(directory) else { return }
+        let lock = try DirectoryLock(directory: directory)
+        try withExtendedLifetime(lock) {
+            try DirectoryLock.removeFiles(in: directory)
+            try DirectoryLock.sync(directory: directory)
+        }
+    }
+
+    /// Whether the directory holds a log. Without one a node that ran there would have forgotten what it promised.
+    package static func hasLog(directory: String) -> Bool { DirectoryLock.hasFile(directory + "/log.sqlite") }
+
+    /// Writes a small file durably in the place of an older one: a crash leaves the one or the other.
+    package static func replaceFile(_ name: String, in directory: String, with text: String) throws {
+        try DirectoryLock.write(text, to: directory + "/" + name)
+        try DirectoryLock.sync(directory: directory)
+    }
+
     package func close() throws {
         try state.close()
         try log.close()

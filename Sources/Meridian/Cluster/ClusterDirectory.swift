@@ -1,5 +1,6 @@
 import Foundation
 import MeridianCore
+import MeridianStorage
 
 /// The directory of a whole embedded cluster: a file that says whose it is, and a folder a node.
 struct ClusterDirectory: Sendable {
@@ -26,6 +27,31 @@ struct ClusterDirectory: Sendable {
             return try read(file, path, topology)
         }
     }
+
+    /// What is known of a node's files from outside of them, so that their loss is noticed.
+    enum NodeFiles: String {
+        /// The node spoke to others with what its files say: without them it must not start as if it were new.
+        case inUse = "in use"
+        /// The files are lost or damaged: they are thrown away at the next start.
+        case lost
+    }
+
+    func files(of node: NodeDescriptor) throws -> NodeFiles? {
+        let file = path + "/" + Self.stateFile(node)
+        guard FileManager.default.fileExists(atPath: file) else { return nil }
+        let text = try? String(contentsOfFile: file, encoding: .utf8)
+        guard let state = text.flatMap({ NodeFiles(rawValue: $0.trimmingCharacters(in: .newlines)) }) else {
+            throw MeridianError(.corruption, "\(file) does not say whether the node's files are good")
+        }
+        return state
+    }
+
+    /// Durable when it returns.
+    func note(_ state: NodeFiles, of node: NodeDescriptor) throws {
+        try SQLiteStores.replaceFile(Self.stateFile(node), in: path, with: state.rawValue + "\n")
+    }
+
+    private static func stateFile(_ node: NodeDescriptor) -> String { node.name + ".files" }
 
     func nodeDirectory(_ node: NodeDescriptor) -> String { path + "/" + node.name }
 

@@ -24,15 +24,17 @@ public final class EmbeddedCluster: DatabaseHost {
     /// Where the files are; `nil` in memory.
     public var directory: String? { files?.path }
 
-    private let files: ClusterDirectory?
+    let files: ClusterDirectory?
     private let network: InProcessNetwork
-    private let state: Mutex<State>
+    let state: Mutex<State>
     package let tables = TableCache()
 
-    private struct State {
+    struct State {
         var drivers: [NodeID: NodeDriver] = [:]
         /// What a node that lives in memory leaves behind when it stops.
         var memory: [NodeID: (log: MemoryLogStore, state: MemoryStateStore)] = [:]
+        /// Nodes in memory that lost what they had, until they have started.
+        var lost: Set<NodeID> = []
         var isShutDown = false
         var nextGateway = 0
     }
@@ -80,6 +82,7 @@ public final class EmbeddedCluster: DatabaseHost {
     // MARK: Nodes
 
     /// Starts a node that was stopped or killed; it goes on from its files.
+    /// - Throws: what opening the files throws, as `init` says. After `.corruption` see `replace(_:)`.
     public func start(_ node: NodeID) async throws {
         guard let descriptor = topology.node(node) else {
             throw MeridianError(.invalidTopology, "\(node) is not in the topology")
@@ -96,10 +99,17 @@ public final class EmbeddedCluster: DatabaseHost {
         collection.retention = configuration.retention
         let (finished, kept, time, logger) = (core, collection, timeSource(of: node), configuration.logger)
         let driver = try await Blocking.run { [self] in
-            let (log, state) = try Self.naming(descriptor) { try stores(of: descriptor) }
-            return try NodeDriver(
-                configuration: finished, log: log, state: state, time: time, garbageCollection: kept,
-                logger: logger, send: { [network] in network.send($0) })
+            try Self.naming(descriptor) {
+                let isLost = try throwAwayLostFiles(of: descriptor)
+                let (log, state) = try stores(of: descriptor)
+                var generator = SystemRandomNumberGenerator()
+                let driver = try NodeDriver(
+                    configuration: finished, log: log, state: state,
+                    lost: isLost ? Incarnation(using: &generator) : nil, time: time, garbageCollection: kept,
+                    logger: logger, send: { [network] in network.send($0) })
+                try noteInUse(descriptor)
+                return driver
+            }
         }
         state.withLock { $0.drivers[node] = driver }
         network.heal(node)
@@ -133,6 +143,11 @@ public final class EmbeddedCluster: DatabaseHost {
             return try body()
         } catch var error as MeridianError {
             error.message = "node \(node.name): " + error.message
+            if error.code == .corruption {
+                error.message +=
+                    "; if a quorum of its peers has its files, replace(\(node.id.rawValue)) throws these away and "
+                    + "brings the node back from theirs"
+            }
             throw error
         }
     }

@@ -15,7 +15,7 @@ extension Raft {
 
     /// Whether this replica may ask for votes at all, promises aside.
     func canCampaign(at now: Moment) -> Bool {
-        isEligible && !hasLostEntries && !isDiskStuck(at: now)
+        isEligible && !isRecovering && !hasLostEntries && !isDiskStuck(at: now)
     }
 
     /// `RaftInput.campaign`: as if the timer had run out. A live leader's followers still refuse the pre-vote.
@@ -28,23 +28,29 @@ extension Raft {
         precondition(role != .leader, "a leader has no election timer")
         drawElectionTimeout()
         resetElectionTimer(at: now)
+        if isRecovering { callForReadmission() }
         guard canCampaign(at: now) else { return }
         if promise.isActive(at: now) {
             becomeFollower(term: term, leader: nil, at: now)
             // Try again when the promise has lapsed, not a whole timeout later: it bounds the time without a leader.
-            let jitter = Int64(random.below(UInt64(configuration.electionTimeoutNanoseconds / 4 + 1)))
-            electionDeadline = now.instant
-                .advanced(byNanoseconds: promise.remainingNanoseconds(at: now))
-                .advanced(byNanoseconds: configuration.electionDelayNanoseconds + jitter)
+            retryElection(afterNanoseconds: promise.remainingNanoseconds(at: now), at: now)
             return
         }
         startPreVote(at: now)
+    }
+
+    private mutating func retryElection(afterNanoseconds delay: Int64, at now: Moment) {
+        let jitter = Int64(random.below(UInt64(configuration.electionTimeoutNanoseconds / 4 + 1)))
+        electionDeadline = now.instant
+            .advanced(byNanoseconds: delay)
+            .advanced(byNanoseconds: configuration.electionDelayNanoseconds + jitter)
     }
 
     private mutating func startPreVote(at now: Moment) {
         drawElectionTimeout()
         resetElectionTimer(at: now)
         role = .preCandidate
+        boundNanoseconds = 0
         setLeader(nil)
         ballots.removeAll(keepingCapacity: true)
         let request = RaftMessage.RequestVote(isPreVote: true, last: log.lastPosition, isTransfer: false)
@@ -81,7 +87,12 @@ extension Raft {
         case .pending:
             break
         case .lost:
+            let bound = role == .preCandidate ? boundNanoseconds : 0
             becomeFollower(term: term, leader: nil, at: now)
+            // Voters that are bound are free again at a known time: asking then spares the group the rest of a timeout.
+            if bound > 0, now.instant.advanced(byNanoseconds: bound) < electionDeadline {
+                retryElection(afterNanoseconds: bound, at: now)
+            }
         case .won:
             if role == .preCandidate {
                 becomeCandidate(isTransfer: false, at: now)

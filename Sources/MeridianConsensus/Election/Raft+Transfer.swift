@@ -13,7 +13,9 @@ import MeridianCore
 /// the order is sent just goes on.)
 extension Raft {
     mutating func transferLeadership(to target: NodeID, at now: Moment) {
-        guard role == .leader, target != configuration.node, membership[target]?.role == .voter else { return }
+        guard role == .leader, target != configuration.node, membership[target]?.role == .voter,
+            !lead.progress.isRecovering(target)
+        else { return }
         if let transfer = lead.transfer, transfer.isSent || transfer.target == target { return }
         let deadline = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds)
         lead.transfer = Leadership.Transfer(target: target, deadline: deadline)
@@ -23,7 +25,8 @@ extension Raft {
     /// Sends TimeoutNow as soon as the target has everything.
     mutating func advanceTransfer() {
         guard let transfer = lead.transfer, !transfer.isSent else { return }
-        guard lead.progress.match(transfer.target) == log.lastIndex else { return }
+        guard lead.progress.match(transfer.target) == log.lastIndex, !lead.progress.isRecovering(transfer.target)
+        else { return }
         lead.transfer?.isSent = true
         orderCampaign(transfer.target)
         // A read confirmed from now on could be served above the floor.
@@ -62,7 +65,7 @@ extension Raft {
     /// A leader whose removal or demotion is committed: everybody has been told, the best successor campaigns.
     mutating func resign(at now: Moment) {
         precondition(!membership.canCampaign(configuration.node), "\(configuration.node) resigns without need")
-        let successors = membership.members.filter { $0.role == .voter }
+        let successors = membership.members.filter { $0.role == .voter && !lead.progress.isRecovering($0.node) }
         let best = successors.max { lead.progress.match($0.node) < lead.progress.match($1.node) }
         if let best, lead.progress.match(best.node) == log.lastIndex { orderCampaign(best.node) }
         becomeFollower(term: term, leader: nil, at: now)

@@ -23,15 +23,17 @@ extension Raft {
         if isBound(at: now), !request.isTransfer {
             // A refusal of a pre-vote is worth sending. To a candidate of a newer term it would say nothing, since
             // our term is older; and adopting its term is what we refuse.
-            if request.isPreVote || message.term == term { refuse(request, message) }
+            if request.isPreVote || message.term == term {
+                refuse(request, message, boundNanoseconds: boundNanoseconds(at: now))
+            }
             return
         }
         if message.term > term, !request.isPreVote {
             becomeFollower(term: message.term, leader: nil, at: now)
         }
-        let isFree = Planted.isOn(.voteTwice) || vote == message.from || (vote == nil && leader == nil) || message.term > term
+        let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
         let isUpToDate = request.last >= log.lastPosition || Planted.isOn(.voteForShorterLog)
-        guard isFree, isUpToDate, !hasLostEntries else {
+        guard isFree || Planted.isOn(.voteTwice), isUpToDate, !hasLostEntries, !isRecovering else {
             refuse(request, message)
             return
         }
@@ -48,11 +50,30 @@ extension Raft {
         }
         resetElectionTimer(at: now)
         let ballot = RaftMessage.Body.vote(.init(isPreVote: false, isGranted: true))
-        if isHardStateDurable || Planted.isOn(.voteBeforeSync) { send(ballot, to: message.from) } else { sendWhenDurable(ballot, to: message.from) }
+        if isHardStateDurable || Planted.isOn(.voteBeforeSync) {
+            send(ballot, to: message.from)
+        } else {
+            sendWhenDurable(ballot, to: message.from)
+        }
     }
 
-    private mutating func refuse(_ request: RaftMessage.RequestVote, _ message: RaftMessage) {
-        send(.vote(.init(isPreVote: request.isPreVote, isGranted: false)), to: message.from)
+    /// For about how long this replica is bound by time alone; 0 when something else must end it.
+    private func boundNanoseconds(at now: Moment) -> Int64 {
+        guard role != .leader, !isQuiescent, !isRecovering else { return 0 }
+        var bound = promise.remainingNanoseconds(at: now)
+        if leader != nil, let contact = lastLeaderContact {
+            let silence = now.instant.nanoseconds(since: contact)
+            bound = max(bound, configuration.electionTimeoutNanoseconds - silence)
+        }
+        return bound
+    }
+
+    private mutating func refuse(
+        _ request: RaftMessage.RequestVote, _ message: RaftMessage, boundNanoseconds: Int64 = 0
+    ) {
+        let answer = RaftMessage.Vote(
+            isPreVote: request.isPreVote, isGranted: false, boundNanoseconds: boundNanoseconds)
+        send(.vote(answer), to: message.from)
     }
 
     /// A granted pre-vote bears the term that we asked about; a refused one the voter's own, at most ours.
@@ -60,6 +81,7 @@ extension Raft {
         precondition(answer.isPreVote, "not a pre-vote")
         guard role == .preCandidate else { return }
         guard !answer.isGranted || message.term == term.next else { return }
+        if !answer.isGranted { boundNanoseconds = max(boundNanoseconds, answer.boundNanoseconds) }
         record(message.from, isGranted: answer.isGranted, at: now)
     }
 

@@ -32,7 +32,7 @@ extension Raft {
         return try membership.step(to: change, rule: configuration.commitRule) { node in
             guard let slot = lead.progress.slot(of: node), lead.progress[slot].state == .replicate else { return false }
             let lag = UInt64(max(0, configuration.maximumPromotionLag))
-            return lead.progress[slot].match.rawValue + lag >= commitIndex.rawValue
+            return lead.progress[slot].counted.rawValue + lag >= commitIndex.rawValue
         }
     }
 

@@ -11,6 +11,7 @@ package struct PeerStatus: Hashable, Sendable {
     package var isPaused: Bool
     package var lastContact: Instant
     package var lease: Timestamp?
+    package var isRecovering: Bool
 }
 
 extension Raft {
@@ -21,7 +22,8 @@ extension Raft {
             PeerStatus(
                 node: member.node, state: member.state, match: member.match, next: member.next,
                 inflightMessages: member.inflights.count, inflightByteCount: member.inflights.byteCount,
-                isPaused: member.isPaused, lastContact: member.lastContact, lease: member.lease)
+                isPaused: member.isPaused, lastContact: member.lastContact, lease: member.lease,
+                isRecovering: member.isRecovering)
         }
     }
 

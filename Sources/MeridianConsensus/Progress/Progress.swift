@@ -2,7 +2,8 @@ import MeridianCore
 
 /// What a leader knows about one member of its group, itself included (Raft §5.3, `nextIndex` and `matchIndex`).
 ///
-/// Invariants: `match < next`; `match` never falls within a leadership; `lease` and `readRound` are answers to
+/// Invariants: `match < next`; `match` never falls within a leadership but when the follower's disk was lost, and
+/// `counted` never does; `lease` and `readRound` are answers to
 /// messages of this leadership alone.
 package struct Progress: Hashable, Sendable {
     /// How appends go to the follower.
@@ -22,8 +23,14 @@ package struct Progress: Hashable, Sendable {
     /// Entries go to a witness without their commands.
     package var isWitness: Bool
     package private(set) var state: State = .probe
-    /// The follower's durable log agrees with the leader's up to here.
+    /// The durable log of the follower's present life agrees with the leader's up to here.
     package private(set) var match: LogIndex = .zero
+    /// The highest acknowledgement of a life that was not recovering: what counts towards a commit.
+    package private(set) var counted: LogIndex = .zero
+    /// The life of the follower that was heard last; `nil` before any.
+    package private(set) var incarnation: Incarnation?
+    /// The follower lost its disk. It is served, and it counts for nothing.
+    package private(set) var isRecovering = false
     /// The next entry to send.
     package private(set) var next: LogIndex
     /// In `probe`: an append is under way, and the next waits for an answer.
@@ -92,6 +99,33 @@ package struct Progress: Hashable, Sendable {
         return true
     }
 
+    /// A copy that counts towards commits.
+    /// - Returns: whether this was news.
+    package mutating func count(_ index: LogIndex) -> Bool {
+        guard index > counted else { return false }
+        counted = index
+        return true
+    }
+
+    /// An answer of the given life came in.
+    ///
+    /// If another was heard last, then what that one held is gone, as far as can be told, and the log is sent from
+    /// where it agrees. Lives have no order that shows, so a late answer of an earlier life does the same; the next
+    /// one of the present life puts it right.
+    package mutating func heard(_ life: RaftMessage.Life) {
+        isRecovering = life.isRecovering
+        guard incarnation != life.incarnation else { return }
+        defer { incarnation = life.incarnation }
+        guard incarnation != nil else { return }
+        match = .zero
+        commitSent = .zero
+        awaited = .zero
+        isStalled = false
+        state = .probe
+        isPaused = false
+        inflights.reset()
+    }
+
     /// A heartbeat goes out: what was under way at the last one should have been acknowledged by now.
     package mutating func heartbeat() {
         isStalled = awaited > match
@@ -101,6 +135,7 @@ package struct Progress: Hashable, Sendable {
     /// The leader's own disk holds its log up to here.
     package mutating func persist(_ index: LogIndex) {
         match = max(match, index)
+        counted = match
         next = max(next, match.next)
     }
 

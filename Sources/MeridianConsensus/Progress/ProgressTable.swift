@@ -21,6 +21,17 @@ package struct ProgressTable: Sendable {
         return .zero
     }
 
+    /// Up to where a node's copies count for commits.
+    package func counted(_ node: NodeID) -> LogIndex {
+        for member in members where member.node == node { return member.counted }
+        return .zero
+    }
+
+    /// Whether a member is known to have lost its disk and not to be readmitted.
+    package func isRecovering(_ node: NodeID) -> Bool {
+        members.contains { $0.node == node && $0.isRecovering }
+    }
+
     package func lastContact(_ node: NodeID) -> Instant {
         for member in members where member.node == node { return member.lastContact }
         return Instant(rawValue: .min)

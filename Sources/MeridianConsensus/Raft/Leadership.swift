@@ -7,6 +7,9 @@ struct Leadership: Sendable {
     /// The empty entry that opened the term. Once it is committed, so is everything before it (Raft §8).
     var termStart: LogIndex = LogIndex(.max)
 
+    /// The readmissions that this leader proposed, the last of each life.
+    var readmissions: [Readmission] = []
+
     /// Proposals in the log that are not yet committed, in index order.
     var proposals: Deque<PendingProposal> = []
     /// The change of members whose joint entry is in the log; its outcome is that of the entry that leaves it.
@@ -41,6 +44,13 @@ struct Leadership: Sendable {
         var id: ReadID
         var round: UInt64
         var index: LogIndex
+    }
+
+    struct Readmission: Sendable {
+        var node: NodeID
+        var incarnation: Incarnation
+        var index: LogIndex
+        var proposed: Instant
     }
 
     struct Transfer: Sendable {

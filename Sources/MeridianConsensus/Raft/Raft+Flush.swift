@@ -5,6 +5,7 @@ extension Raft {
     /// Hands over the effects of all inputs since the last flush.
     package mutating func flush(at now: Moment) -> RaftOutput {
         observe(now)
+        endRecoveryIfReadmitted(at: now)
         if role == .leader { checkLeadership(at: now) }
         if role == .leader { startReadRound() }
         // The job comes first: its entries are mostly what the followers get as well, and the copy is shared.
@@ -53,7 +54,8 @@ extension Raft {
             copied = EntryCopy(first: first, last: log.lastIndex, entries: write.entries)
         }
         if isHardStateDirty || write.reset != nil {
-            job.hardState = HardState(term: term, vote: vote, commit: commitIndex)
+            job.hardState = HardState(
+                term: term, vote: vote, commit: commitIndex, incarnation: incarnation, isRecovering: isRecovering)
             if Planted.isOn(.voteForgotten) { job.hardState = nil }
             isHardStateDirty = false
             hardStateToken = lastToken
@@ -81,19 +83,21 @@ extension Raft {
                 send(body, to: node)
                 return
             }
-            if mergeAcknowledgement(index, lease: reply.lease, to: node) { return }
+            if mergeAcknowledgement(index, reply, to: node) { return }
         }
         waiting.append(RaftMessage(from: configuration.node, to: node, term: term, body: body))
     }
 
     /// Acknowledgements are cumulative: of several that wait for one write, the last says it all.
-    private mutating func mergeAcknowledgement(_ index: LogIndex, lease: Timestamp?, to node: NodeID) -> Bool {
+    private mutating func mergeAcknowledgement(
+        _ index: LogIndex, _ reply: RaftMessage.AppendReply, to node: NodeID
+    ) -> Bool {
         guard let last = waiting.last, last.to == node, last.term == term, case .appendReply(let other) = last.body,
-            case .accepted(let before) = other.result
+            case .accepted(let before) = other.result, other.life == reply.life
         else { return false }
-        let farthest = [lease, other.lease].compactMap { $0 }.max()
+        let farthest = [reply.lease, other.lease].compactMap { $0 }.max()
         waiting[waiting.count - 1].body = .appendReply(
-            .init(result: .accepted(max(before, index)), lease: farthest))
+            .init(result: .accepted(max(before, index)), lease: farthest, life: reply.life))
         return true
     }
 }

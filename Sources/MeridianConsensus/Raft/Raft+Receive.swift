@@ -63,6 +63,10 @@ extension Raft {
             receive(request, message, at: now)
             return
         }
+        if case .recoveryCall(let incarnation) = message.body {
+            receiveRecoveryCall(incarnation, message, at: now)
+            return
+        }
         if case .vote(let answer) = message.body, answer.isPreVote, answer.isGranted || message.term <= term {
             // A granted pre-vote bears the term that was asked for, which nobody has entered.
             receivePreVote(answer, message, at: now)
@@ -75,8 +79,8 @@ extension Raft {
             return
         }
         switch message.body {
-        case .requestVote:
-            preconditionFailure("vote requests are answered before terms are compared")
+        case .requestVote, .recoveryCall:
+            preconditionFailure("answered before terms are compared: \(message.body)")
         case .vote(let answer):
             receiveVote(answer, message, at: now)
         case .append(let append):
@@ -96,7 +100,9 @@ extension Raft {
     /// node that voted in a newer term could never rejoin, since it takes nothing from the old leader).
     private mutating func tellNewerTerm(to message: RaftMessage) {
         let hint = LogPosition(term: log.term(at: commitIndex)!, index: commitIndex)
-        send(.appendReply(.init(result: .rejected(previous: .zero, hint: hint), lease: nil)), to: message.from)
+        send(
+            .appendReply(.init(result: .rejected(previous: .zero, hint: hint), lease: nil, life: life)),
+            to: message.from)
     }
 
     /// To be sent with the next flush, whatever the disk does.
@@ -112,7 +118,7 @@ extension RaftMessage {
     var isFromLeader: Bool {
         switch body {
         case .append, .heartbeat, .timeoutNow: true
-        case .requestVote, .vote, .appendReply, .heartbeatReply: false
+        case .requestVote, .vote, .appendReply, .heartbeatReply, .recoveryCall: false
         }
     }
 }

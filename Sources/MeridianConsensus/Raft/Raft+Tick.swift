@@ -2,11 +2,12 @@ import MeridianCore
 
 /// What time alone brings about.
 extension Raft {
-    /// When the next `tick` is due; `nil` while the group is quiescent, and for replicas that never campaign.
+    /// When the next `tick` is due; `nil` while the group is quiescent, and for replicas that never campaign and have
+    /// no recovery to call for.
     package var nextDeadline: Instant? {
         guard !isQuiescent else { return nil }
         guard role == .leader else {
-            return isEligible ? electionDeadline : nil
+            return isEligible || isRecovering ? electionDeadline : nil
         }
         var deadline = min(lead.heartbeatDeadline, quorumDeadline)
         if let transfer = lead.transfer { deadline = min(deadline, transfer.deadline) }

@@ -35,6 +35,12 @@ package struct Raft: Sendable {
     /// A leader knows that this replica acknowledged entries that it does not have: its disk lost them. It no longer
     /// votes or campaigns; the host should replace it (etcd #10166 is the story of those who did not notice).
     package internal(set) var hasLostEntries = false
+    /// The disk was lost: this replica follows, and neither votes nor counts until it is readmitted.
+    package internal(set) var isRecovering = false
+    /// Which life this is.
+    package let incarnation: Incarnation
+    /// The host is not ready for the end of the recovery. It must have done all that depends on it when it ends.
+    package var isRecoveryHeld = false
     /// The host knows why the disk does not answer: it is full, and nothing is lost. A leader then goes on, so that
     /// reads can be served; the host sees that it takes no proposals.
     package var isDiskFull = false
@@ -68,6 +74,10 @@ package struct Raft: Sendable {
     var ballots: [Ballot] = []
     /// Set between a TimeoutNow and the end of the election it asked for.
     var handoverFloor: Timestamp?
+    /// The longest time for which a voter that refused the last pre-vote said that it is bound.
+    var boundNanoseconds: Int64 = 0
+    /// The last entry in the log that readmits this life.
+    var readmission: LogIndex?
     /// The highest `latest` that this replica's clock has shown, and timestamp that its host has used.
     var highestTimestamp: Timestamp = .zero
 
@@ -90,6 +100,7 @@ package struct Raft: Sendable {
     ///     of the log: entries are applied as soon as they are committed, which can be before they are durable here.
     ///     The log then starts again after it, and the first flush says so. HAZARD: so a state store that is not
     ///     checkpointed between loading and that write could lose, in a second crash, what the log no longer has.
+    ///     A replica that does not know its past is told so by `HardState.recovering`.
     ///   - now: the time of the restart, from which the old promises are kept.
     package init(configuration: RaftConfiguration, stored: StoredLog, applied: AppliedState, at now: Moment) {
         precondition(configuration.electionTimeoutNanoseconds > 0, "an election timeout of 0 ns")
@@ -108,7 +119,10 @@ package struct Raft: Sendable {
         self.log = RaftLog(base: stored.base, entries: stored.entries)
         self.term = max(stored.hardState.term, log.lastPosition.term, applied.position.term)
         self.vote = term == stored.hardState.term ? stored.hardState.vote : nil
-        self.isHardStateDirty = term != stored.hardState.term
+        self.incarnation = stored.hardState.incarnation
+        self.isRecovering = stored.hardState.isRecovering
+        // Whatever is durable of this life, that it is recovering is durable with it.
+        self.isHardStateDirty = term != stored.hardState.term || isRecovering
         if !log.matches(applied.position) { log.reset(to: applied.position) }
         self.commitIndex = max(applied.position.index, min(stored.hardState.commit, log.lastIndex))
         self.appliedIndex = applied.position.index
@@ -117,9 +131,11 @@ package struct Raft: Sendable {
         self.quorum = JointQuorum(applied.membership)
         self.commitQuorum = CommitQuorum(rule: configuration.commitRule, membership: applied.membership)
         if log.lastIndex > appliedIndex { adoptMemberships(from: appliedIndex.next) }
+        if isRecovering { noteReadmission(from: log.firstIndex) }
         if term > .zero, !Planted.isOn(.promiseForgottenAtRestart) { promise.restart(at: now) }
         observe(now)
         resetElectionTimer(at: now)
+        if isRecovering { electionDeadline = now.instant }
     }
 
     /// The members in force: those of the last membership in the log, committed or not (Raft §6).

@@ -22,6 +22,7 @@ package struct RaftMessage: Hashable, Sendable {
         case heartbeat(Heartbeat)
         case heartbeatReply(HeartbeatReply)
         case timeoutNow(TimeoutNow)
+        case recoveryCall(Incarnation)
     }
 
     /// RequestVote, and with `isPreVote` the question that changes no state (Raft thesis §9.6).
@@ -41,10 +42,13 @@ package struct RaftMessage: Hashable, Sendable {
     package struct Vote: Hashable, Sendable {
         package var isPreVote: Bool
         package var isGranted: Bool
+        /// With a refusal: for about how long the voter is bound to a leader. 0 when that is not why it refuses.
+        package var boundNanoseconds: Int64 = 0
 
-        package init(isPreVote: Bool, isGranted: Bool) {
+        package init(isPreVote: Bool, isGranted: Bool, boundNanoseconds: Int64 = 0) {
             self.isPreVote = isPreVote
             self.isGranted = isGranted
+            self.boundNanoseconds = boundNanoseconds
         }
     }
 
@@ -75,23 +79,30 @@ package struct RaftMessage: Hashable, Sendable {
         package var result: Result
         /// The lease that the follower has promised to respect.
         package var lease: Timestamp?
+        package var life: Life
 
-        package init(result: Result, lease: Timestamp?) {
+        package init(result: Result, lease: Timestamp?, life: Life = Life()) {
             self.result = result
             self.lease = lease
+            self.life = life
         }
     }
 
     package struct Heartbeat: Hashable, Sendable {
+        /// What the follower's life `incarnation` acknowledged, as far as it is committed.
         package var commit: LogIndex
+        package var incarnation: Incarnation
         package var lease: Timestamp?
         /// The latest round of ReadIndex confirmation that the leader waits for; 0 when none.
         package var readRound: UInt64
         /// The leader goes silent after this: the follower may stop its election timer until it is woken.
         package var quiesce: Bool
 
-        package init(commit: LogIndex, lease: Timestamp?, readRound: UInt64, quiesce: Bool) {
+        package init(
+            commit: LogIndex, incarnation: Incarnation = .first, lease: Timestamp?, readRound: UInt64, quiesce: Bool
+        ) {
             self.commit = commit
+            self.incarnation = incarnation
             self.lease = lease
             self.readRound = readRound
             self.quiesce = quiesce
@@ -101,10 +112,24 @@ package struct RaftMessage: Hashable, Sendable {
     package struct HeartbeatReply: Hashable, Sendable {
         package var lease: Timestamp?
         package var readRound: UInt64
+        package var life: Life
 
-        package init(lease: Timestamp?, readRound: UInt64) {
+        package init(lease: Timestamp?, readRound: UInt64, life: Life = Life()) {
             self.lease = lease
             self.readRound = readRound
+            self.life = life
+        }
+    }
+
+    /// Which life of the follower answers. While it is recovering its answers steer the flow of entries and nothing
+    /// else: no commit, no lease, no read and no quorum counts them.
+    package struct Life: Hashable, Sendable {
+        package var incarnation: Incarnation
+        package var isRecovering: Bool
+
+        package init(incarnation: Incarnation = .first, isRecovering: Bool = false) {
+            self.incarnation = incarnation
+            self.isRecovering = isRecovering
         }
     }
 

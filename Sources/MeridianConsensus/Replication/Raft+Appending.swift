@@ -57,7 +57,7 @@ extension Raft {
         guard lead.progress[slot].isWitness else { return log.lastIndex }
         if membership.canCampaign(configuration.node) { return log.persisted }
         let candidates = membership.members.filter { $0.role == .voter }
-        return candidates.map { lead.progress.match($0.node) }.max() ?? .zero
+        return candidates.map { lead.progress.counted($0.node) }.max() ?? .zero
     }
 
     /// Whether the log still has what the follower needs; if not, a snapshot is asked for.
@@ -105,13 +105,15 @@ extension Raft {
     }
 
     mutating func receive(_ reply: RaftMessage.AppendReply, _ message: RaftMessage, at now: Moment) {
-        guard role == .leader, let slot = heard(from: message.from, lease: reply.lease, at: now) else { return }
+        guard role == .leader, let slot = heard(from: message.from, reply.life, lease: reply.lease, at: now)
+        else { return }
         switch reply.result {
         case .accepted(let index):
             precondition(
                 index <= log.lastIndex, "\(message.from) acknowledges \(index); the log ends at \(log.lastPosition)")
-            let isNews = lead.progress[slot].acknowledge(
-                Planted.isOn(.matchBeyondAcknowledgement) ? log.lastIndex : index)
+            let copied = Planted.isOn(.matchBeyondAcknowledgement) ? log.lastIndex : index
+            var isNews = lead.progress[slot].acknowledge(copied)
+            if !reply.life.isRecovering, lead.progress[slot].count(copied) { isNews = true }
             switch lead.progress[slot].state {
             case .probe where index >= lead.progress[slot].match:
                 lead.progress[slot].becomeReplicate()
@@ -138,9 +140,14 @@ extension Raft {
         return position.index
     }
 
-    /// Notes that a member answered in this term.
-    mutating func heard(from node: NodeID, lease: Timestamp?, at now: Moment) -> Int? {
+    /// Notes that a life of a member answered in this term.
+    mutating func heard(from node: NodeID, _ life: RaftMessage.Life, lease: Timestamp?, at now: Moment) -> Int? {
         guard let slot = lead.progress.slot(of: node) else { return nil }
+        lead.progress[slot].heard(life)
+        guard !life.isRecovering else {
+            readmitIfNeeded(node, life.incarnation, at: now)
+            return slot
+        }
         lead.progress[slot].lastContact = now.instant
         if let lease { lead.progress[slot].lease = max(lead.progress[slot].lease ?? lease, lease) }
         return slot

@@ -9,7 +9,7 @@ extension Raft {
         precondition(role == .leader, "a \(role) counts no copies")
         let index = commitQuorum.index { node in
             Planted.isOn(.countUnsyncedOwnLog) && node == configuration.node
-                ? log.lastIndex : lead.progress.match(node)
+                ? log.lastIndex : lead.progress.counted(node)
         }
         let isOfThisTerm = log.term(at: index) == term || Planted.isOn(.commitEarlierTermByCounting)
         guard index > commitIndex, isOfThisTerm else { return }

@@ -12,6 +12,7 @@ extension Raft {
         case .merged(let last, let truncated, let firstAppended):
             if let truncated, history.truncate(from: truncated) { membershipChanged(at: now) }
             if let firstAppended, adoptMemberships(from: firstAppended) { membershipChanged(at: now) }
+            if isRecovering { followReadmission(truncatedFrom: truncated, appendedFrom: firstAppended) }
             answer(.accepted(last), lease: lease, to: message.from)
             commit(through: min(append.commit, Planted.isOn(.commitBeyondMatch) ? log.lastIndex : last))
         }
@@ -20,15 +21,17 @@ extension Raft {
     mutating func receive(_ heartbeat: RaftMessage.Heartbeat, _ message: RaftMessage, at now: Moment) {
         follow(message.from, at: now)
         let lease = accept(heartbeat.lease, at: now)
-        // A heartbeat names only what this replica acknowledged in this term, so its log agrees up to there, or its
-        // disk forgot.
-        if heartbeat.commit > log.lastIndex { hasLostEntries = true }
-        commit(through: min(heartbeat.commit, log.lastIndex))
-        if heartbeat.quiesce, canQuiesce(at: heartbeat.commit) {
+        // A heartbeat names only what this life of the replica acknowledged in this term, so its log agrees up to
+        // there, or its disk forgot. What it says of an earlier life is not about this log.
+        let agreed = heartbeat.incarnation == incarnation ? heartbeat.commit : .zero
+        if agreed > log.lastIndex { hasLostEntries = true }
+        commit(through: min(agreed, log.lastIndex))
+        if heartbeat.quiesce, canQuiesce(at: agreed) {
             isQuiescent = true
             return
         }
-        let reply = RaftMessage.Body.heartbeatReply(.init(lease: lease, readRound: heartbeat.readRound))
+        let reply = RaftMessage.Body.heartbeatReply(
+            .init(lease: lease, readRound: heartbeat.readRound, life: life))
         // A promise made in a term that a restart would not remember could be forgotten with it.
         if lease == nil || isHardStateDurable {
             send(reply, to: message.from)
@@ -38,7 +41,7 @@ extension Raft {
     }
 
     private mutating func answer(_ result: RaftMessage.AppendReply.Result, lease: Timestamp?, to node: NodeID) {
-        let body = RaftMessage.Body.appendReply(.init(result: result, lease: lease))
+        let body = RaftMessage.Body.appendReply(.init(result: result, lease: lease, life: life))
         switch result {
         case .accepted: sendWhenDurable(body, to: node)
         case .rejected where lease != nil && !isHardStateDurable: sendWhenDurable(body, to: node)
@@ -58,7 +61,7 @@ extension Raft {
     }
 
     private mutating func accept(_ lease: Timestamp?, at now: Moment) -> Timestamp? {
-        guard let lease, promise.accept(lease, at: now) else { return nil }
+        guard let lease, !isRecovering, promise.accept(lease, at: now) else { return nil }
         return lease
     }
 

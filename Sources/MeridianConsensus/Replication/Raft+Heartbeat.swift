@@ -21,7 +21,8 @@ extension Raft {
         for slot in lead.progress.members.indices where lead.progress[slot].node != configuration.node {
             let commit = min(commitIndex, lead.progress[slot].match)
             let heartbeat = RaftMessage.Heartbeat(
-                commit: Planted.isOn(.heartbeatCommitsBlindly) ? commitIndex : commit, lease: lease, readRound: round, quiesce: quiesce)
+                commit: Planted.isOn(.heartbeatCommitsBlindly) ? commitIndex : commit,
+                incarnation: lead.progress[slot].incarnation ?? .first, lease: lease, readRound: round, quiesce: quiesce)
             lead.progress[slot].heartbeat()
             lead.progress[slot].commitSent = max(lead.progress[slot].commitSent, commit)
             send(.heartbeat(heartbeat), to: lead.progress[slot].node)
@@ -31,7 +32,8 @@ extension Raft {
     }
 
     mutating func receive(_ reply: RaftMessage.HeartbeatReply, _ message: RaftMessage, at now: Moment) {
-        guard role == .leader, let slot = heard(from: message.from, lease: reply.lease, at: now) else { return }
+        guard role == .leader, let slot = heard(from: message.from, reply.life, lease: reply.lease, at: now)
+        else { return }
         switch lead.progress[slot].state {
         case .probe:
             lead.progress[slot].isPaused = false
@@ -43,7 +45,7 @@ extension Raft {
         }
         precondition(
             reply.readRound <= lead.readRound, "\(message.from) answers round \(reply.readRound) of \(lead.readRound)")
-        if reply.readRound > lead.progress[slot].readRound {
+        if reply.readRound > lead.progress[slot].readRound, !reply.life.isRecovering {
             lead.progress[slot].readRound = reply.readRound
             confirmReads()
         }
@@ -56,7 +58,9 @@ extension Raft {
             lead.newReads.isEmpty, lead.reads.isEmpty, lead.transfer == nil, !lead.isResigning, !membership.isJoint,
             log.isFullyPersisted, waiting.isEmpty
         else { return false }
-        return lead.progress.members.allSatisfy { $0.node == configuration.node || $0.match == log.lastIndex }
+        return lead.progress.members.allSatisfy { member in
+            member.node == configuration.node || (member.match == log.lastIndex && !member.isRecovering)
+        }
     }
 
     mutating func quiesceIfIdle(at now: Moment) -> Bool {
@@ -68,7 +72,7 @@ extension Raft {
 
     /// Whether a follower may stop its timer with its leader at `commit`.
     func canQuiesce(at commit: LogIndex) -> Bool {
-        commit == log.lastIndex && commit == commitIndex && log.isFullyPersisted && isHardStateDurable
+        !isRecovering && commit == log.lastIndex && commit == commitIndex && log.isFullyPersisted && isHardStateDurable
             && waiting.isEmpty
     }
 
@@ -96,6 +100,8 @@ extension Raft {
         case .requestVote(let request):
             request.isTransfer || membership[message.from] != nil
                 || membership.outgoing.contains { $0.node == message.from }
+        case .recoveryCall:
+            membership[message.from] != nil || membership.outgoing.contains { $0.node == message.from }
         case .append, .timeoutNow:
             message.term >= term
         case .heartbeat(let heartbeat):

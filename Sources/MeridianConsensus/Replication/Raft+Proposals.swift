@@ -25,7 +25,10 @@ extension Raft {
     }
 
     private mutating func append(_ proposal: Proposal) {
-        if case .membership = proposal.payload {
+        switch proposal.payload {
+        case .empty, .command:
+            break
+        case .membership, .readmission:
             let reason = RejectionReason.membership("members change by changeMembership, not by a proposal")
             effects.outcomes.append(ProposalOutcome(id: proposal.id, result: .rejected(reason)))
             return

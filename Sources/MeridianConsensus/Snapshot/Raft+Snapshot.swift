@@ -38,6 +38,7 @@ extension Raft {
             commitIndex = position.index
         } else {
             log.reset(to: position)
+            readmission = nil
             history = MembershipHistory(metadata.membership, at: position.index)
             commitIndex = position.index
             membershipChanged(at: now)
@@ -55,6 +56,6 @@ extension Raft {
 
     private mutating func acknowledgeSnapshot(_ index: LogIndex, to sender: NodeID) {
         guard sender != configuration.node else { return }
-        sendWhenDurable(.appendReply(.init(result: .accepted(index), lease: nil)), to: sender)
+        sendWhenDurable(.appendReply(.init(result: .accepted(index), lease: nil, life: life)), to: sender)
     }
 }

@@ -55,6 +55,23 @@ public struct LogIndex: RawRepresentable, Hashable, Comparable, Sendable, Custom
     public var description: String { "i\(rawValue)" }
 }
 
+/// One life of a replica: what it did between two losses of its disk. Zero is the life of a replica that never lost
+/// it; every loss begins a life with a number drawn at random, so that two lives of a node are never taken for one.
+package struct Incarnation: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    package let rawValue: UInt64
+
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+
+    /// Draws the life that begins after a loss. It fits a signed number of 64 bits, as SQLite has them.
+    package init(using generator: inout some RandomNumberGenerator) {
+        self.init(rawValue: (generator.next() >> 1) | 1)
+    }
+
+    package static let first = Incarnation(0)
+    package var description: String { self == .first ? "first life" : "life \(rawValue)" }
+}
+
 /// A client-made 128-bit name for one commit, which makes asking again idempotent.
 public struct RequestID: Hashable, Sendable, CustomStringConvertible {
     public let high: UInt64

@@ -20,12 +20,16 @@ package enum EntryPayload: Hashable, Sendable {
     /// A change of the group's members, in force from the moment it is appended (Raft §6).
     case membership(Membership)
     case command(Command)
+    /// The member lost its disk, and may vote again in this life once the entry is committed without its help
+    /// (`MeridianConsensus/Membership/Raft+Readmission.swift`).
+    case readmission(NodeID, Incarnation)
 
     package var byteCount: Int {
         switch self {
         case .empty: 0
         case .membership(let membership): 16 * membership.members.count
         case .command(let command): command.byteCount
+        case .readmission: 16
         }
     }
 }
@@ -56,10 +60,25 @@ package struct HardState: Hashable, Sendable {
     package var vote: NodeID?
     /// A hint that saves work after a restart; it need not be durable at the moment it is sent.
     package var commit: LogIndex
+    /// The replica's present life.
+    package var incarnation: Incarnation
+    /// The replica lost its disk and was not readmitted since: what it promised in earlier lives is not known.
+    package var isRecovering: Bool
 
-    package init(term: Term = .zero, vote: NodeID? = nil, commit: LogIndex = .zero) {
+    package init(
+        term: Term = .zero, vote: NodeID? = nil, commit: LogIndex = .zero, incarnation: Incarnation = .first,
+        isRecovering: Bool = false
+    ) {
+        precondition(!isRecovering || incarnation != .first, "a first life has lost nothing to recover")
         self.term = term
         self.vote = vote
         self.commit = commit
+        self.incarnation = incarnation
+        self.isRecovering = isRecovering
+    }
+
+    /// What a replica knows that begins anew after it lost its disk.
+    package static func recovering(_ incarnation: Incarnation) -> HardState {
+        HardState(incarnation: incarnation, isRecovering: true)
     }
 }

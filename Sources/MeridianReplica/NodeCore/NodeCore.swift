@@ -40,7 +40,7 @@ package struct NodeCore: Sendable {
     }
 
     /// - Parameters:
-    ///   - logs: what the log store has loaded.
+    ///   - logs: what the log store has loaded. A node that lost its disk finds there what `recoveryWrite` put.
     ///   - states: what the state store has loaded.
     ///   - systemRows: the applied rows of `Catalog.tableSpan`.
     package init(
@@ -109,6 +109,7 @@ package struct NodeCore: Sendable {
         case .stateRecovered: stateFailed(nil, at: now)
         case .systemRows(let rows):
             for row in rows { learnTables(from: row, isNew: false, at: now, &effects) }
+            holdRecovery(false, at: now)
         case .applied(let confirmations):
             for confirmation in confirmations {
                 with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
@@ -128,6 +129,7 @@ package struct NodeCore: Sendable {
             with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
             if case .installed = result.progress, result.write.range == Catalog.systemRange {
                 effects.node.rereadsCatalog = true
+                holdRecovery(true, at: now)
             }
         case .tick: tick(at: now, &effects)
         }
@@ -159,6 +161,10 @@ package struct NodeCore: Sendable {
         guard let slot = slots[request.range] else {
             let address = ReplyAddress(node: gateway, id: request.id)
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
+            return
+        }
+        if let refusal = refusalBeyondRecovery(slot) {
+            effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }
         if failure != nil, case .commit(let commit) = request.body, let refusal = refusal(of: commit, slot, at: now) {
@@ -241,7 +247,7 @@ package struct NodeCore: Sendable {
         let applied =
             unclaimedStates.removeValue(forKey: range.id)
             ?? AppliedState(position: .zero, membership: range.membership, closed: .zero)
-        let stored = unclaimedLogs.removeValue(forKey: range.id) ?? StoredLog()
+        let stored = unclaimedLogs.removeValue(forKey: range.id) ?? unknownPast
         let replica = Replica(
             descriptor: range, configuration: configuration.raft(for: range), stored: stored, applied: applied, at: now)
         let slot = replicas.count

@@ -39,7 +39,7 @@ extension Replica {
         commands.reserveCapacity(entries.count)
         for entry in entries {
             switch entry.payload {
-            case .empty: break
+            case .empty, .readmission: break
             case .membership(let membership): dispatched.membership = membership
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)

@@ -249,7 +249,8 @@ final class Engine {
 
     /// The machine comes back with an empty disk.
     func replace(_ node: SimulatedNode) {
-        node.storage.wipe()
+        var generator = SplitMix64(seed: UInt64(truncatingIfNeeded: below(.max)))
+        node.storage.wipe(beginning: Incarnation(using: &generator))
         onDestroyed?(node)
         trace?("\(node.id) is replaced")
         start(node)

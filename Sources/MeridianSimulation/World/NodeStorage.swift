@@ -1,4 +1,5 @@
 import MeridianCore
+import MeridianReplica
 import MeridianStorage
 
 /// Which of a node's files a disk fault concerns.
@@ -24,8 +25,8 @@ protocol NodeStorage: AnyObject {
     func powerOff()
     /// Ends in good order: everything is durable.
     func close()
-    /// An empty disk in the place of the old one.
-    func wipe()
+    /// An empty disk in the place of the old one, on which nothing is written but that the node begins this life.
+    func wipe(beginning life: Incarnation)
     var trouble: DiskTrouble { get set }
     /// Damages what is stored: the next `open` or read must notice. Only while the node is down.
     func damage(_ kind: DiskDamage, in file: FileKind)
@@ -73,8 +74,8 @@ final class MemoryStorage: NodeStorage {
         state = state.reopened(afterCrash: false)
     }
 
-    func wipe() {
-        log = SimulatedLogStore()
+    func wipe(beginning life: Incarnation) {
+        log = SimulatedLogStore(beginning: life)
         log.trouble = trouble
         state = MemoryStateStore()
         isDamaged = nil
@@ -103,6 +104,14 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
     private var beforeLies: MemoryLogStore?
     private var isPoisoned = false
     var trouble = DiskTrouble()
+
+    init() {}
+
+    /// The log of a node that lost its disk, as it is before the first start.
+    init(beginning life: Incarnation) {
+        // Memory does not fail.
+        try? store.write([NodeCore.recoveryWrite(life)])
+    }
 
     func load() -> [RangeID: StoredLog] { store.load() }
 

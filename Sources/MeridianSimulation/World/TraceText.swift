@@ -46,7 +46,8 @@ extension RaftMessage {
     fileprivate var traceDescription: String {
         switch body {
         case .requestVote(let request): "\(term) \(request.isPreVote ? "pre-vote" : "vote") wanted for \(request.last)"
-        case .vote(let vote): "\(term) \(vote.isPreVote ? "pre-vote" : "vote") \(vote.isGranted ? "granted" : "refused")"
+        case .vote(let vote):
+            "\(term) \(vote.isPreVote ? "pre-vote" : "vote") \(vote.isGranted ? "granted" : "refused")"
         case .append(let append):
             "\(term) append after \(append.previous), \(append.entries.count) entries, commit \(append.commit)"
         case .appendReply(let reply):
@@ -57,6 +58,7 @@ extension RaftMessage {
         case .heartbeat(let heartbeat): "\(term) heartbeat, commit \(heartbeat.commit)"
         case .heartbeatReply: "\(term) heartbeat reply"
         case .timeoutNow: "\(term) campaign now"
+        case .recoveryCall(let incarnation): "lost its disk, \(incarnation)"
         }
     }
 }

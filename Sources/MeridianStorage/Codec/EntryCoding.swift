@@ -5,7 +5,7 @@ import MeridianCore
 /// An entry: length of the body (32 bits), CRC-32C (32), body. The body: kind (8), term (64), index (64), payload.
 /// The checksum covers the range's id as well, so that an entry which was written to a wrong place is found out
 /// even though it is whole. A command: request (128), timestamp (64), closed (64), number of mutations (32), and for
-/// each its key and its value with their lengths (32).
+/// each its key and its value with their lengths (32). A readmission: node (32), incarnation (64).
 ///
 /// Decoding takes nothing for granted: lengths are checked before they are used, and no bytes make it crash.
 enum EntryCoding {
@@ -13,6 +13,7 @@ enum EntryCoding {
         static let empty: UInt8 = 0
         static let membership: UInt8 = 1
         static let command: UInt8 = 2
+        static let readmission: UInt8 = 3
     }
 
     static func encode(_ entry: Entry, of range: RangeID, to writer: inout ByteWriter) {
@@ -29,6 +30,10 @@ enum EntryCoding {
         case .command(let command):
             header(Kind.command, entry, &writer)
             encode(command, to: &writer)
+        case .readmission(let node, let incarnation):
+            header(Kind.readmission, entry, &writer)
+            writer.put(node.rawValue)
+            writer.put(incarnation.rawValue)
         }
         precondition(writer.count - body < Int(UInt32.max), "entry of \(writer.count - body) bytes")
         let checksum = checksum(range, UnsafeRawBufferPointer(rebasing: writer.bytes[body...]))
@@ -51,6 +56,8 @@ enum EntryCoding {
         case Kind.empty: payload = .empty
         case Kind.membership: payload = .membership(try MembershipCoding.decode(&body))
         case Kind.command: payload = .command(try decodeCommand(&body))
+        case Kind.readmission:
+            payload = .readmission(NodeID(try body.uint32()), Incarnation(try body.uint64()))
         default: throw ByteReader.Malformed()
         }
         try body.expectEnd()

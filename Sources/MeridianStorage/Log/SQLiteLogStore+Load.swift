@@ -64,7 +64,13 @@ extension SQLiteLogStore {
         let range = RangeID(row.unsigned(0))
         let vote: NodeID? = row.isNull(2) ? nil : NodeID(UInt32(truncatingIfNeeded: row.integer(2)))
         var group = Group(firstSequence: row.integer(6), lastIndex: LogIndex(row.unsigned(5)))
-        group.hardState = HardState(term: Term(row.unsigned(1)), vote: vote, commit: LogIndex(row.unsigned(3)))
+        let incarnation = Incarnation(row.unsigned(8))
+        guard (0...1).contains(row.integer(9)), row.integer(9) == 0 || incarnation != .first else {
+            throw MeridianError(.corruption, "log.sqlite: groups: \(range): recovering without an incarnation")
+        }
+        group.hardState = HardState(
+            term: Term(row.unsigned(1)), vote: vote, commit: LogIndex(row.unsigned(3)), incarnation: incarnation,
+            isRecovering: row.integer(9) == 1)
         group.base = LogPosition(term: Term(row.unsigned(4)), index: LogIndex(row.unsigned(5)))
         guard row.integer(7) == Int64(group.checksum(range)) else {
             throw MeridianError(.corruption, "log.sqlite: groups: \(range): checksum")

@@ -124,6 +124,8 @@ extension SQLiteLogStore {
         putGroup.bind(6, group.base.index.rawValue)
         putGroup.bind(7, group.firstSequence)
         putGroup.bind(8, Int64(group.checksum(range)))
+        putGroup.bind(9, group.hardState.incarnation.rawValue)
+        putGroup.bind(10, Int64(group.hardState.isRecovering ? 1 : 0))
         try putGroup.run()
     }
 }
@@ -154,6 +156,11 @@ extension SQLiteLogStore.Group {
         checksum.combine(base.term.rawValue)
         checksum.combine(base.index.rawValue)
         checksum.combine(UInt64(bitPattern: firstSequence))
+        // Files of format 1 had neither, and their sums go on to hold.
+        if hardState.incarnation != .first {
+            checksum.combine(hardState.incarnation.rawValue)
+            checksum.combine(UInt64(hardState.isRecovering ? 1 : 0))
+        }
         return checksum.value
     }
 }

@@ -4,24 +4,34 @@ import MeridianCore
 
 /// The tables of a file, and the table `meta` that says what the file is.
 struct SQLiteSchema {
-    /// The format that this code writes. Older ones are migrated, newer ones are refused.
-    static let format = 1
     /// "MRDN" in the file's header, so that `file(1)` and we know our own.
     static let applicationID = 0x4D52_444E
 
     /// "log" or "state".
     let kind: String
+    /// The format that this code writes. Older ones are migrated, newer ones are refused.
+    let format: Int
+    /// What makes a file of a format one of the next, from format 1 on.
+    let migrations: [String]
     /// The statements that create the tables, in SQLite's own spelling: they are compared with what the file says.
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log",
+        kind: "log", format: 2,
+        // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
+        migrations: [
+            """
+            ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE groups ADD COLUMN recovering INTEGER NOT NULL DEFAULT 0
+            """
+        ],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
             CREATE TABLE groups(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, vote INTEGER, \
             committed INTEGER NOT NULL, base_term INTEGER NOT NULL, base_index INTEGER NOT NULL, \
-            first_sequence INTEGER NOT NULL, checksum INTEGER NOT NULL)
+            first_sequence INTEGER NOT NULL, checksum INTEGER NOT NULL, \
+            incarnation INTEGER NOT NULL DEFAULT 0, recovering INTEGER NOT NULL DEFAULT 0)
             """,
             """
             CREATE TABLE runs(sequence INTEGER PRIMARY KEY, range_id INTEGER NOT NULL, first_index INTEGER NOT NULL, \
@@ -30,7 +40,7 @@ struct SQLiteSchema {
         ])
 
     static let state = SQLiteSchema(
-        kind: "state",
+        kind: "state", format: 1, migrations: [],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
@@ -72,7 +82,7 @@ struct SQLiteSchema {
 
     private func create(_ connection: StoreConnection, _ identity: StoreIdentity) throws {
         let rows = [
-            ("format", String(Self.format)), ("kind", kind), ("cluster", identity.clusterID),
+            ("format", String(format)), ("kind", kind), ("cluster", identity.clusterID),
             ("node", String(identity.node.rawValue)), ("name", identity.name), ("region", identity.region.rawValue),
             ("jurisdiction", identity.jurisdiction?.rawValue ?? ""),
         ]
@@ -104,11 +114,11 @@ struct SQLiteSchema {
             }
             return meta
         }
-        guard let format = meta["format"].flatMap(Int.init), format > 0 else {
+        guard let found = meta["format"].flatMap(Int.init), found > 0 else {
             throw MeridianError(.corruption, "\(file): meta is damaged")
         }
-        guard format <= Self.format else {
-            throw MeridianError(.newerFormat, "\(file) has format \(format), this Meridian reads up to \(Self.format)")
+        guard found <= format else {
+            throw MeridianError(.newerFormat, "\(file) has format \(found), this Meridian reads up to \(format)")
         }
         guard meta["kind"] == kind else {
             throw MeridianError(.notADatabase, "\(file) is not a Meridian \(kind) file")
@@ -123,10 +133,24 @@ struct SQLiteSchema {
                 throw MeridianError(.wrongCluster, "\(file) belongs to \(name) '\(found)', not to '\(value)'")
             }
         }
+        if found < format { try migrate(connection, from: found) }
         // A damaged schema could make our statements mean something else.
-        let found = try connection.access("read the schema") { database in
+        let statements = try connection.access("read the schema") { database in
             try String.fetchSet(database, sql: "SELECT sql FROM sqlite_master WHERE type = 'table'")
         }
-        guard found == Set(tables) else { throw MeridianError(.corruption, "\(file): the schema is damaged") }
+        guard statements == Set(tables) else { throw MeridianError(.corruption, "\(file): the schema is damaged") }
+    }
+
+    /// Brings an older file up to this format: all of it or nothing.
+    private func migrate(_ connection: StoreConnection, from found: Int) throws {
+        precondition(migrations.count == format - 1, "\(migrations.count) migrations lead to format \(format)")
+        try connection.access("migrate") { database in
+            try database.inTransaction(.immediate) {
+                for migration in migrations[(found - 1)...] { try database.execute(sql: migration) }
+                try database.execute(
+                    sql: "REPLACE INTO meta VALUES('format', ?)", arguments: [String(format)])
+                return .commit
+            }
+        }
     }
 }
