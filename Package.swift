@@ -1,13 +1,17 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Bugs on purpose, for the test of the simulator alone (`PlantedBug`).
+let planted: [SwiftSetting] = Context.environment["MERIDIAN_PLANTED"] == "1" ? [.define("MERIDIAN_PLANTED")] : []
+
 /// Arrows point down only (docs/ARCHITECTURE.md). CI builds with
 /// `--explicit-target-dependency-import-check error`, so an import that is not declared here fails.
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-]
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+    ] + planted
 
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
@@ -80,8 +84,8 @@ let package = Package(
         library(
             "MeridianSimulation",
             [
-                "Meridian", "MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianPlacement",
-                "MeridianReplica", "MeridianStorage", collections,
+                "Meridian", "MeridianCheckers", "MeridianCore", "MeridianClock", "MeridianConsensus",
+                "MeridianPlacement", "MeridianReplica", "MeridianStorage", collections,
             ]),
         // Histories of operations, and what they prove. Needs nothing of a cluster.
         library("MeridianCheckers", ["MeridianCore"]),
@@ -89,7 +93,7 @@ let package = Package(
             name: "meridian-cli",
             dependencies: [
                 "BenchSupport", "Meridian", "MeridianCheckers", "MeridianCore", "MeridianPlacement", "MeridianReplica",
-                "MeridianRuntime", arguments, grdb,
+                "MeridianRuntime", "MeridianSimulation", arguments, grdb,
             ],
             path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),

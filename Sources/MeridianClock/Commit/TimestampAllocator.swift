@@ -26,9 +26,9 @@ package struct TimestampAllocator: Hashable, Sendable {
     /// The next commit's timestamp; `nil` when the clock is unknown or the timestamps are used up.
     package mutating func assign(at clock: ClockInterval) -> Timestamp? {
         guard clock.isKnown else { return nil }
-        let timestamp = max(clock.latest, bound.next)
+        let timestamp = max(clock.latest, Planted.isOn(.timestampsTie) ? bound : bound.next)
         guard timestamp < .distantFuture else { return nil }
-        precondition(timestamp > bound, "\(timestamp) at or below \(bound)")
+        precondition(timestamp > bound || Planted.isOn(.timestampsTie), "\(timestamp) at or below \(bound)")
         bound = timestamp
         lastAssigned = timestamp
         return timestamp

@@ -107,6 +107,7 @@ extension Raft {
         updateProgress(at: now)
         // An empty entry of the new term: once it is committed, everything before it is (Raft §5.4.2 and §8).
         lead.termStart = append(.empty, byteCount: 0).index
+        if Planted.isOn(.commitLogOnElection) { commit(through: log.lastIndex) }
     }
 
     /// Follows: a newer term, a leader of this one, or nobody.

@@ -8,6 +8,7 @@ import MeridianCore
 extension Raft {
     /// Whether a living leader or a promise to one forbids electing another.
     private func isBound(at now: Moment) -> Bool {
+        if Planted.isOn(.promiseNotKept) { return role == .leader }
         if role == .leader || isQuiescent || promise.isActive(at: now) { return true }
         guard leader != nil, let contact = lastLeaderContact else { return false }
         return now.instant.nanoseconds(since: contact) < configuration.electionTimeoutNanoseconds
@@ -28,8 +29,9 @@ extension Raft {
         if message.term > term, !request.isPreVote {
             becomeFollower(term: message.term, leader: nil, at: now)
         }
-        let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
-        guard isFree, request.last >= log.lastPosition, !hasLostEntries else {
+        let isFree = Planted.isOn(.voteTwice) || vote == message.from || (vote == nil && leader == nil) || message.term > term
+        let isUpToDate = request.last >= log.lastPosition || Planted.isOn(.voteForShorterLog)
+        guard isFree, isUpToDate, !hasLostEntries else {
             refuse(request, message)
             return
         }
@@ -39,14 +41,14 @@ extension Raft {
             return
         }
         precondition(message.term == term, "voting in \(message.term) while in \(term)")
-        precondition(vote == nil || vote == message.from, "voted for \(vote!) in \(term)")
-        if vote == nil {
+        precondition(vote == nil || vote == message.from || Planted.isOn(.voteTwice), "voted for \(vote!) in \(term)")
+        if vote == nil || Planted.isOn(.voteTwice) {
             vote = message.from
             isHardStateDirty = true
         }
         resetElectionTimer(at: now)
         let ballot = RaftMessage.Body.vote(.init(isPreVote: false, isGranted: true))
-        if isHardStateDurable { send(ballot, to: message.from) } else { sendWhenDurable(ballot, to: message.from) }
+        if isHardStateDurable || Planted.isOn(.voteBeforeSync) { send(ballot, to: message.from) } else { sendWhenDurable(ballot, to: message.from) }
     }
 
     private mutating func refuse(_ request: RaftMessage.RequestVote, _ message: RaftMessage) {

@@ -44,7 +44,8 @@ extension RaftLog {
             if covered <= commit { return .merged(last: commit, truncatedFrom: nil, firstAppended: nil) }
             previous = LogPosition(term: term(at: commit)!, index: commit)
         }
-        guard matches(previous) else {
+        let isBlind = Planted.isOn(.appendWithoutMatch) && previous.index <= lastIndex
+        guard matches(previous) || isBlind else {
             let known = min(previous.index, lastIndex)
             let hint = lastPosition(atOrBelow: known, termAtMost: previous.term)
             let committed = LogPosition(term: term(at: commit)!, index: commit)
@@ -57,6 +58,7 @@ extension RaftLog {
             expected = expected.next
             precondition(entry.index == expected, "message is not contiguous: \(entry.position) at \(expected)")
             if matches(entry.position) { continue }
+            if Planted.isOn(.conflictKept), entry.index <= lastIndex { continue }
             var truncated: LogIndex?
             if entry.index <= lastIndex {
                 precondition(entry.index > commit, "leader overwrites \(entry.index), which is committed (\(commit))")

@@ -42,7 +42,7 @@ package struct MajorityQuorum: Hashable, Sendable {
             case false?: break
             }
         }
-        if granted >= size { return .won }
+        if granted >= size || Planted.isOn(.electOneShortOfAMajority) && granted >= size - 1 { return .won }
         return granted + unanswered >= size ? .pending : .lost
     }
 
@@ -57,7 +57,9 @@ package struct MajorityQuorum: Hashable, Sendable {
             guard reached > highest else { continue }
             var supporters = 0
             for voter in voters where value(voter) >= reached { supporters += 1 }
-            if supporters >= size { highest = reached }
+            if supporters >= size || Planted.isOn(.commitOneShortOfAMajority) && supporters >= size - 1 {
+                highest = reached
+            }
         }
         return highest
     }

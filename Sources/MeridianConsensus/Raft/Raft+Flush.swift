@@ -54,6 +54,7 @@ extension Raft {
         }
         if isHardStateDirty || write.reset != nil {
             job.hardState = HardState(term: term, vote: vote, commit: commitIndex)
+            if Planted.isOn(.voteForgotten) { job.hardState = nil }
             isHardStateDirty = false
             hardStateToken = lastToken
         }
@@ -76,7 +77,7 @@ extension Raft {
     /// Sends an answer that claims something about this replica's disk, once the disk has it.
     mutating func sendWhenDurable(_ body: RaftMessage.Body, to node: NodeID) {
         if case .appendReply(let reply) = body, case .accepted(let index) = reply.result {
-            if isHardStateDurable, log.persisted >= index {
+            if isHardStateDurable && log.persisted >= index || Planted.isOn(.acknowledgeBeforeSync) {
                 send(body, to: node)
                 return
             }

@@ -117,7 +117,7 @@ package struct Raft: Sendable {
         self.quorum = JointQuorum(applied.membership)
         self.commitQuorum = CommitQuorum(rule: configuration.commitRule, membership: applied.membership)
         if log.lastIndex > appliedIndex { adoptMemberships(from: appliedIndex.next) }
-        if term > .zero { promise.restart(at: now) }
+        if term > .zero, !Planted.isOn(.promiseForgottenAtRestart) { promise.restart(at: now) }
         observe(now)
         resetElectionTimer(at: now)
     }

@@ -22,7 +22,8 @@ extension Raft {
 
     /// Not while it hands over, and never again in a term in which it ordered somebody to campaign.
     private var mayHoldLease: Bool {
-        configuration.leaseDurationNanoseconds > 0 && lead.transfer == nil && !lead.areLeasesOver && !lead.isResigning
+        if Planted.isOn(.leaseDuringTransfer) { return configuration.leaseDurationNanoseconds > 0 }
+        return configuration.leaseDurationNanoseconds > 0 && lead.transfer == nil && !lead.areLeasesOver && !lead.isResigning
     }
 
     /// The lease to ask for now. The leader makes the promise itself before it asks anybody.

@@ -110,7 +110,8 @@ extension Raft {
         case .accepted(let index):
             precondition(
                 index <= log.lastIndex, "\(message.from) acknowledges \(index); the log ends at \(log.lastPosition)")
-            let isNews = lead.progress[slot].acknowledge(index)
+            let isNews = lead.progress[slot].acknowledge(
+                Planted.isOn(.matchBeyondAcknowledgement) ? log.lastIndex : index)
             switch lead.progress[slot].state {
             case .probe where index >= lead.progress[slot].match:
                 lead.progress[slot].becomeReplicate()

@@ -7,8 +7,12 @@ extension Raft {
     /// the ones before it come with it (Raft §5.4.2, figure 8).
     mutating func advanceCommit() {
         precondition(role == .leader, "a \(role) counts no copies")
-        let index = commitQuorum.index { node in lead.progress.match(node) }
-        guard index > commitIndex, log.term(at: index) == term else { return }
+        let index = commitQuorum.index { node in
+            Planted.isOn(.countUnsyncedOwnLog) && node == configuration.node
+                ? log.lastIndex : lead.progress.match(node)
+        }
+        let isOfThisTerm = log.term(at: index) == term || Planted.isOn(.commitEarlierTermByCounting)
+        guard index > commitIndex, isOfThisTerm else { return }
         commit(through: index)
         settleProposals()
         leaveJointIfCommitted()

@@ -13,7 +13,7 @@ extension Raft {
             if let truncated, history.truncate(from: truncated) { membershipChanged(at: now) }
             if let firstAppended, adoptMemberships(from: firstAppended) { membershipChanged(at: now) }
             answer(.accepted(last), lease: lease, to: message.from)
-            commit(through: min(append.commit, last))
+            commit(through: min(append.commit, Planted.isOn(.commitBeyondMatch) ? log.lastIndex : last))
         }
     }
 

@@ -20,7 +20,8 @@ extension Raft {
         let round = lead.reads.isEmpty ? 0 : lead.readRound
         for slot in lead.progress.members.indices where lead.progress[slot].node != configuration.node {
             let commit = min(commitIndex, lead.progress[slot].match)
-            let heartbeat = RaftMessage.Heartbeat(commit: commit, lease: lease, readRound: round, quiesce: quiesce)
+            let heartbeat = RaftMessage.Heartbeat(
+                commit: Planted.isOn(.heartbeatCommitsBlindly) ? commitIndex : commit, lease: lease, readRound: round, quiesce: quiesce)
             lead.progress[slot].heartbeat()
             lead.progress[slot].commitSent = max(lead.progress[slot].commitSent, commit)
             send(.heartbeat(heartbeat), to: lead.progress[slot].node)

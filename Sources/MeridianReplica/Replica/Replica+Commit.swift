@@ -26,7 +26,9 @@ extension Replica {
         raft.noteTimestamp(timestamp)
         // Timestamps increase along the log, so each command closes everything up to its own.
         let command = Command(
-            request: commit.id, timestamp: timestamp, closed: timestamp, mutations: commit.mutations)
+            request: commit.id, timestamp: timestamp,
+            closed: Planted.isOn(.closedTooFar) ? timestamp.advanced(byNanoseconds: 1_000_000_000) : timestamp,
+            mutations: commit.mutations)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
         // Whoever waits for a row that this commit only checked need not wait for the quorum: its timestamp, and so
@@ -106,7 +108,10 @@ extension Replica {
         case .unknown:
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
             for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
-                effects.reply(.unknown, to: address, range: descriptor.id)
+                let result = CommitResult(timestamp: commit.timestamp, term: raft.term)
+                effects.reply(
+                    Planted.isOn(.unknownReportedCommitted) ? .committed(result) : .unknown, to: address,
+                    range: descriptor.id)
             }
         }
     }
@@ -116,7 +121,7 @@ extension Replica {
     ) {
         let timestamp = commit.result.timestamp
         settled[id] = commit
-        if now.clock.earliest > timestamp {
+        if now.clock.earliest > timestamp || Planted.isOn(.commitWaitSkipped) {
             past(id, at: now, &effects)
         } else {
             commitWait.insert(timestamp, id)

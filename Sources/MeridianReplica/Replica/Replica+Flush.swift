@@ -43,7 +43,8 @@ extension Replica {
             case .membership(let membership): dispatched.membership = membership
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)
-                if !isWitness { commands.append(IndexedCommand(index: entry.index, command: command)) }
+                let isSkipped = Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
+                if !isWitness, !isSkipped { commands.append(IndexedCommand(index: entry.index, command: command)) }
             }
         }
         dispatched.position = last.position
@@ -53,7 +54,8 @@ extension Replica {
     /// Cuts the log behind what is durably applied, keeping some for followers that lag a little.
     mutating func compactLog(at now: Moment, _ effects: inout StepEffects) {
         let retained = retainedLogEntries
-        let durable = min(durableIndex, raft.appliedIndex).rawValue
+        let durable = (Planted.isOn(.compactBeforeCheckpoint) ? appliedIndex : min(durableIndex, raft.appliedIndex))
+            .rawValue
         guard durable > retained else { return }
         let index = LogIndex(durable - retained)
         guard index.rawValue >= raft.basePosition.index.rawValue + retained / 4 else { return }

@@ -22,8 +22,9 @@ extension Replica {
     /// Earlier leaders can have committed what is up to `readyIndex`, with timestamps up to the highest applied one.
     /// Serving starts when all that is applied and past, so that this leader's first answer contradicts none of them.
     mutating func becomeReadyIfPossible(at now: Moment, _ effects: inout StepEffects) {
-        guard let current = serving, !current.isReady, appliedIndex >= current.readyIndex else { return }
-        guard raft.hasCommittedInTerm else { return }
+        guard let current = serving, !current.isReady else { return }
+        let isApplied = appliedIndex >= current.readyIndex && raft.hasCommittedInTerm
+        guard isApplied || Planted.isOn(.newLeaderReadyTooEarly) else { return }
         guard now.clock.earliest > dispatched.closed else {
             // The wait is a commit wait for a commit that nobody here asked for.
             if !current.isReadinessAwaited { commitWait.insert(dispatched.closed, Self.readinessToken) }

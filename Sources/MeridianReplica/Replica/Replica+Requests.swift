@@ -58,7 +58,7 @@ extension Replica {
         let lookUp = !isFresh
         serving?.requests[ticket] = .init(
             address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
-        if isGranted { grant([ticket], at: now, &effects) }
+        if isGranted || Planted.isOn(.latchIgnored) { grant([ticket], at: now, &effects) }
     }
 
     /// Whether a commit cannot have been applied before, so that it need not be looked up.
@@ -72,6 +72,8 @@ extension Replica {
     ) -> Bool {
         let isNew = serving?.newest[gateway].map { request.id > $0 } ?? true
         if isNew { serving?.newest[gateway] = request.id }
+        if Planted.isOn(.retryAppliesTwice) { return true }
+        if Planted.isOn(.duplicateAppliesTwice) { return request.freshIn == raft.term }
         guard request.freshIn == raft.term else {
             serving?.repeated.insert(commit, at: now.instant)
             return false

@@ -99,7 +99,7 @@ final class Nemesis {
             return { [self] in restart(node) }
         case .pause:
             engine.pause(node, nanoseconds: length)
-            return {}
+            return { [self] in engine.resume(node) }
         case .wipe:
             engine.crash(node)
             mustReplace.insert(node.position)

@@ -19,7 +19,7 @@ final class Invariants {
         pins = PinnedBytes(engine.topology) { [weak engine] in engine }
         var all: [any Invariant] = [
             ElectionSafety(), LogMatching(), LeaderCompleteness(), StateMachineSafety(), CommittedDurability(),
-            MonotonicState(), ClosedTimestamps(), ReplicasEqual(), pins,
+            MonotonicState(), RequestsOnce(), ClosedTimestamps(), ReplicasEqual(), pins,
         ]
         if !clocksMayLie { all += [SingleLease(), VisibleIsPast()] as [any Invariant] }
         self.all = all

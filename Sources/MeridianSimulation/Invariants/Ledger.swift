@@ -8,6 +8,7 @@ final class Ledger {
         var term: Term
         /// Zero where the entry carries no command.
         var fingerprint: UInt64 = 0
+        var request: RequestID?
         var timestamp: Timestamp?
         var closed: Timestamp?
     }
@@ -54,7 +55,7 @@ final class Ledger {
             }
             known.entries[place] = Committed(
                 term: core.replicas[slot].raft.term(at: indexed.index) ?? .zero, fingerprint: fingerprint,
-                timestamp: indexed.command.timestamp, closed: indexed.command.closed)
+                request: indexed.command.request, timestamp: indexed.command.timestamp, closed: indexed.command.closed)
         }
         if last > before {
             news.append((batch.range, slot, (before + 1)...last))

@@ -29,7 +29,20 @@ final class Engine {
     let topology: Topology
     let seed: UInt64
     var timing: Timing
-    var configure: (inout NodeConfiguration) -> Void = { _ in }
+    /// What the nodes of this world are configured with. Drawn from the seed, so that rare paths, such as snapshots for
+    /// followers that lag a little, are common in some worlds.
+    struct NodeSettings {
+        var retainedLogEntries: UInt64
+        var quiesceAfterNanoseconds: Int64
+
+        init(seed: UInt64) {
+            var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
+            retainedLogEntries = [4, 16, 64, 4096][Int(random.below(4))]
+            quiesceAfterNanoseconds = [300_000_000, 1_000_000_000, 5_000_000_000][Int(random.below(3))]
+        }
+    }
+
+    private let settings: NodeSettings
     /// True time since the start of the world, in nanoseconds.
     private(set) var now: Int64 = 0
     private var queue = EventQueue()
@@ -68,6 +81,7 @@ final class Engine {
         self.seed = seed
         self.topology = topology
         self.timing = timing
+        settings = NodeSettings(seed: seed)
         var seeds = SplitMix64(seed: seed ^ 0x656E_6769_6E65)
         network = Network(topology, random: SplitMix64(seed: seeds.next()))
         random = SplitMix64(seed: seeds.next())
@@ -113,7 +127,7 @@ final class Engine {
             guard network.epoch(link) == epoch, !network.isCut(link) else { return network.noteCut() }
             let node = nodes[Int(frame.to.rawValue) - 1]
             guard node.isRunning else { return }
-            trace?("\(frame.to) receives \(frame.traceDescription)")
+            if let trace, !frame.messages.isEmpty { trace("\(frame.to) receives \(frame.traceDescription)") }
             give(node, .frame(frame))
         case .logWritten(let position, let incarnation):
             let node = nodes[position]
@@ -134,12 +148,8 @@ final class Engine {
             collectGarbage(node)
         case .resume(let position, let incarnation):
             let node = nodes[position]
-            guard node.incarnation == incarnation, node.isPaused, now >= node.pausedUntil else { return }
-            node.isPaused = false
-            let events = node.backlog
-            node.backlog = []
-            trace?("\(node.id) runs again")
-            step(node, events)
+            guard node.incarnation == incarnation, now >= node.pausedUntil else { return }
+            resume(node)
         case .run(let body):
             body()
         }
@@ -154,7 +164,8 @@ final class Engine {
         var configuration = NodeConfiguration(
             node: node.id, topology: topology,
             seed: seed ^ (UInt64(node.id.rawValue) &* 0xD6E8_FEB8_6659_FD93) &+ UInt64(node.incarnation))
-        configure(&configuration)
+        configuration.retainedLogEntries = settings.retainedLogEntries
+        configuration.quiesceAfterNanoseconds = settings.quiesceAfterNanoseconds
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()
@@ -223,6 +234,17 @@ final class Engine {
         node.isPaused = true
         node.pausedUntil = max(node.pausedUntil, now + nanoseconds)
         schedule(.resume(node: node.position, incarnation: node.incarnation), after: node.pausedUntil - now)
+    }
+
+    /// A paused process goes on with what has come for it.
+    func resume(_ node: SimulatedNode) {
+        guard node.isPaused else { return }
+        node.isPaused = false
+        node.pausedUntil = 0
+        let events = node.backlog
+        node.backlog = []
+        trace?("\(node.id) runs again")
+        step(node, events)
     }
 
     /// The machine comes back with an empty disk.

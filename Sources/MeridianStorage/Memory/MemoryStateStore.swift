@@ -69,7 +69,7 @@ package final class MemoryStateStore: StateStore {
         var copy = contents.withLock { $0 }
         for range in copy.states.keys { copy.outcomes[range] = requests.outcomes(in: range) }
         let states = copy.states
-        durable.withLock { $0 = copy }
+        if !Planted.isOn(.checkpointLies) { durable.withLock { $0 = copy } }
         pendingByteCount.store(0, ordering: .relaxed)
         return states.mapValues(\.position.index)
     }
@@ -99,7 +99,8 @@ extension MemoryStateStore {
             var changed: [(Key, [Version])] = []
             var count = 0
             contents.versions.visit(span) { key, chain in
-                guard let visible = chain.visible(at: horizon) else { return true }
+                guard let seen = chain.visible(at: horizon) else { return true }
+                let visible = Planted.isOn(.collectVisibleVersion) ? chain.count - 1 : seen
                 let older = min(visible, limit - count)
                 var kept = Array(chain[..<(visible - older)] + chain[visible...])
                 count += older
@@ -145,10 +146,12 @@ extension MemoryStateStore {
                 outcome: { outcomes.append($0) })
             contents.withLock { [rows] contents in
                 contents.versions.removeAll(in: span)
-                for (key, version) in rows { contents.versions.insert(version, for: key) }
+                let count = Planted.isOn(.halfSnapshotInstalled) ? rows.count / 2 : rows.count
+                for (key, version) in rows.prefix(count) { contents.versions.insert(version, for: key) }
                 contents.states[range] = state
             }
-            requests.replace(outcomes, in: range, closed: state.closed)
+            requests.replace(
+                Planted.isOn(.snapshotForgetsRequests) ? [] : outcomes, in: range, closed: state.closed)
             // What a snapshot installs is durable at once.
             _ = checkpoint()
         }

@@ -1,0 +1,115 @@
+/// Bugs that are there on purpose, so that the simulator can be tested: each must be found (docs/TESTING.md has the
+/// score).
+///
+/// They are compiled only into builds for which the manifest was read with `MERIDIAN_PLANTED=1`; everywhere else
+/// `Planted.isOn` is the constant `false`, and the optimiser removes what hangs on it. One process runs one planted bug.
+package enum PlantedBug: String, CaseIterable, Sendable {
+    // Consensus.
+    case commitOneShortOfAMajority
+    case electOneShortOfAMajority
+    case commitEarlierTermByCounting
+    case commitLogOnElection
+    case countUnsyncedOwnLog
+    case matchBeyondAcknowledgement
+    case voteForShorterLog
+    case voteTwice
+    case voteForgotten
+    case voteBeforeSync
+    case acknowledgeBeforeSync
+    case appendWithoutMatch
+    case conflictKept
+    case commitBeyondMatch
+    case heartbeatCommitsBlindly
+    case promiseNotKept
+    case promiseForgottenAtRestart
+    case leaseNeverEnds
+    case leaseDuringTransfer
+    case readIndexUnconfirmed
+    case quiescentNeverWakes
+    // Time.
+    case commitWaitSkipped
+    case commitWaitHalved
+    case timestampsTie
+    case closedTooFar
+    case newLeaderReadyTooEarly
+    // Transactions and requests.
+    case conflictUnseen
+    case latchIgnored
+    case retryAppliesTwice
+    case duplicateAppliesTwice
+    case retryTakenForFirst
+    case unknownReportedCommitted
+    case unknownReportedFailed
+    // State.
+    case applySkipsCommand
+    case halfSnapshotInstalled
+    case snapshotForgetsRequests
+    case collectVisibleVersion
+    case compactBeforeCheckpoint
+    case checkpointLies
+    // Placement.
+    case pinIgnored
+
+    /// What it does, and whose bug or which rule it is modelled on (FC: shared/anchors/reliability.md, section 3).
+    package var summary: String {
+        switch self {
+        case .commitOneShortOfAMajority: "a commit needs one copy less than a majority (Raft §5.3)"
+        case .electOneShortOfAMajority: "an election needs one vote less than a majority (Raft §5.2; FC 4)"
+        case .commitEarlierTermByCounting: "entries of earlier terms are committed by counting (Raft figure 8)"
+        case .commitLogOnElection: "a new leader takes its whole log for committed (FC 14)"
+        case .countUnsyncedOwnLog: "the leader counts its own entries before they are synced (etcd #14370; FC 9)"
+        case .matchBeyondAcknowledgement: "the leader takes an acknowledgement for all that it sent (Raft §5.3)"
+        case .voteForShorterLog: "votes go to candidates with older logs (Raft §5.4.1)"
+        case .voteTwice: "a voter gives its vote again in the same term (Raft §5.2)"
+        case .voteForgotten: "a restart forgets term and vote (Raft figure 2)"
+        case .voteBeforeSync: "a vote is sent before it is durable (Raft figure 2)"
+        case .acknowledgeBeforeSync: "entries are acknowledged before they are durable (NATS 2.12.1; FC 18)"
+        case .appendWithoutMatch: "entries are appended without a look at the one before (Raft §5.3)"
+        case .conflictKept: "a follower keeps entries that contradict the leader's (Raft §5.3)"
+        case .commitBeyondMatch: "a follower commits beyond what it shares with the leader (Raft figure 2)"
+        case .heartbeatCommitsBlindly: "heartbeats carry the leader's commit index to those that lag (thesis §3.8)"
+        case .promiseNotKept: "a voter forgets its promise to the leaseholder at once (FC 8, FC 16)"
+        case .promiseForgottenAtRestart: "a restart forgets the promise to the leaseholder (FC 8)"
+        case .leaseNeverEnds: "a leader serves by a lease that has ended (VoltDB 6.3; FC 16)"
+        case .leaseDuringTransfer: "a leader serves by its lease while it hands over (FC 8)"
+        case .readIndexUnconfirmed: "reads ask no quorum (dqlite #258; FC 16, FC 20)"
+        case .quiescentNeverWakes: "followers of a sleeping range sleep on when its leader dies (FC 5)"
+        case .commitWaitSkipped: "commits are answered before their timestamps are past (CockroachDB; FC 1)"
+        case .commitWaitHalved: "the commit wait ends with the clock's latest instead of its earliest (FC 1)"
+        case .timestampsTie: "two commits get one timestamp (CockroachDB beta 2016; FC 2)"
+        case .closedTooFar: "more is closed than was promised (Spanner §4.1.3)"
+        case .newLeaderReadyTooEarly: "a new leader serves before it has applied its predecessors' commits (FC 20)"
+        case .conflictUnseen: "a transaction's reads are not checked at its commit (TiDB 2.1.7; FC 7)"
+        case .latchIgnored: "requests for one row do not wait for each other (FC 7)"
+        case .retryAppliesTwice: "a commit that is asked for again is applied again (CockroachDB beta 2016; FC 2)"
+        case .duplicateAppliesTwice: "a frame that arrives twice is served twice (FC 2)"
+        case .retryTakenForFirst: "a gateway asks again as if it were the first time (FC 2, FC 7)"
+        case .unknownReportedCommitted: "a lost leadership is reported as a commit (YugabyteDB 1.1.9; FC 3)"
+        case .unknownReportedFailed: "an unknown outcome is reported as none (FC 2)"
+        case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
+        case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
+        case .snapshotForgetsRequests: "a snapshot comes without the requests that were applied (FC 2)"
+        case .collectVisibleVersion: "garbage collection takes the version that readers see (etcd #17780; FC 11)"
+        case .compactBeforeCheckpoint: "the log is cut before the rows are durable (rqlite #2540; FC 11)"
+        case .checkpointLies: "a checkpoint reports what it did not write (etcd #13766; FC 9)"
+        case .pinIgnored: "restricted rows are placed anywhere (the pin is ignored)"
+        }
+    }
+}
+
+/// Which bug this process carries.
+package enum Planted {
+    #if MERIDIAN_PLANTED
+        package static let isCompiledIn = true
+        /// Set once, before anything runs.
+        nonisolated(unsafe) package static var bug: PlantedBug?
+
+        @inline(__always)
+        package static func isOn(_ candidate: PlantedBug) -> Bool { bug == candidate }
+    #else
+        package static let isCompiledIn = false
+
+        @inline(__always)
+        package static func isOn(_ candidate: PlantedBug) -> Bool { false }
+    #endif
+}

@@ -1,0 +1,27 @@
+import MeridianCore
+import MeridianReplica
+
+/// A commit that a client asks for again happens once: each request id stands at one place of a range's log, for as
+/// long as ids are remembered (`AppliedRequest`; CockroachDB's replays of 2016, reliability.md FC 2).
+final class RequestsOnce: Invariant {
+    static let name = "a request is committed once"
+
+    private struct Request: Hashable {
+        var range: RangeID
+        var id: RequestID
+    }
+
+    private var places: [Request: UInt64] = [:]
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        for (range, _, indexes) in ledger.news {
+            for index in indexes {
+                guard let id = ledger.entry(range, LogIndex(index))?.request else { continue }
+                if let first = places.updateValue(index, forKey: Request(range: range, id: id)) {
+                    return "\(range): request \(id) is committed at i\(first) and i\(index)"
+                }
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,93 @@
+import Meridian
+import MeridianCheckers
+import MeridianCore
+
+/// Adds to one set whose elements are at home in different regions, and reads of all of it at one timestamp. As `set`:
+/// what was acknowledged is found for ever after (durability). As `causal`: an element is never seen without those that
+/// were acknowledged before it was added, the "comments" of Spanner's and CockroachDB's discussions (reliability.md,
+/// FC 1).
+struct SetWorkload: Workload {
+    let model: HistoryModel
+    private let table: Table<HomedRow>
+    private let regions: [Region]
+
+    init(_ topology: Topology, model: HistoryModel) {
+        self.model = model
+        regions = topology.regions
+        table = Table("elements", key: \.id, locality: .regionalByRow(\.region))
+    }
+
+    func setUp(_ world: SimulatedWorld) async throws { try await world.database(in: regions[0]).create(table) }
+
+    func operation(_ client: WorkloadClient) async {
+        if client.world.randomNumber(below: 3) == 0 { return await read(client) }
+        let element = client.recorder.uniqueValue()
+        let home = regions[client.world.randomNumber(below: regions.count)].rawValue
+        let table = table
+        await client.record(.add(element)) {
+            try await client.database.write(deadline: client.deadline) {
+                try await $0.insert(HomedRow(id: element, region: home, value: element), into: table)
+            }
+            return .add(element)
+        }
+    }
+
+    private func read(_ client: WorkloadClient) async {
+        let table = table
+        await client.record(.elements(nil)) {
+            let rows = try await client.database.read(deadline: client.deadline) { try await $0.scan(table) }
+            return .elements(rows.map(\.id).sorted())
+        }
+    }
+
+    func finish(_ client: WorkloadClient) async { await read(client) }
+}
+
+struct SecretRow: Codable, Sendable {
+    var id: Int
+    var region: String
+    var secret: String
+}
+
+/// Rows that are restricted to their jurisdiction, each with a canary that must never stand in a file elsewhere; the
+/// rows themselves are checked as a set.
+struct ResidencyWorkload: Workload {
+    let model = HistoryModel.set
+    private let table: Table<SecretRow>
+
+    init(_ topology: Topology) {
+        table = Table("secrets", key: \.id, locality: .regionalByRow(\.region), placement: .restricted)
+    }
+
+    func setUp(_ world: SimulatedWorld) async throws {
+        for region in world.topology.regions {
+            world.pin(Array(Self.canary(region).utf8), in: world.topology.jurisdiction(of: region))
+        }
+        try await world.database(in: world.topology.regions[0]).create(table)
+    }
+
+    private static func canary(_ region: Region) -> String { "canary<\(region)>" }
+
+    func operation(_ client: WorkloadClient) async {
+        if client.world.randomNumber(below: 4) == 0 { return await read(client) }
+        let element = client.recorder.uniqueValue()
+        let (table, region) = (table, client.region)
+        await client.record(.add(element)) {
+            try await client.database.write(deadline: client.deadline) {
+                let row = SecretRow(id: element, region: region.rawValue, secret: Self.canary(region))
+                try await $0.insert(row, into: table)
+            }
+            return .add(element)
+        }
+    }
+
+    private func read(_ client: WorkloadClient) async {
+        let table = table
+        await client.record(.elements(nil)) {
+            let rows = try await client.database.read(deadline: client.deadline) { try await $0.scan(table) }
+            return .elements(rows.map(\.id).sorted())
+        }
+    }
+
+    func finish(_ client: WorkloadClient) async { await read(client) }
+}

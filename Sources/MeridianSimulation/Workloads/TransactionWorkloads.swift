@@ -1,0 +1,173 @@
+import Meridian
+import MeridianCheckers
+import MeridianCore
+
+struct ListRow: Codable, Sendable {
+    var id: Int
+    var values: [Int]
+}
+
+/// Transactions of a few steps that append to lists and read them whole: strictly serializable, and the versions of a
+/// list show their own order (Kingsbury and Alvaro, "Elle", VLDB 2020, section 4).
+struct ListAppendWorkload: Workload {
+    let model = HistoryModel.append
+    private let table: Table<ListRow>
+    private static let keys = 6
+    /// A list that has grown this long gives way to a new one: reading all of it grows dear.
+    private static let longest = 40
+
+    init(_ topology: Topology) {
+        table = Table("lists", key: \.id, locality: .regional(in: topology.regions[0]), survival: .best(topology))
+    }
+
+    func setUp(_ world: SimulatedWorld) async throws {
+        try await world.database(in: world.topology.regions[0]).create(table)
+    }
+
+    func operation(_ client: WorkloadClient) async {
+        let world = client.world
+        // Keys wander with time, so that every list stays short.
+        let epoch = Int(world.now.nanoseconds / 20_000_000_000) * Self.keys
+        var steps: [TransactionStep] = []
+        for _ in 0...world.randomNumber(below: 4) {
+            let key = HistoryKey.int(epoch + world.randomNumber(below: Self.keys))
+            steps.append(
+                world.randomNumber(below: 2) == 0
+                    ? .append(key, client.recorder.uniqueValue()) : .readList(key, nil))
+        }
+        await run(steps, client)
+    }
+
+    private func run(_ steps: [TransactionStep], _ client: WorkloadClient) async {
+        let table = table
+        let isReadOnly = steps.allSatisfy { if case .readList = $0 { true } else { false } }
+        await client.record(.transaction(steps)) {
+            if isReadOnly {
+                return try await client.database.read(deadline: client.deadline) { transaction in
+                    var seen: [TransactionStep] = []
+                    for case .readList(.int(let id), _) in steps {
+                        seen.append(.readList(.int(id), try await transaction.get(id, from: table)?.values))
+                    }
+                    return .transaction(seen)
+                }
+            }
+            let seen = try await client.database.transact(deadline: client.deadline) { transaction in
+                var seen: [TransactionStep] = []
+                for step in steps {
+                    switch step {
+                    case .append(.int(let id), let value):
+                        var row = try await transaction.get(id, from: table) ?? ListRow(id: id, values: [])
+                        if row.values.count >= Self.longest { throw WorkloadClient.Abandoned() }
+                        row.values.append(value)
+                        try await transaction.upsert(row, into: table)
+                        seen.append(step)
+                    case .readList(.int(let id), _):
+                        seen.append(.readList(.int(id), try await transaction.get(id, from: table)?.values))
+                    case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
+                    }
+                }
+                return seen
+            }
+            return .transaction(seen.result)
+        }
+    }
+}
+
+/// The same with registers that are read and overwritten: what was overwritten unseen stays unknown, so fewer orders
+/// can be inferred, but writes need not read first (Elle, section 5).
+struct RegistersWorkload: Workload {
+    let model = HistoryModel.registers
+    private let table: Table<RegisterRow>
+    private static let keys = 6
+
+    init(_ topology: Topology) {
+        table = Table("registers", key: \.id, locality: .regional(in: topology.regions[0]), survival: .best(topology))
+    }
+
+    func setUp(_ world: SimulatedWorld) async throws {
+        try await world.database(in: world.topology.regions[0]).create(table)
+    }
+
+    func operation(_ client: WorkloadClient) async {
+        let world = client.world
+        var steps: [TransactionStep] = []
+        for _ in 0...world.randomNumber(below: 3) {
+            let key = HistoryKey.int(world.randomNumber(below: Self.keys))
+            switch world.randomNumber(below: 3) {
+            case 0: steps.append(.read(key, nil))
+            case 1: steps.append(.write(key, client.recorder.uniqueValue()))
+            default: steps += [.read(key, nil), .write(key, client.recorder.uniqueValue())]
+            }
+        }
+        let (asked, table) = (steps, table)
+        await client.record(.transaction(asked)) {
+            let seen = try await client.database.transact(deadline: client.deadline) { transaction in
+                var seen: [TransactionStep] = []
+                for step in asked {
+                    switch step {
+                    case .write(.int(let id), let value):
+                        try await transaction.upsert(RegisterRow(id: id, value: value), into: table)
+                        seen.append(step)
+                    case .read(.int(let id), _):
+                        seen.append(.read(.int(id), try await transaction.get(id, from: table)?.value))
+                    case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
+                    }
+                }
+                return seen
+            }
+            return .transaction(seen.result)
+        }
+    }
+}
+
+struct HomedRow: Codable, Sendable {
+    var id: Int
+    var region: String
+    var value: Int
+}
+
+/// Writes to single rows at home in different regions, and transactions that read several of them: two readers must
+/// not see two writes in opposite orders (long fork; Cerone and others, "Transaction Chopping for Parallel Snapshot
+/// Isolation", 2015).
+struct LongForkWorkload: Workload {
+    let model = HistoryModel.longFork
+    private let table: Table<HomedRow>
+    private let regions: [Region]
+
+    init(_ topology: Topology) {
+        regions = topology.regions
+        table = Table("forks", key: \.id, locality: .regionalByRow(\.region))
+    }
+
+    func setUp(_ world: SimulatedWorld) async throws {
+        try await world.database(in: regions[0]).create(table)
+    }
+
+    func operation(_ client: WorkloadClient) async {
+        let (world, table) = (client.world, table)
+        if world.randomNumber(below: 2) == 0 {
+            let id = client.recorder.uniqueValue()
+            let home = regions[id % regions.count].rawValue
+            await client.record(.transaction([.write(.int(id), 1)])) {
+                try await client.database.write(deadline: client.deadline) {
+                    try await $0.insert(HomedRow(id: id, region: home, value: 1), into: table)
+                }
+                return .transaction([.write(.int(id), 1)])
+            }
+            return
+        }
+        let newest = client.recorder.newestValue
+        let ids = (0..<4).map { newest - $0 }.filter { $0 > 0 }
+        let regions = regions
+        await client.record(.transaction(ids.map { .read(.int($0), nil) })) {
+            try await client.database.read(deadline: client.deadline) { transaction in
+                var seen: [TransactionStep] = []
+                for id in ids {
+                    let row = try await transaction.get(id, from: table, in: regions[id % regions.count])
+                    seen.append(.read(.int(id), row?.value))
+                }
+                return .transaction(seen)
+            }
+        }
+    }
+}

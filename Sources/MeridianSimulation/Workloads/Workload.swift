@@ -1,0 +1,100 @@
+import Meridian
+import MeridianCheckers
+import MeridianCore
+
+/// What clients do while the world falls apart, and which checker judges the history of it.
+///
+/// A workload uses the ordinary API. Each client runs `operation` again and again, one at a time, with pauses that the
+/// seed draws, and records what it asked and what it was told. Write your own to test your own service: the history is
+/// an ordinary one and can be written to a file and judged by any checker of its model.
+public protocol Workload: Sendable {
+    /// What the history of this workload is, and so who judges it.
+    var model: HistoryModel { get }
+    /// Makes tables and first rows, before any fault.
+    func setUp(_ world: SimulatedWorld) async throws
+    /// One operation of one client.
+    func operation(_ client: WorkloadClient) async
+    /// Operations after the faults, such as the reads that must find all that was acknowledged.
+    func finish(_ client: WorkloadClient) async
+}
+
+extension Workload {
+    public func finish(_ client: WorkloadClient) async {}
+}
+
+/// The workloads that come with the library, by name.
+public enum Workloads {
+    public static let names = ["append", "registers", "register", "bank", "set", "causal", "long-fork", "residency"]
+
+    /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
+    public static func named(_ name: String, topology: Topology) throws(SimulationError) -> any Workload {
+        switch name {
+        case "append": ListAppendWorkload(topology)
+        case "registers": RegistersWorkload(topology)
+        case "register": RegisterWorkload(topology)
+        case "bank": BankWorkload(topology)
+        case "set": SetWorkload(topology, model: .set)
+        case "causal": SetWorkload(topology, model: .causal)
+        case "long-fork": LongForkWorkload(topology)
+        case "residency": ResidencyWorkload(topology)
+        default: throw .unknownWorkload(name, known: names)
+        }
+    }
+}
+
+/// One client: where it is, and the pen with which it records.
+public struct WorkloadClient: Sendable {
+    /// Names the client in the history.
+    public let process: Int
+    public let region: Region
+    public let database: Database
+    public let world: SimulatedWorld
+    let recorder: HistoryRecorder
+
+    /// How long a client waits for an answer.
+    public var deadline: Duration { .seconds(5) }
+
+    /// Records an operation: what is asked, then what came of it.
+    /// - Parameter body: does it, and returns what it saw.
+    public func record(_ asked: HistoryValue, _ body: () async throws -> HistoryValue) async {
+        recorder.note(.invoke, asked, self)
+        do {
+            recorder.note(.ok, try await body(), self)
+        } catch let error as MeridianError {
+            recorder.note(error.commitOutcome == .unknown ? .info : .fail, asked, self)
+            // A node that finds bad bytes must leave the answer to another.
+            if error.code == .corruption { recorder.troubles.append("\(error)") }
+        } catch is Abandoned {
+            recorder.note(.fail, asked, self)
+        } catch {
+            recorder.note(.info, asked, self)
+        }
+    }
+
+    /// Thrown out of a transaction that is given up on purpose: nothing was written.
+    struct Abandoned: Error {}
+}
+
+/// Writes the events of all clients down, in the order in which they happen. Only the world's thread uses it.
+final class HistoryRecorder: @unchecked Sendable {
+    private(set) var events: [HistoryEvent] = []
+    private(set) var counts: [HistoryEvent.Phase: Int] = [:]
+    /// Errors that no client should ever see.
+    var troubles: [String] = []
+    /// The highest value that an operation writes so far.
+    private(set) var newestValue = 0
+
+    func note(_ phase: HistoryEvent.Phase, _ value: HistoryValue, _ client: WorkloadClient) {
+        counts[phase, default: 0] += 1
+        events.append(
+            HistoryEvent(
+                index: events.count, process: client.process, phase: phase, value: value,
+                time: Int(client.world.now.nanoseconds), region: client.region.rawValue))
+    }
+
+    /// A value that no other operation writes.
+    func uniqueValue() -> Int {
+        newestValue += 1
+        return newestValue
+    }
+}

@@ -1,0 +1,171 @@
+import ArgumentParser
+import Foundation
+import MeridianCheckers
+import MeridianCore
+import MeridianSimulation
+
+/// `meridian simulate`: seeds, faults and workloads in virtual time.
+struct SimulateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "simulate",
+        abstract: "Run a cluster in virtual time under faults, one seed one run, and judge what happened.",
+        discussion: """
+            Exit code 0: every promise was kept. 1: one was broken; the seed, the rule, the faults that it needs and \
+            the command that repeats it are printed. 64: wrong arguments.
+            """)
+
+    @Option(help: "The first seed.")
+    var seed: UInt64 = 1
+    @Option(help: "How many seeds, from the first one on.")
+    var seeds: UInt64 = 1
+    @Option(help: "A workload, a list of them, or all: \(Workloads.names.joined(separator: ", ")).")
+    var workload = "all"
+    @Option(help: "standard, all (with lying clocks), none, or a list such as crash,partition.")
+    var faults = "standard"
+    @Option(help: "Virtual hours of the safety phase of each run; without it each lasts 20 seconds.")
+    var hours: Double?
+    @Option(help: "memory or sqlite.")
+    var storage = SimulatedStorage.memory
+    @Option(help: "Regions of AWS with the nodes of each, such as us-east-1:3,eu-west-1:3,ap-northeast-1:3.")
+    var topology = "us-east-1:3,eu-west-1:3,ap-northeast-1:3"
+    @Option(help: "Write what happens to this file, in words.")
+    var trace: String?
+    @Option(help: "Write the history to this file, for `meridian check`.")
+    var history: String?
+    @Option(help: "Only these episodes of the fault plan, by number; none leaves the weather alone.")
+    var episodes: String?
+    @Flag(help: "Print a line for each seed.")
+    var verbose = false
+    @Flag(help: "Find every planted bug and print how many seeds it took (builds with MERIDIAN_PLANTED=1 only).")
+    var planted = false
+    @Option(help: "Run with one planted bug (builds with MERIDIAN_PLANTED=1 only).")
+    var bug: String?
+
+    func run() throws {
+        if planted { return try PlantedSearch(seeds: max(seeds, 500)).run() }
+        if let bug { try PlantedSearch.carry(bug) }
+        let names = workload == "all" ? Workloads.names : workload.split(separator: ",").map(String.init)
+        let clock = ContinuousClock()
+        let start = clock.now
+        var totals = SimulateTotals()
+        for number in seed..<seed + seeds {
+            let simulation = try simulation(number, names[Int(number % UInt64(names.count))])
+            let began = clock.now
+            let report = try execute(simulation)
+            totals.add(report)
+            if verbose || seeds == 1 { print(report.summary(simulation.workload, clock.now - began)) }
+            progress(totals, clock.now - start)
+            if let violation = report.violation {
+                if bug != nil { print("FOUND \(totals.runs) \(violation)") }
+                if bug == nil { explain(violation, report, simulation) }
+                throw ExitCode(1)
+            }
+        }
+        print(totals.summary(clock.now - start))
+    }
+
+    private func simulation(_ number: UInt64, _ name: String) throws -> Simulation {
+        do {
+            var simulation = Simulation(
+                seed: number, workload: name, topology: try parsedTopology(), faults: try FaultKind.parse(faults))
+            simulation.storage = storage
+            if let hours { simulation.length = .nanoseconds(Int64(hours * 3_600_000_000_000)) }
+            if let episodes {
+                simulation.episodes = episodes == "none" ? [] : Set(episodes.split(separator: ",").compactMap { Int($0) })
+            }
+            _ = try Workloads.named(name, topology: simulation.topology)
+            _ = try simulation.plan()
+            return simulation
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    private func parsedTopology() throws -> Topology {
+        var regions: [RegionDescriptor] = []
+        for part in topology.split(separator: ",") {
+            let words = part.split(separator: ":")
+            guard let name = words.first, words.count <= 2, let nodes = Int(words.count == 2 ? words[1] : "3") else {
+                throw ValidationError("\"\(part)\" is no region with its nodes; write us-east-1:3")
+            }
+            regions.append(RegionDescriptor(Region(String(name)), nodes: nodes))
+        }
+        return try Topology(regions: regions, matrix: .aws)
+    }
+
+    private func execute(_ simulation: Simulation) throws -> SimulationReport {
+        var sink: FileSink?
+        if let trace { sink = try FileSink(trace) }
+        let report = try simulation.run(trace: sink.map { sink in { sink.write($0 + "\n") } })
+        sink?.close()
+        if let history {
+            var writer = HistoryWriter()
+            for event in report.history { writer.write(event) }
+            try Data(writer.take()).write(to: URL(fileURLWithPath: history))
+        }
+        return report
+    }
+
+    private func progress(_ totals: SimulateTotals, _ elapsed: Duration) {
+        guard seeds > 1, totals.runs % 25 == 0 else { return }
+        FileHandle.standardError.write(Data(("\r" + totals.summary(elapsed)).utf8))
+    }
+
+    private func explain(_ violation: Violation, _ report: SimulationReport, _ simulation: Simulation) {
+        print("\nseed \(report.seed) FAILED: \(violation)")
+        var small = simulation
+        if let result = try? Minimiser(simulation, rule: violation.rule).run() {
+            small.episodes = Set(result.episodes)
+            print("faults that it needs (after \(result.attempts) smaller runs), beside the weather:")
+            let needed = report.plan.keeping(Set(result.episodes)).episodes
+            print("  weather: \(report.plan.weather.words)")
+            for episode in needed { print("  \(episode.words)") }
+            if needed.isEmpty { print("  none") }
+        }
+        var lines: [String] = []
+        if let last = try? small.run(trace: { _ in }) { lines = last.lastLines }
+        print("the last events:")
+        for line in lines.suffix(40) { print("  \(line)") }
+        print("to repeat it:\n  \(command(small))")
+    }
+
+    private func command(_ simulation: Simulation) -> String {
+        var words = ["meridian simulate --seed \(simulation.seed) --workload \(simulation.workload)"]
+        words.append("--faults \(faults) --storage \(storage.rawValue) --topology \(topology)")
+        if let hours { words.append("--hours \(hours)") }
+        if let episodes = simulation.episodes {
+            let list = episodes.sorted().map(String.init).joined(separator: ",")
+            words.append("--episodes \(list.isEmpty ? "none" : list)")
+        }
+        return words.joined(separator: " ")
+    }
+}
+
+extension SimulatedStorage: ExpressibleByArgument {}
+
+/// A file that is written line by line.
+private final class FileSink {
+    private let handle: FileHandle
+    private var buffer: [UInt8] = []
+
+    init(_ path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path)
+        else { throw ValidationError("\(path) cannot be written; choose another file") }
+        self.handle = handle
+    }
+
+    func write(_ text: String) {
+        buffer.append(contentsOf: text.utf8)
+        if buffer.count > 1 << 16 { flush() }
+    }
+
+    func close() {
+        flush()
+        try? handle.close()
+    }
+
+    private func flush() {
+        handle.write(Data(buffer))
+        buffer.removeAll(keepingCapacity: true)
+    }
+}
