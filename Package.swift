@@ -123,6 +123,7 @@ let package = Package(
             [
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
+        tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
         tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
     ]

@@ -69,13 +69,11 @@ extension AppendAnalysis {
         let key = history.key(view.key)
         ledger.report(
             .lostUpdate, [first, Int(view.operation)],
-            [
-                "T1 and T2 both read \(key) as \(History.shortened(list)) and then appended to it: one did not see the other"
-            ])
+            ["T1 and T2 both read \(key) as \(History.shortened(list)) and then appended; one did not see the other"])
     }
 
-    /// Appends that were acknowledged and are in no list come after the longest: after who appended its last element, and
-    /// after all who read the whole of it. A read that misses an acknowledged append makes a cycle by this.
+    /// Appends that were acknowledged and are in no list come after the longest: after who appended its last element,
+    /// and after all who read the whole of it. A read that misses an acknowledged append makes a cycle by this.
     mutating func addUnobserved() {
         var writers = [[Int32]](repeating: [], count: history.keys.count)
         for (number, entry) in table.entries.enumerated() where !isObserved[number] {

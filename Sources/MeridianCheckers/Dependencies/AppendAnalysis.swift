@@ -1,8 +1,8 @@
 /// The dependencies of list-append transactions.
 ///
-/// A list tells its own history: a read of [1 2 3] says that 1, 2 and 3 were installed in this order, and by whom, since
-/// each value is appended once. The longest list read of a key is its version order, and every other read must be a
-/// prefix of it. What was acknowledged but is in no list comes after the longest (Elle, VLDB 2020, sections 4 and 5).
+/// A list tells its own history: a read of [1 2 3] says that 1, 2 and 3 were installed in this order, and by whom,
+/// since each value is appended once. The longest list read of a key is its version order, and every other read must be
+/// a prefix of it. What was acknowledged but is in no list comes after the longest (Elle, VLDB 2020, sections 4 and 5).
 ///
 /// An unknown transaction committed if somebody read what it appended; else it is left out.
 struct AppendAnalysis {

@@ -77,7 +77,7 @@ struct CycleSearch {
     private var totalBudget: Int
     private(set) var isExhausted = false
 
-    init(_ graph: DependencyGraph, _ operations: [Operation], budget: Int = 400_000_000) {
+    init(_ graph: DependencyGraph, _ operations: [Operation], budget: Int = 120_000_000) {
         self.graph = graph
         self.operations = operations
         totalBudget = budget
@@ -170,7 +170,8 @@ struct CycleSearch {
             }
         }
         func reach(_ edge: DependencyGraph.Edge) -> Int {
-            operations[Int(edge.from)].start - min(operations[Int(edge.to)].end, 1 << 40)
+            let other = operations[Int(edge.to)]
+            return operations[Int(edge.from)].start - (other.end == Operation.never ? other.start : other.end)
         }
         return found.map { ($0, reach($0)) }.sorted {
             ($0.1, $1.0.from, $1.0.to, $1.0.key) > ($1.1, $0.0.from, $0.0.to, $0.0.key)

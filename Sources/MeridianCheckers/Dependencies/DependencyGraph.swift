@@ -1,12 +1,13 @@
 /// Which transaction must come before which, and why.
 ///
-/// Nodes are operations, by their place in the history, and helpers behind them. A helper stands for a set of edges that
-/// would otherwise be a product: everything that ended before → everything that began after. Edges into a helper have
-/// the kind of what they begin; edges out of one are relays. A path operation → helper → … → operation is therefore one
-/// dependency, and helpers are built so that no such path leads back to its operation.
+/// Nodes are operations, by their place in the history, and helpers behind them. A helper stands for a set of edges
+/// that would otherwise be a product: everything that ended before → everything that began after. Edges into a helper
+/// have the kind of what they begin; edges out of one are relays. A path operation → helper → … → operation is
+/// therefore one dependency, and helpers are built so that no such path leads back to its operation.
 ///
-/// The kinds are those of Adya, "Weak Consistency" (MIT, 1999), section 3.1: ww (installs the next version), wr (reads a
-/// version), rw (reads a version whose successor the other installs). Elle adds the order of a process and of real time.
+/// The kinds are those of Adya, "Weak Consistency" (MIT, 1999), section 3.1: ww (installs the next version), wr (reads
+/// a version), rw (reads a version whose successor the other installs). Elle adds the order of a process and of real
+/// time.
 struct DependencyGraph {
     enum Kind: UInt8 { case ww, wr, rw, process, realtime, relay }
 
@@ -136,9 +137,9 @@ extension DependencyGraph {
 extension DependencyGraph {
     /// Adds the order of processes and of real time.
     ///
-    /// Real time as a chain of barriers, one before each invocation that follows a completion: completions lead into the
-    /// next barrier, barriers into the next one and into the invocations behind them. That is 3n edges, where the plain
-    /// relation has up to n². An unknown operation has no completion, so nothing comes after it.
+    /// Real time as a chain of barriers, one before each invocation that follows a completion: completions lead into
+    /// the next barrier, barriers into the next one and into the invocations behind them. That is 3n edges, where the
+    /// plain relation has up to n². An unknown operation has no completion, so nothing comes after it.
     ///
     /// - Parameter isCommitted: by operation; only these are nodes.
     mutating func addSessionAndRealtimeOrder(_ operations: [Operation], isCommitted: [Bool]) {

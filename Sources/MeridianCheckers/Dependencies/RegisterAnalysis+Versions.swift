@@ -147,7 +147,8 @@ extension RegisterAnalysis {
         addInitialEdges(readers, hasPredecessor)
     }
 
-    /// Who read nothing comes before all who wrote. Those who wrote a version without a known predecessor stand for all.
+    /// Who read nothing comes before all who wrote. Those who wrote a version without a known predecessor stand for
+    /// all.
     private mutating func addInitialEdges(_ readers: [[Int32]], _ hasPredecessor: [Bool]) {
         var first = 0
         while first < accesses.count {

@@ -1,9 +1,9 @@
 /// The JSON of one line, byte by byte.
 ///
-/// Why not Foundation's decoder: a history of a million transactions is two million lines and some 300 MB, and a decoder
-/// that builds a tree of boxed values for each line needs minutes where the whole check shall take seconds. This one
-/// knows what stands where, so it builds nothing but the event. It is strict where it matters: numbers are integers of
-/// 64 bits, strings are valid UTF-8, and every error names the byte and what was expected there. RFC 8259.
+/// Why not Foundation's decoder: a history of a million transactions is two million lines and some 300 MB, and a
+/// decoder that builds a tree of boxed values for each line needs minutes where the whole check shall take seconds.
+/// This one knows what stands where, so it builds nothing but the event. It is strict where it matters: numbers are
+/// integers of 64 bits, strings are valid UTF-8, and every error names the byte and what was expected there. RFC 8259.
 struct ByteParser {
     let bytes: UnsafeBufferPointer<UInt8>
     let line: Int

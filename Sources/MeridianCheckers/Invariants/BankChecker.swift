@@ -1,6 +1,6 @@
-/// Whether money is neither made nor lost: every read of all accounts must see the same total, and no account below zero
-/// unless that is allowed. Transfers keep the total, so a read that sees another one saw the middle of a transfer or
-/// two that overwrote each other. Jepsen's bank workload.
+/// Whether money is neither made nor lost: every read of all accounts must see the same total, and no account below
+/// zero unless that is allowed. Transfers keep the total, so a read that sees another one saw the middle of a transfer
+/// or two that overwrote each other. Jepsen's bank workload.
 public enum BankChecker {
     /// - Parameters:
     ///   - total: that every read must see; nil takes that of the first read.

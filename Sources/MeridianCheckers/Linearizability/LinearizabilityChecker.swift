@@ -1,10 +1,11 @@
-/// Whether each register is linearizable: as if each operation had happened at one moment between its invocation and its
-/// completion (Herlihy and Wing, TOPLAS 1990).
+/// Whether each register is linearizable: as if each operation had happened at one moment between its invocation and
+/// its completion (Herlihy and Wing, TOPLAS 1990).
 ///
 /// The search is that of Wing and Gong ("Testing and Verifying Concurrent Objects", 1993) with the memory of Lowe
 /// ("Testing for linearizability", 2017): build the order operation by operation, never visit the same set of done
-/// operations with the same state twice. Linearizability is local (Herlihy and Wing, theorem 1), so each key is searched
-/// by itself; that is what makes long histories feasible, since the search is exponential in what is concurrent.
+/// operations with the same state twice. Linearizability is local (Herlihy and Wing, theorem 1), so each key is
+/// searched by itself; that is what makes long histories feasible, since the search is exponential in what is
+/// concurrent.
 ///
 /// What keeps it small:
 /// - A read that fits the current value is taken at once. It changes nothing, so taking it later has no advantage.

@@ -9,8 +9,8 @@ struct CheckCommand: ParsableCommand {
         commandName: "check",
         abstract: "Judge a recorded history: is it what a consistent store could have answered?",
         discussion: """
-            A history is JSON lines, one event a line; docs/CHECKERS.md describes the format and every anomaly. The exit \
-            code is 0 if the history is valid, 1 if it holds an anomaly, 2 if it is malformed or cannot be judged.
+            A history is JSON lines, one event a line; docs/CHECKERS.md describes the format and every anomaly. The \
+            exit code is 0 if the history is valid, 1 if it holds an anomaly, 2 if it is malformed or cannot be judged.
             """)
 
     @Option(help: "What the history is about: \(Self.models).")

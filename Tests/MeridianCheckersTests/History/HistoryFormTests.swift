@@ -17,7 +17,9 @@ struct HistoryFormTests {
 
     @Test func fieldsComeInAnyOrderAndUnknownOnesAreIgnored() throws {
         let text = """
-            {"value": ["a\\u00e9\\"", null], "extra": {"a": [1.5e3, true, "]}"]}, "f": "read", "time": 5, "type": "invoke", "process": 3, "index": 9, "region": "eu"}
+            {"value": ["a\\u00e9\\"", null], "extra": {"a": [1.5e3, true, "]}"]}, "f": "read", "time": 5, \
+            "type": "invoke", \
+            "process": 3, "index": 9, "region": "eu"}
 
             {"index":10,"process":"nemesis","type":"info","f":"kill","value":{"n1":"x"},"time":6}
             {"index":11,"process":3,"type":"ok","f":"read","value":["a\u{e9}\\"",4],"time":7}
