@@ -2,7 +2,8 @@
 /// score).
 ///
 /// They are compiled only into builds for which the manifest was read with `MERIDIAN_PLANTED=1`; everywhere else
-/// `Planted.isOn` is the constant `false`, and the optimiser removes what hangs on it. One process runs one planted bug.
+/// `Planted.isOn` is the constant `false`, and the optimiser removes what hangs on it.
+/// One process runs one planted bug.
 package enum PlantedBug: String, CaseIterable, Sendable {
     // Consensus.
     case commitOneShortOfAMajority

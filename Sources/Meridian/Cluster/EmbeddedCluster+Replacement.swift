@@ -20,7 +20,8 @@ extension EmbeddedCluster {
         let descriptor = try Self.descriptor(of: node, in: topology)
         try state.withLock { state in
             guard state.drivers[node] == nil else {
-                throw MeridianError(.directoryInUse, "node \(descriptor.name) runs; stop or kill it before it is replaced")
+                throw MeridianError(
+                    .directoryInUse, "node \(descriptor.name) runs; stop or kill it before it is replaced")
             }
             if files == nil { state.lost.insert(node) }
         }

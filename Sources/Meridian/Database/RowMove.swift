@@ -135,7 +135,8 @@ struct RowMove: Sendable {
         end: Instant
     ) async throws -> Timestamp {
         let request = CommitRequest(
-            id: database.host.newRequestID(), preconditions: [.present(found.key), .unchanged(found.key, since: found.version)],
+            id: database.host.newRequestID(),
+            preconditions: [.present(found.key), .unchanged(found.key, since: found.version)],
             mutations: [Mutation(key: found.key, value: try row?.encoded(table: table))])
         do {
             return try await database.commit(found.range.id, request, end: end).result.timestamp

@@ -160,7 +160,8 @@ public final class Transaction: Sendable {
         }
         if let move = buffer.move {
             let timestamp = try await move.run(database, end: deadline)
-            return Self.receipt(id, timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
+            return Self.receipt(
+                id, timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
         }
         guard let range = buffer.range, !buffer.isEmpty else {
             let timestamp = buffer.timestamp ?? database.host.latestTimestamp(in: database.region) ?? .zero
@@ -171,7 +172,8 @@ public final class Transaction: Sendable {
             let (result, route) = try await database.commit(
                 range.id, request, end: deadline, mayBeRepeated: mayBeRepeated)
             var receipt = Self.receipt(
-                id, result.timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
+                id, result.timestamp,
+                total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
             receipt.latency.route = .nanoseconds(route)
             receipt.latency.locks = .nanoseconds(result.locksNanoseconds)
             receipt.latency.log = .nanoseconds(result.logNanoseconds)

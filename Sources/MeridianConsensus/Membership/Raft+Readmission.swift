@@ -26,16 +26,17 @@ import MeridianCore
 ///   again, which is no older). The candidate's log ends at least as far and lacks R, so it ends in a term above T,
 ///   whose leader asked for votes before as well: then that term was the lowest.
 /// - *Acknowledgements.* An entry c that `w` acknowledged in a term below T, and that was committed with it, is in the
-///   log of T's leader (Leader Completeness), one of T stands before R in it; `w'` has the log up to R, so it has c. In a
-///   term above T there was none: its leader would contradict the lemma.
-/// - *Votes.* `w'` never votes in a term up to T. A vote of `w` in a term above T went to a candidate that does not win.
+///   log of T's leader (Leader Completeness), one of T stands before R in it; `w'` has the log up to R, so it has c.
+///   In a term above T there was none: its leader would contradict the lemma.
+/// - *Votes.* `w'` never votes in a term up to T. A vote of `w` in a term above T went to a candidate that loses.
 /// - *Leases.* `w` promised at most `maximumPromise` beyond its clock at an earlier time; `w'` begins with as much.
 /// - *Late answers* of `w` say what was true when they were sent, before R was proposed, so they are counted as if they
 ///   had come in time. What another life holds is another matter: `Progress` keeps `match` for the life that was heard
 ///   last and `counted` for what lives that were not recovering acknowledged; heartbeats name the life they speak to.
 ///
 /// In joint consensus Q is a quorum of both configurations. Commit rules ask for more than Q. Witnesses are readmitted
-/// alike, and so are learners: they have no votes to forget, but may become voters, and count in semi-synchronous rules.
+/// alike, and so are learners: they have no votes to forget, but may become voters, and semi-synchronous rules count
+/// them.
 /// The incarnation ties R to a life: whoever lost its disk twice finds the first readmission in the log, and it is not
 /// its own. The random number must be drawn after the loss; nothing else about it matters.
 ///

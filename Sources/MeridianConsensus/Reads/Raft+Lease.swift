@@ -23,7 +23,8 @@ extension Raft {
     /// Not while it hands over, and never again in a term in which it ordered somebody to campaign.
     private var mayHoldLease: Bool {
         if Planted.isOn(.leaseDuringTransfer) { return configuration.leaseDurationNanoseconds > 0 }
-        return configuration.leaseDurationNanoseconds > 0 && lead.transfer == nil && !lead.areLeasesOver && !lead.isResigning
+        return configuration.leaseDurationNanoseconds > 0 && lead.transfer == nil && !lead.areLeasesOver
+            && !lead.isResigning
     }
 
     /// The lease to ask for now. The leader makes the promise itself before it asks anybody.

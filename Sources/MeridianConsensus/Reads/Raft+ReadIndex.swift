@@ -36,7 +36,8 @@ extension Raft {
     mutating func confirmReads() {
         guard !lead.reads.isEmpty else { return }
         let confirmed = quorum.highestReached(floor: 0) { node in
-            node == configuration.node || Planted.isOn(.readIndexUnconfirmed) ? lead.readRound : lead.progress.readRound(node)
+            node == configuration.node || Planted.isOn(.readIndexUnconfirmed)
+                ? lead.readRound : lead.progress.readRound(node)
         }
         while let first = lead.reads.first, first.round <= confirmed {
             effects.reads.append(ReadOutcome(id: first.id, result: .confirmed(first.index)))

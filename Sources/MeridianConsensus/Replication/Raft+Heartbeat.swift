@@ -22,7 +22,8 @@ extension Raft {
             let commit = min(commitIndex, lead.progress[slot].match)
             let heartbeat = RaftMessage.Heartbeat(
                 commit: Planted.isOn(.heartbeatCommitsBlindly) ? commitIndex : commit,
-                incarnation: lead.progress[slot].incarnation ?? .first, lease: lease, readRound: round, quiesce: quiesce)
+                incarnation: lead.progress[slot].incarnation ?? .first, lease: lease, readRound: round,
+                quiesce: quiesce)
             lead.progress[slot].heartbeat()
             lead.progress[slot].commitSent = max(lead.progress[slot].commitSent, commit)
             send(.heartbeat(heartbeat), to: lead.progress[slot].node)

@@ -43,7 +43,8 @@ extension Replica {
             case .membership(let membership): dispatched.membership = membership
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)
-                let isSkipped = Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
+                let isSkipped =
+                    Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
                 if !isWitness, !isSkipped { commands.append(IndexedCommand(index: entry.index, command: command)) }
             }
         }

@@ -15,7 +15,8 @@ extension Replica {
         // No later commit may slip in below what is read.
         allocator.observeRead(timestamp)
         raft.noteTimestamp(timestamp)
-        if hasLease(at: now), let expiration = raft.leaseExpiration, timestamp <= expiration || Planted.isOn(.leaseNeverEnds)
+        if hasLease(at: now), let expiration = raft.leaseExpiration,
+            timestamp <= expiration || Planted.isOn(.leaseNeverEnds)
         {
             evaluate(read, at: timestamp, ticket, &effects)
             return

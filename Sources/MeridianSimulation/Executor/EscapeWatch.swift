@@ -93,9 +93,10 @@ enum EscapeWatch {
 
     private static func demangle(_ frame: String) -> String? {
         let mangled = String(frame.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "$") })
-        typealias Demangle = @convention(c) (
-            UnsafePointer<CChar>?, Int, UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int>?, UInt32
-        ) -> UnsafeMutablePointer<CChar>?
+        typealias Demangle =
+            @convention(c) (
+                UnsafePointer<CChar>?, Int, UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int>?, UInt32
+            ) -> UnsafeMutablePointer<CChar>?
         guard let address = dlsym(nil, "swift_demangle") else { return nil }
         let function = unsafeBitCast(address, to: Demangle.self)
         guard let result = function(mangled, mangled.utf8.count, nil, nil, 0) else { return nil }

@@ -11,7 +11,8 @@ final class ClosedTimestamps: Invariant {
     func check(_ step: StepView, _ ledger: Ledger) -> String? {
         for (range, _, indexes) in ledger.news {
             for index in indexes {
-                guard let entry = ledger.entry(range, LogIndex(index)), let timestamp = entry.timestamp else { continue }
+                guard let entry = ledger.entry(range, LogIndex(index)), let timestamp = entry.timestamp
+                else { continue }
                 let before = closed[range] ?? .zero
                 if timestamp <= before {
                     return "\(range): i\(index) commits at \(timestamp.rawValue), but \(before.rawValue) was closed"

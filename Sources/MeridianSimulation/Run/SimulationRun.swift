@@ -115,7 +115,8 @@ final class SimulationRun {
     /// A read and an empty commit on each range, through each region.
     private static func serveEverything(_ world: SimulatedWorld, _ topology: Topology, _ limit: Duration) async throws {
         let host = world.host
-        let ranges = world.engine.nodes.compactMap { $0.core?.catalog.directory.ranges.map(\.id) }
+        let ranges =
+            world.engine.nodes.compactMap { $0.core?.catalog.directory.ranges.map(\.id) }
             .max { $0.count < $1.count } ?? []
         try await withThrowingTaskGroup(of: Void.self) { group in
             for region in topology.regions {

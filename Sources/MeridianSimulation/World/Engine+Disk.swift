@@ -135,7 +135,8 @@ extension Engine {
         guard clock.isKnown, let core = node.core, let state = node.state, !node.isPaused else { return }
         let horizon = clock.earliest.advanced(byNanoseconds: -timing.retentionNanoseconds)
         for range in core.catalog.directory.ranges where range[node.id] != nil {
-            while let removed = try? state.collectGarbage(in: range.span, before: horizon, limit: 200), removed == 200 {}
+            let batch = 200
+            while (try? state.collectGarbage(in: range.span, before: horizon, limit: batch)) == batch {}
         }
     }
 

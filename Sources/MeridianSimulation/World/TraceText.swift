@@ -22,7 +22,8 @@ extension NodeMessage {
             }
         case .reply(let reply): "\(reply.range) reply \(reply.body.traceDescription)"
         case .snapshotChunk(let chunk):
-            "\(chunk.range) snapshot \(chunk.state.position) chunk \(chunk.chunk.offset)\(chunk.chunk.isLast ? ", last" : "")"
+            "\(chunk.range) snapshot \(chunk.state.position) chunk \(chunk.chunk.offset)"
+                + (chunk.chunk.isLast ? ", last" : "")
         case .snapshotReply(let reply): "\(reply.range) snapshot \(reply.progress)"
         }
     }

@@ -71,7 +71,8 @@ struct SimulateCommand: ParsableCommand {
             simulation.storage = storage
             if let hours { simulation.length = .nanoseconds(Int64(hours * 3_600_000_000_000)) }
             if let episodes {
-                simulation.episodes = episodes == "none" ? [] : Set(episodes.split(separator: ",").compactMap { Int($0) })
+                simulation.episodes =
+                    episodes == "none" ? [] : Set(episodes.split(separator: ",").compactMap { Int($0) })
             }
             _ = try Workloads.named(name, topology: simulation.topology)
             _ = try simulation.plan()
@@ -149,7 +150,8 @@ private final class FileSink {
     private var buffer: [UInt8] = []
 
     init(_ path: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil), let handle = FileHandle(forWritingAtPath: path)
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let handle = FileHandle(forWritingAtPath: path)
         else { throw ValidationError("\(path) cannot be written; choose another file") }
         self.handle = handle
     }

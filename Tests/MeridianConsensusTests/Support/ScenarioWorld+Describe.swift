@@ -19,6 +19,7 @@ extension ScenarioWorld {
         switch entry.payload {
         case .empty: "\(position(entry.position)) -"
         case .membership(let membership): "\(position(entry.position)) \(describe(membership))"
+        case .readmission(let node, let life): "\(position(entry.position)) readmits \(node) \(life)"
         case .command(let command):
             "\(position(entry.position)) \(String(decoding: command.mutations.first?.key.bytes ?? [], as: UTF8.self))"
         }
@@ -70,6 +71,7 @@ extension ScenarioWorld {
                 + (heartbeat.quiesce ? " quiesce" : "")
         case .heartbeatReply(let reply):
             return "heartbeat reply" + lease(reply.lease) + (reply.readRound > 0 ? " round \(reply.readRound)" : "")
+        case .recoveryCall(let life): return "lost its disk \(life)"
         case .timeoutNow(let order):
             return "campaign now, floor \(milliseconds(order.floor.rawValue))"
         }
