@@ -232,7 +232,7 @@ package final class NodeDriver: @unchecked Sendable {
             if isDue { events.append(.tick) }
             let effects = core.step(events, at: now)
             found = carryOut(effects)
-            let next = core.nextDeadline(at: now).rawValue
+            let next = effects.deadline.rawValue
             if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }

@@ -86,7 +86,7 @@ public final class SimulatedWorld: @unchecked Sendable {
     /// Lets events happen until something is done, something is broken, or a time has come.
     func runEvents(until end: Int64, _ isDone: () -> Bool) {
         executor.runReadyJobs()
-        while !isDone(), invariants.violation == nil, executor.escaped.isEmpty {
+        while !isDone(), !invariants.isBroken, !executor.hasEscaped {
             guard engine.runOne(until: end) else { return }
             executor.runReadyJobs()
         }

@@ -11,7 +11,10 @@ import MeridianCore
 ///
 /// HAZARD: `earliest` may stand still or go back (an outvoted clock widens, an unknown one knows nothing). Then
 /// commits wait longer; none is let go early.
-package struct CommitWait<Token: Sendable>: Sendable {
+package struct CommitWait: Sendable {
+    /// The owner's name for a commit.
+    package typealias Token = UInt64
+
     private struct Waiting: Comparable, Sendable {
         var timestamp: Timestamp
         var order: UInt64
@@ -24,8 +27,13 @@ package struct CommitWait<Token: Sendable>: Sendable {
     private var waiting = Heap<Waiting>()
     private var inserted: UInt64 = 0
 
+    /// The last prediction was made by this.
+    private var lastLook: Moment?
+
     /// How soon to look again while the clock is unknown.
     package static var retryNanoseconds: Int64 { 10_000_000 }
+    /// How soon to look again at a clock that stands still: it makes every prediction wrong.
+    package static var stuckNanoseconds: Int64 { 100_000 }
 
     package init() {}
 
@@ -57,12 +65,15 @@ package struct CommitWait<Token: Sendable>: Sendable {
 
     /// When to ask again: when `earliest` will have passed the first timestamp if it moves as fast as the monotonic
     /// clock. It is a prediction; at that instant `ready` may still be empty and a new prediction is due. While the
-    /// clock is unknown, a short while from now. `nil` when nothing waits.
-    package func nextDeadline(at now: Moment) -> Instant? {
+    /// clock is unknown or has not moved since the last time, a short while from now. `nil` when nothing waits.
+    package mutating func nextDeadline(at now: Moment) -> Instant? {
         guard let first = waiting.min else { return nil }
+        let isStuck = lastLook.map { $0.instant < now.instant && $0.clock.earliest >= now.clock.earliest } ?? false
+        lastLook = now
         guard now.clock.isKnown else { return now.instant.advanced(byNanoseconds: Self.retryNanoseconds) }
         guard first.timestamp >= now.clock.earliest else { return now.instant }
         let (wait, overflow) = first.timestamp.rawValue.subtractingReportingOverflow(now.clock.earliest.rawValue)
-        return now.instant.advanced(byNanoseconds: overflow || wait == .max ? .max : wait + 1)
+        let soonest = isStuck ? Self.stuckNanoseconds : 1
+        return now.instant.advanced(byNanoseconds: overflow || wait == .max ? .max : max(soonest, wait + 1))
     }
 }

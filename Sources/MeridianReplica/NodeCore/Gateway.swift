@@ -33,13 +33,35 @@ struct Gateway: Sendable {
 
     var calls: [GatewayRequestID: Call] = [:]
     var leaseholders: [RangeID: Leaseholder] = [:]
-    /// When the calls are looked through for retries and deadlines. Most calls end long before either, so a timer for
-    /// each would cost more than the look at those that are left.
-    var nextRound: Instant = .zero
+    /// When the calls are looked through for retries and deadlines: not after the first of them is due. Most calls end
+    /// long before either, so a timer for each would cost more than the look at those that are left.
+    private(set) var nextRound: Instant = .distantFuture
+    private var lastRound: Instant = .zero
 
-    static let roundNanoseconds: Int64 = 10_000_000
+    /// Rounds are at least this far apart.
+    private static let roundNanoseconds: Int64 = 10_000_000
 
     var nextDeadline: Instant? { calls.isEmpty ? nil : nextRound }
+
+    /// A call is to be looked at by then.
+    mutating func noteAlarm(at instant: Instant) {
+        nextRound = min(nextRound, max(instant, lastRound.advanced(byNanoseconds: Self.roundNanoseconds)))
+    }
+
+    /// Begins a round, if one is due.
+    /// - Returns: the calls whose time is up or that wait too long, in the order of their ids.
+    mutating func callsDue(at now: Instant) -> [(key: GatewayRequestID, value: Call)] {
+        guard now >= nextRound else { return [] }
+        lastRound = now
+        nextRound = .distantFuture
+        var due: [(key: GatewayRequestID, value: Call)] = []
+        for (id, call) in calls {
+            let alarm = min(call.retryAt, call.deadline)
+            if alarm <= now { due.append((id, call)) }
+            noteAlarm(at: alarm)
+        }
+        return due.sorted { $0.key < $1.key }
+    }
 
     /// Notes who leads, if the news is not older than what is known.
     mutating func learn(_ node: NodeID, leads range: RangeID, in term: Term) {
@@ -50,13 +72,11 @@ struct Gateway: Sendable {
 
 extension NodeCore {
     mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
-        if gateway.calls.isEmpty {
-            gateway.nextRound = max(gateway.nextRound, now.instant.advanced(byNanoseconds: Gateway.roundNanoseconds))
-        }
         precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
         gateway.calls[call.id] = Gateway.Call(
             body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
             mayHaveCommitted: call.mayBeRepeated, isFirstAttempt: !call.mayBeRepeated)
+        gateway.noteAlarm(at: call.deadline)
         attempt(call.id, at: now, &effects)
     }
 
@@ -79,6 +99,7 @@ extension NodeCore {
         let roundTrip = roundTripNanoseconds(to: target)
         call.retryAt = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds + 2 * roundTrip)
         gateway.calls[id] = call
+        gateway.noteAlarm(at: call.retryAt)
         let request = RangeRequest(id: id, range: call.range, body: call.body, freshIn: freshIn)
         if target == configuration.node {
             receive(request, from: target, at: now, &effects)
@@ -146,18 +167,16 @@ extension NodeCore {
     }
 
     private mutating func retry(_ id: GatewayRequestID, afterNanoseconds delay: Int64, at now: Moment) {
-        gateway.calls[id]?.retryAt = now.instant.advanced(byNanoseconds: delay)
+        let alarm = now.instant.advanced(byNanoseconds: delay)
+        gateway.calls[id]?.retryAt = alarm
+        gateway.noteAlarm(at: alarm)
     }
 
     private static var backOffNanoseconds: Int64 { 10_000_000 }
 
     /// Ends calls whose time is up and asks again for those that wait too long.
     mutating func ringAlarms(at now: Moment, _ effects: inout StepEffects) {
-        guard now.instant >= gateway.nextRound else { return }
-        gateway.nextRound = now.instant.advanced(byNanoseconds: Gateway.roundNanoseconds)
-        let due = gateway.calls.filter { now.instant >= min($0.value.retryAt, $0.value.deadline) }
-        // In the order of their ids, since a dictionary has none.
-        for (id, call) in due.sorted(by: { $0.key < $1.key }) {
+        for (id, call) in gateway.callsDue(at: now.instant) {
             if now.instant >= call.deadline {
                 expire(id, call, &effects)
             } else {

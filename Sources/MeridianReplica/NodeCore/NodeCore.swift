@@ -50,8 +50,7 @@ package struct NodeCore: Sendable {
         self.configuration = configuration
         let system = try configuration.systemDescriptor()
         self.catalog = try Catalog(system: system)
-        self.peers = Peers(
-            configuration.topology.nodes.map(\.id).filter { $0 != configuration.node }, at: now.instant)
+        self.peers = Peers(configuration, at: now.instant)
         self.agreement = ClockAgreement(
             configuration: .init(clusterSize: max(1, configuration.topology.nodes.count)))
         self.unclaimedLogs = logs
@@ -66,6 +65,13 @@ package struct NodeCore: Sendable {
     package func slot(of range: RangeID) -> Int? { slots[range] }
 
     package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects {
+        if let signOfLife = Self.signOfLife(events) {
+            flushed.removeAll(keepingCapacity: true)
+            hear(signOfLife, at: moment.instant)
+            var effects = NodeEffects()
+            effects.deadline = nextDeadline(at: moment)
+            return effects
+        }
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
@@ -73,16 +79,18 @@ package struct NodeCore: Sendable {
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
+        effects.node.deadline = nextDeadline(at: moment)
         return effects.finish(clock: moment.clock, isReadOnly: failure != nil)
     }
 
     /// When the node wants to be stepped next, if nothing happens before.
-    package func nextDeadline(at moment: Moment) -> Instant {
-        // The clock that the next step will go by: a wait that only the raw clock calls over would spin.
-        let now = Moment(instant: moment.instant, clock: agreement.interval(at: moment))
+    private mutating func nextDeadline(at moment: Moment) -> Instant {
         var deadline = peers.nextKeepalive
         if let timer = timers.min { deadline = min(deadline, timer.at) }
         if let alarm = gateway.nextDeadline { deadline = min(deadline, alarm) }
+        guard !waitingForClock.isEmpty else { return deadline }
+        // The clock that the next step will go by: a wait that only the raw clock calls over would spin.
+        let now = Moment(instant: moment.instant, clock: agreement.interval(at: moment))
         for slot in waitingForClock {
             if let wait = replicas[slot].commitWait.nextDeadline(at: now) { deadline = min(deadline, wait) }
         }
@@ -135,12 +143,22 @@ package struct NodeCore: Sendable {
         }
     }
 
-    private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
+    /// A frame without messages that has come alone, as most frames between idle nodes do: it causes nothing.
+    private static func signOfLife(_ events: [NodeEvent]) -> NodeFrame? {
+        guard events.count == 1, case .frame(let frame) = events[0], frame.messages.isEmpty else { return nil }
+        return frame
+    }
+
+    private mutating func hear(_ frame: NodeFrame, at instant: Instant) {
         precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
-        peers.noteHeard(frame.from, isReadOnly: frame.isReadOnly, at: now.instant)
-        if let clock = frame.clock, peers.wantsClockSample(from: frame.from, at: now.instant) {
-            agreement.observe(clock, from: frame.from, requestSentAt: nil, at: now.instant)
+        peers.noteHeard(frame.from, isReadOnly: frame.isReadOnly, at: instant)
+        if let clock = frame.clock, peers.wantsClockSample(from: frame.from, at: instant) {
+            agreement.observe(clock, from: frame.from, requestSentAt: nil, at: instant)
         }
+    }
+
+    private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
+        hear(frame, at: now.instant)
         for message in frame.messages {
             switch message {
             case .raft(let range, let message):
@@ -262,8 +280,7 @@ package struct NodeCore: Sendable {
     }
 
     private mutating func schedule(_ slot: Int) {
-        guard let deadline = replicas[slot].nextDeadline, deadline < replicas[slot].scheduledDeadline else { return }
-        replicas[slot].scheduledDeadline = deadline
+        guard let deadline = replicas[slot].earlierDeadline() else { return }
         timers.insert(Timer(at: deadline, slot: slot))
     }
 

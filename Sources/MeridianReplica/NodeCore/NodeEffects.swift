@@ -21,6 +21,8 @@ package struct NodeEffects: Sendable {
     package var directoryChanged = false
     /// A snapshot brought the catalog: read `Catalog.tableSpan` and answer with `NodeEvent.systemRows`.
     package var rereadsCatalog = false
+    /// When the node wants to be stepped next, if nothing happens before.
+    package var deadline = Instant.distantFuture
 
     package init() {}
 }

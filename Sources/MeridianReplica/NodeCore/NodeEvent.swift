@@ -25,7 +25,7 @@ package enum NodeEvent: Sendable {
     case checkpointed([AppliedConfirmation])
     case snapshotRead(SnapshotReadResult)
     case snapshotWritten(SnapshotWriteResult)
-    /// Time has passed; due at `NodeCore.nextDeadline`.
+    /// Time has passed; due at `NodeEffects.deadline`.
     case tick
 }
 

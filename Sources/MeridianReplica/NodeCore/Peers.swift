@@ -8,6 +8,8 @@ import MeridianPlacement
 struct Peers: Sendable {
     private struct Peer: Sendable {
         let node: NodeID
+        /// For how long it may be silent, in nanoseconds.
+        let patience: Int64
         var heard: Instant
         var sent: Instant
         var clockSampled: Instant?
@@ -23,9 +25,21 @@ struct Peers: Sendable {
     static let keepaliveNanoseconds: Int64 = 100_000_000
     private static let clockPollNanoseconds: Int64 = 500_000_000
 
-    init(_ nodes: [NodeID], at now: Instant) {
-        peers = nodes.sorted().map { Peer(node: $0, heard: now, sent: now) }
-        nextKeepalive = nodes.isEmpty ? .distantFuture : now
+    /// A sign of life may come this much early, so that one look serves all peers.
+    private static let slackNanoseconds = keepaliveNanoseconds / 2
+
+    /// All nodes of the topology but this one.
+    init(_ configuration: NodeConfiguration, at now: Instant) {
+        let topology = configuration.topology
+        let own = topology.node(configuration.node)?.region
+        peers = topology.nodes.filter { $0.id != configuration.node }.map { descriptor in
+            let distance = own.map { topology.matrix.roundTripNanoseconds(from: $0, to: descriptor.region) } ?? 0
+            return Peer(
+                node: descriptor.id, patience: configuration.electionTimeoutNanoseconds + distance / 4, heard: now,
+                sent: now)
+        }
+        peers.sort { $0.node < $1.node }
+        nextKeepalive = peers.isEmpty ? .distantFuture : now
         nextClockPoll = now.advanced(byNanoseconds: Self.clockPollNanoseconds)
     }
 
@@ -68,22 +82,29 @@ struct Peers: Sendable {
         return true
     }
 
-    /// - Parameter limit: how long each peer may be silent, in nanoseconds.
-    /// - Returns: who needs a sign of life, and who has fallen silent since the last time.
-    mutating func watch(at now: Instant, limit: (NodeID) -> Int64) -> (greet: [NodeID], silent: [NodeID]) {
+    /// - Returns: who needs a sign of life, which the caller sends, and who has fallen silent since the last time.
+    mutating func watch(at now: Instant) -> (greet: [NodeID], silent: [NodeID]) {
         guard now >= nextKeepalive, !peers.isEmpty else { return ([], []) }
-        nextKeepalive = now.advanced(byNanoseconds: Self.keepaliveNanoseconds / 2)
         var greet: [NodeID] = []
         var silent: [NodeID] = []
+        var next = Self.keepaliveNanoseconds
         for position in peers.indices {
-            if now.nanoseconds(since: peers[position].sent) >= Self.keepaliveNanoseconds / 2 {
+            let quiet = now.nanoseconds(since: peers[position].sent)
+            if quiet + Self.slackNanoseconds >= Self.keepaliveNanoseconds {
                 greet.append(peers[position].node)
+            } else {
+                next = min(next, Self.keepaliveNanoseconds - quiet)
             }
-            if !peers[position].isSilent, now.nanoseconds(since: peers[position].heard) > limit(peers[position].node) {
+            guard !peers[position].isSilent else { continue }
+            let left = peers[position].patience - now.nanoseconds(since: peers[position].heard)
+            if left <= 0 {
                 peers[position].isSilent = true
                 silent.append(peers[position].node)
+            } else {
+                next = min(next, left)
             }
         }
+        nextKeepalive = now.advanced(byNanoseconds: next)
         return (greet, silent)
     }
 }
@@ -100,13 +121,7 @@ extension NodeCore {
     }
 
     mutating func watchPeers(at now: Moment, _ effects: inout StepEffects) {
-        let base = configuration.electionTimeoutNanoseconds
-        let own = configuration.topology.node(configuration.node)?.region
-        let topology = configuration.topology
-        let (greet, silent) = peers.watch(at: now.instant) { peer in
-            guard let own, let other = topology.node(peer)?.region else { return base }
-            return base + topology.matrix.roundTripNanoseconds(from: own, to: other) / 4
-        }
+        let (greet, silent) = peers.watch(at: now.instant)
         for peer in greet { effects.greet(peer) }
         for peer in silent {
             // Followers of a quiescent range have no timer of their own: they wake when its leader's node is silent.

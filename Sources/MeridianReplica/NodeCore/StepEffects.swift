@@ -53,7 +53,7 @@ struct StepEffects: Sendable {
     /// The peers that get a frame now.
     var peersWrittenTo: [NodeID] { outgoing.map(\.peer) }
 
-    mutating func finish(clock: ClockInterval, isReadOnly: Bool) -> NodeEffects {
+    consuming func finish(clock: ClockInterval, isReadOnly: Bool) -> NodeEffects {
         for (peer, messages) in outgoing {
             node.frames.append(
                 NodeFrame(from: own, to: peer, clock: clock, messages: messages, isReadOnly: isReadOnly))

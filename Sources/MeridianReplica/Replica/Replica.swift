@@ -34,7 +34,7 @@ package struct Replica: Sendable {
     /// What only a leaseholder has.
     var serving: Serving?
     var allocator = TimestampAllocator()
-    var commitWait = CommitWait<UInt64>()
+    var commitWait = CommitWait()
     /// Commits that are committed and wait only for their timestamp or for the rows to be applied. They outlive the
     /// leadership, since their outcome is settled.
     var settled: [UInt64: SettledCommit] = [:]
@@ -73,6 +73,13 @@ package struct Replica: Sendable {
         let snapshot = snapshots.outgoing.map(\.stream.retryAt).min()
         guard let deadline = raft.nextDeadline else { return snapshot }
         return snapshot.map { min($0, deadline) } ?? deadline
+    }
+
+    /// The next deadline, if the timer wheel has to know: it is earlier than what was scheduled.
+    mutating func earlierDeadline() -> Instant? {
+        guard let deadline = nextDeadline, deadline < scheduledDeadline else { return nil }
+        scheduledDeadline = deadline
+        return deadline
     }
 
     var notLeaseholder: RangeReply.Body { .notLeaseholder(leader: raft.leader, term: raft.term) }

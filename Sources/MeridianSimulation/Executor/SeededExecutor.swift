@@ -86,6 +86,8 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         escapes.withLock { if !$0.contains(description) { $0.append(description) } }
     }
 
+    /// Asked for after every event.
+    var hasEscaped: Bool { escapes.withLock { !$0.isEmpty } }
     /// What escaped, each once.
     var escaped: [String] { escapes.withLock { $0 } }
 

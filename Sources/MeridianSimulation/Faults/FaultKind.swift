@@ -54,8 +54,8 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     public var isClockLie: Bool { self == .clockStep || self == .clockFreeze }
 
     /// What the store promises to survive with all of its promises kept: everything but lying clocks, which take
-    /// real-time order with them, and destroyed copies, which need an operator.
-    public static var standard: Set<FaultKind> { Set(allCases.filter { !$0.isClockLie && !$0.isDestructive }) }
+    /// real-time order with them.
+    public static var standard: Set<FaultKind> { Set(allCases.filter { !$0.isClockLie }) }
 
     /// - Throws: `SimulationError.unknownFault`, which lists the known ones.
     public static func parse(_ list: String) throws(SimulationError) -> Set<FaultKind> {

@@ -8,7 +8,11 @@ final class Invariants {
     let pins: PinnedBytes
     private unowned let engine: Engine
     /// The first broken promise. The run ends with it: what comes after is consequence.
-    private(set) var violation: Violation?
+    private(set) var violation: Violation? {
+        didSet { isBroken = violation != nil }
+    }
+    /// Asked for after every event.
+    private(set) var isBroken = false
     private(set) var checkedSteps: UInt64 = 0
 
     private static let compareIntervalNanoseconds: Int64 = 30_000_000_000
@@ -31,16 +35,17 @@ final class Invariants {
             for invariant in self.all { invariant.written(node, writes) }
         }
         engine.onFrame = { [unowned self] frame in
+            guard !frame.messages.isEmpty else { return }
             if let text = pins.sent(frame) { report(PinnedBytes.name, text) }
         }
         scheduleCompare()
     }
 
     private func check(_ node: SimulatedNode, _ effects: NodeEffects, _ moment: Moment) {
-        guard violation == nil, let core = node.core else { return }
+        guard !isBroken, let core = node.core else { return }
         checkedSteps += 1
+        if core.flushed.isEmpty, effects.answers.isEmpty, effects.applies.isEmpty { return }
         let step = StepView(engine: engine, node: node, effects: effects, moment: moment, slots: core.flushed)
-        if step.slots.isEmpty, effects.answers.isEmpty, effects.applies.isEmpty { return }
         ledger.observe(step)
         for invariant in all {
             if let text = invariant.check(step, ledger) {

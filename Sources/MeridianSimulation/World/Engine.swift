@@ -171,9 +171,10 @@ final class Engine {
             let (log, state) = try node.storage.open()
             let reader = try state.makeReader()
             let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
-            node.core = try NodeCore(
+            let core = try NodeCore(
                 configuration: configuration, logs: log.load(), states: state.load(),
                 systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: moment(node))
+            node.core = RunningCore(core)
             node.log = log
             node.state = state
             node.reader = reader
@@ -273,14 +274,14 @@ final class Engine {
     }
 
     private func step(_ node: SimulatedNode, _ first: some Collection<NodeEvent>) {
-        guard node.core != nil else { return }
+        guard let core = node.core else { return }
         var events = Array(first)
         repeat {
             let moment = moment(node)
             if moment.instant >= node.deadline { events.append(.tick) }
             stepCount &+= 1
-            let effects = node.core!.step(events, at: moment)
-            node.deadline = node.core!.nextDeadline(at: moment)
+            let effects = core.step(events, at: moment)
+            node.deadline = effects.deadline
             hash.note(4, now, UInt64(node.position) << 32 | UInt64(events.count) << 16 | UInt64(effects.frames.count))
             onStep?(node, effects, moment)
             events = carryOut(node, effects)

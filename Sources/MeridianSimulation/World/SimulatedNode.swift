@@ -11,7 +11,7 @@ final class SimulatedNode {
     var clock: SimulatedClock
 
     // The process.
-    var core: NodeCore?
+    var core: RunningCore?
     /// Counts the lives; events for an earlier one are dropped.
     var incarnation = 0
     var log: (any LogStore)?

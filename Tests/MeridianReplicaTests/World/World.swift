@@ -240,7 +240,7 @@ final class World {
             schedule(after: below(50_000), .evaluated(position, incarnation: incarnation, result))
         }
         for answer in effects.answers { onAnswer(position, answer) }
-        guard let deadline = nodes[position].core?.nextDeadline(at: moment) else { return }
+        let deadline = effects.deadline
         if deadline != nodes[position].deadline {
             nodes[position].deadline = deadline
             guard deadline < .distantFuture else { return }

@@ -1,0 +1,34 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianReplica
+
+/// The core of a running process, behind a reference. `NodeCore` is a large value; whoever watches a node after every
+/// step looks at it in place. It lies behind a pointer and not in a property, because the compiler copies a whole value
+/// out of a class before it calls a method that does not change it.
+final class RunningCore {
+    private let core: UnsafeMutablePointer<NodeCore>
+
+    init(_ core: consuming NodeCore) {
+        self.core = .allocate(capacity: 1)
+        self.core.initialize(to: core)
+    }
+
+    deinit {
+        core.deinitialize(count: 1)
+        core.deallocate()
+    }
+
+    func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects { core.pointee.step(events, at: moment) }
+
+    func slot(of range: RangeID) -> Int? { core.pointee.slot(of: range) }
+    /// The replicas that the last step worked on.
+    var flushed: [Int] { core.pointee.flushed }
+
+    var replicas: [Replica] {
+        _read { yield core.pointee.replicas }
+    }
+
+    var catalog: Catalog {
+        _read { yield core.pointee.catalog }
+    }
+}
