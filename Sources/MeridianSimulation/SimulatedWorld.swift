@@ -73,6 +73,7 @@ public final class SimulatedWorld: @unchecked Sendable {
         let handle = executor.start { [self] in try await body(self) }
         let end = engine.now + limit.nanoseconds
         runEvents(until: end) { handle.result != nil }
+        if handle.result == nil, !invariants.isBroken { executor.awaitEscapes() }
         if let violation = invariants.violation { throw SimulationError.violated([violation.description]) }
         if !executor.escaped.isEmpty { throw SimulationError.escaped(executor.escaped) }
         guard let result = handle.result else {

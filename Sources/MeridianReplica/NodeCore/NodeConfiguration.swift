@@ -14,6 +14,7 @@ package struct NodeConfiguration: Sendable {
     package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
     /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
     package var retainedLogEntries: UInt64 = 4096
+    package var maximumEntriesPerMessage = 1024
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         self.node = node
@@ -48,6 +49,7 @@ package struct NodeConfiguration: Sendable {
         // The system range's followers route by what they apply, so they should hear of it at once.
         configuration.announcesCommits = range.id == Catalog.systemRange
         configuration.quiesceAfterNanoseconds = quiesceAfterNanoseconds
+        configuration.maximumEntriesPerMessage = maximumEntriesPerMessage
         if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
         return configuration
     }

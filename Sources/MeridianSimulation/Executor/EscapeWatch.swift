@@ -48,22 +48,22 @@ enum EscapeWatch {
         guard let global = symbol("swift_task_enqueueGlobal_hook", as: Hook?.self) else { return false }
         global.pointee = { job, original in
             guard let executor = EscapeWatch.current else { return original(job) }
-            executor.recapture(job, "a task was started without the simulation's executor by \(culprit())")
+            executor.recapture(job, "a task was started outside of the simulation" + culprit())
         }
         symbol("swift_task_enqueueMainExecutor_hook", as: Hook?.self)?.pointee = { job, original in
             guard let executor = EscapeWatch.current else { return original(job) }
-            executor.recapture(job, "the main actor was called by \(culprit())")
+            executor.recapture(job, "the main actor was called" + culprit())
         }
         symbol("swift_task_enqueueGlobalWithDelay_hook", as: DelayHook?.self)?.pointee = { delay, job, original in
             guard let executor = EscapeWatch.current else { return original(delay, job) }
-            executor.recapture(job, "real time was slept (Task.sleep) by \(culprit())")
+            executor.recapture(job, "real time was slept (Task.sleep)" + culprit())
         }
         symbol("swift_task_enqueueGlobalWithDeadline_hook", as: DeadlineHook?.self)?.pointee = {
             seconds, nanoseconds, leewaySeconds, leewayNanoseconds, clock, job, original in
             guard let executor = EscapeWatch.current else {
                 return original(seconds, nanoseconds, leewaySeconds, leewayNanoseconds, clock, job)
             }
-            executor.recapture(job, "real time was slept (Task.sleep) by \(culprit())")
+            executor.recapture(job, "real time was slept (Task.sleep)" + culprit())
         }
         return true
     }()
@@ -72,10 +72,10 @@ enum EscapeWatch {
         dlsym(nil, name)?.assumingMemoryBound(to: type)
     }
 
-    /// The function that is to blame, as far as the stack tells: the innermost one that is neither the runtime's nor
-    /// ours; beside it the task's name, if it has one.
+    /// What is to blame, as far as the stack tells: the innermost function that is neither the runtime's nor ours, where
+    /// the program exports its symbols; and the task's name, if it has one.
     static func culprit() -> String {
-        var name = "unknown code"
+        var name = ""
         for frame in Thread.callStackSymbols {
             guard let start = frame.range(of: "$s"), let demangled = demangle(String(frame[start.lowerBound...])) else {
                 continue
@@ -83,11 +83,11 @@ enum EscapeWatch {
             let isOurs = ["MeridianSimulation.", "Swift.", "_Concurrency.", "Foundation.", "Synchronization."]
                 .contains { demangled.contains($0) && !demangled.contains("Tests.") }
             if !isOurs {
-                name = demangled
+                name = ", by \(demangled)"
                 break
             }
         }
-        if #available(macOS 26, *), let task = Task.name { name += " in task \"\(task)\"" }
+        if #available(macOS 26, *), let task = Task.name { name += ", in task \"\(task)\"" }
         return name
     }
 

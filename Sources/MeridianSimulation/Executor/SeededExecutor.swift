@@ -32,7 +32,9 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
             ready.append(job)
         } else {
             foreign.withLock { $0.append(job) }
-            noteEscape("a continuation was resumed on another thread, where \(EscapeWatch.culprit()) ran")
+            noteEscape(
+                "a task left the simulation, as Task.sleep, the main actor and callbacks of other threads make it, and "
+                    + "came back on another thread" + EscapeWatch.culprit())
         }
     }
 
@@ -66,6 +68,14 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         EscapeWatch.leave()
         jobCount &+= UInt64(count)
         return count
+    }
+
+    /// Gives what has left the simulation a moment of real time to come back, so that it is known as an escape.
+    func awaitEscapes() {
+        for _ in 0..<50 where !hasEscaped {
+            usleep(10_000)
+            takeForeign()
+        }
     }
 
     private func takeForeign() {

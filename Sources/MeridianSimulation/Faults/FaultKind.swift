@@ -20,6 +20,7 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     case pause
     case wipe
     case regionLoss
+    case powerCut
     // Clocks within their bound: the sawtooth, jumps inside of it, bounds that grow or are lost.
     case clockDrift
     case clockStrobe

@@ -108,6 +108,8 @@ extension FaultPlan {
         var at = Int64(random.below(UInt64(meanGap))) + 200_000_000
         /// Until when the victim is still being repaired.
         var repairedAt: Int64 = 0
+        /// The target that the next episode shares with the last one.
+        var shared: Target?
         while at < end {
             let kind = possible[Int(random.below(UInt64(possible.count)))]
             let range = FaultRange.length(of: kind)!
@@ -115,6 +117,7 @@ extension FaultPlan {
             let node = Int(random.below(UInt64(topology.nodes.count)))
             let choice = UInt32(truncatingIfNeeded: random.next())
             var target = random.below(2) == 0 ? Target.node(node) : .leader(choice)
+            if let known = shared { target = known }
             if kind.isDestructive { target = .node(victim) }
             let episodeSeed = random.next()
             if !kind.isDestructive || at >= repairedAt {
@@ -124,7 +127,10 @@ extension FaultPlan {
                         target: target, seed: episodeSeed))
                 if kind.isDestructive { repairedAt = at + span + 20_000_000_000 }
             }
-            at += 1 + Int64(random.below(UInt64(2 * meanGap)))
+            let gap = 1 + Int64(random.below(UInt64(2 * meanGap)))
+            let hasCompanion = shared == nil && random.below(FaultRange.companionEvery) == 0
+            shared = hasCompanion ? target : nil
+            at += hasCompanion ? gap % FaultRange.companionDelayNanoseconds : gap
         }
         return episodes
     }

@@ -28,6 +28,7 @@ enum FaultRange {
         case .pause: milliseconds(100, 15_000)
         case .wipe: milliseconds(100, 5_000)
         case .regionLoss: milliseconds(500, 10_000)
+        case .powerCut: milliseconds(20, 2_000)
         case .clockStrobe: milliseconds(500, 5_000)
         case .clockLoss: milliseconds(500, 20_000)
         case .clockStep, .clockFreeze: milliseconds(500, 10_000)
@@ -39,6 +40,11 @@ enum FaultRange {
         case .leaseTransfer: milliseconds(1, 1)
         }
     }
+
+    /// One episode in this many has a companion: another fault of the same target, which begins soon after it. Many bugs
+    /// need two things to go wrong with one node, such as a pause and a partition.
+    static let companionEvery: UInt64 = 3
+    static let companionDelayNanoseconds: Int64 = 300_000_000
 
     /// A link that flaps is up and down for this long each time.
     static let flapNanoseconds: ClosedRange<Int64> = 50_000_000...2_500_000_000

@@ -92,8 +92,15 @@ final class Nemesis {
             return cut(links(of: episode.kind, node, &random))
         case .flapping: return flap(node, &random)
         case .crash:
-            engine.crash(node)
-            return { [self] in restart(node) }
+            switch random.below(3) {
+            case 0: node.doom = .write
+            case 1: node.doom = .vote
+            default: engine.crash(node)
+            }
+            return { [self] in
+                node.doom = nil
+                restart(node)
+            }
         case .restart:
             engine.stop(node)
             return { [self] in restart(node) }
@@ -108,6 +115,11 @@ final class Nemesis {
             let lost = engine.nodes.filter { $0.descriptor.region == node.descriptor.region }
             for other in lost { engine.crash(other) }
             return { [self] in for other in lost { restart(other) } }
+        case .powerCut:
+            let share = [3, 6, 10][Int(random.below(3))]
+            let hit = engine.nodes.filter { _ in random.below(10) < share }
+            for other in hit { engine.crash(other) }
+            return { [self] in for other in hit { restart(other) } }
         case .clockStrobe:
             let interval = 1_000_000 + Int64(random.below(500_000_000))
             node.clock.inject(.strobe(everyNanoseconds: interval), at: engine.trueTime)

@@ -22,10 +22,14 @@ final class Invariants {
         self.engine = engine
         pins = PinnedBytes(engine.topology) { [weak engine] in engine }
         var all: [any Invariant] = [
-            ElectionSafety(), LogMatching(), LeaderCompleteness(), StateMachineSafety(), CommittedDurability(),
-            MonotonicState(), RequestsOnce(), ClosedTimestamps(), ReplicasEqual(), pins,
+            ElectionSafety(), OneVote(), LogMatching(), LeaderCompleteness(), CurrentTermCommit(),
+            StateMachineSafety(), CommittedDurability(), MonotonicState(), RequestsOnce(), ClosedTimestamps(),
+            ReplicasEqual(), pins,
         ]
-        if !clocksMayLie { all += [SingleLease(), VisibleIsPast()] as [any Invariant] }
+        if !clocksMayLie {
+            let promises = PromisesKept { [weak engine] in engine?.trueTime }
+            all += [SingleLease(), VisibleIsPast(), promises] as [any Invariant]
+        }
         self.all = all
         engine.onStep = { [unowned self] node, effects, moment in check(node, effects, moment) }
         engine.onStart = { [unowned self] node in for invariant in self.all { invariant.started(node) } }
@@ -36,7 +40,9 @@ final class Invariants {
         }
         engine.onFrame = { [unowned self] frame in
             guard !frame.messages.isEmpty else { return }
-            if let text = pins.sent(frame) { report(PinnedBytes.name, text) }
+            for invariant in self.all {
+                if let text = invariant.sent(frame) { return report(type(of: invariant).name, text) }
+            }
         }
         scheduleCompare()
     }

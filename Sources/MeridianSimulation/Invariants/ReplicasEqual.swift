@@ -7,9 +7,25 @@ import MeridianReplica
 /// nothing is lost between the log and the rows (etcd's corruption checks, and its bugs of 2022, are why: #13766).
 ///
 /// Looking at every row costs time, so it is done now and then and at the end of a run. Old versions are collected at
-/// different times, so the newest are compared, and those of a moment that every replica still has.
+/// different times, so the newest are compared, and those of a moment that every replica still has. What is remembered
+/// of requests belongs to the state as well: the newest of them are asked for.
 final class ReplicasEqual: Invariant {
     static let name = "replicas are equal at an equal index"
+
+    private var requests: [RangeID: [RequestID]] = [:]
+    private static let rememberedRequests = 32
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        for (range, _, indexes) in ledger.news {
+            for index in indexes {
+                guard let id = ledger.entry(range, LogIndex(index))?.request else { continue }
+                requests[range, default: []].append(id)
+            }
+            let surplus = (requests[range]?.count ?? 0) - Self.rememberedRequests
+            if surplus > 0 { requests[range]?.removeFirst(surplus) }
+        }
+        return nil
+    }
 
     func compare(_ engine: Engine) -> String? {
         var seen: [RangeID: [(index: LogIndex, node: NodeID, fingerprint: UInt64)]] = [:]
@@ -32,6 +48,11 @@ final class ReplicasEqual: Invariant {
                         hash.mix(UInt64(bitPattern: row.version.timestamp.rawValue))
                         hash.mix(row.version.value ?? [])
                     }
+                }
+                for request in requests[range] ?? [] {
+                    let outcome = try? reader.outcome(of: request, in: range)
+                    hash.mix(outcome?.index.rawValue ?? 0)
+                    hash.mix(UInt64(bitPattern: outcome?.timestamp.rawValue ?? 0))
                 }
                 if let other = seen[range]?.first(where: { $0.index == index && $0.fingerprint != hash.value }) {
                     return "\(range): \(other.node) and \(node.id) hold other rows at \(index)"

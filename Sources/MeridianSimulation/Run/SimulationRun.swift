@@ -96,20 +96,27 @@ final class SimulationRun {
     private func recover(_ clientsAreDone: () -> Bool) {
         guard world.invariants.violation == nil else { return }
         let start = world.engine.now
+        guard serve("after the faults") else { return }
+        recovery = .nanoseconds(world.engine.now - start)
+        world.runEvents(until: start + simulation.livenessLimit.nanoseconds + 10_000_000_000, clientsAreDone)
+        if !clientsAreDone() { world.invariants.report("liveness", "a client was never answered") }
+    }
+
+    /// - Returns: whether every range serves within the limit; if not, it is reported.
+    @discardableResult
+    private func serve(_ when: String) -> Bool {
         let limit = simulation.livenessLimit
         let served = world.executor.start { [world, simulation] in
             try await Self.serveEverything(world, simulation.topology, limit)
         }
-        world.runEvents(until: start + limit.nanoseconds) { served.result != nil }
+        world.runEvents(until: world.engine.now + limit.nanoseconds) { served.result != nil }
         switch served.result {
-        case .success: recovery = .nanoseconds(world.engine.now - start)
-        case .failure(let error):
-            return world.invariants.report("liveness", "\(limit.seconds) s after the faults: \(error)")
+        case .success: return true
+        case .failure(let error): world.invariants.report("liveness", "\(limit.seconds) s \(when): \(error)")
         case nil:
-            return world.invariants.report("liveness", "not every range serves \(limit.seconds) s after the faults")
+            world.invariants.report("liveness", "not every range serves \(limit.seconds) s \(when)")
         }
-        world.runEvents(until: start + limit.nanoseconds + 10_000_000_000, clientsAreDone)
-        if !clientsAreDone() { world.invariants.report("liveness", "a client was never answered") }
+        return false
     }
 
     /// A read and an empty commit on each range, through each region.
@@ -159,7 +166,18 @@ final class SimulationRun {
         world.runEvents(until: world.engine.now + 3_000_000_000) { false }
         world.invariants.compare()
         if let trouble = recorder.troubles.first { world.invariants.report("no client sees broken storage", trouble) }
+        if world.invariants.violation == nil { outliveOneNode() }
         if world.invariants.violation == nil { judge() }
+    }
+
+    /// One node dies while all is quiet, and for good: the others must notice by themselves and serve its ranges.
+    private func outliveOneNode() {
+        let topology = simulation.topology
+        guard plan.kinds.contains(.crash), topology.regions.allSatisfy({ topology.nodes(in: $0).count >= 3 }) else {
+            return
+        }
+        world.engine.crash(world.engine.nodes[plan.victim])
+        serve("after the death of \(world.engine.nodes[plan.victim].id)")
     }
 
     private func judge() {

@@ -63,7 +63,26 @@ struct ResidencyWorkload: Workload {
         for region in world.topology.regions {
             world.pin(Array(Self.canary(region).utf8), in: world.topology.jurisdiction(of: region))
         }
-        try await world.database(in: world.topology.regions[0]).create(table)
+        let database = world.database(in: world.topology.regions[0])
+        // Where a jurisdiction has one region only, its rows cannot survive the loss of that region elsewhere.
+        if world.topology.regions.contains(where: { Self.standsAlone($0, in: world.topology) }) {
+            let greedy = Table<SecretRow>(
+                "greedy-secrets", key: \.id, locality: .regionalByRow(\.region), survival: .region,
+                placement: .restricted)
+            do {
+                try await database.create(greedy)
+            } catch let error as MeridianError where error.retry == .never {
+                return try await database.create(table)
+            }
+            throw MeridianError(
+                .invalidTopology, "restricted rows are to survive the loss of the only region that may hold them")
+        }
+        try await database.create(table)
+    }
+
+    private static func standsAlone(_ region: Region, in topology: Topology) -> Bool {
+        let law = topology.jurisdiction(of: region)
+        return topology.regions.count { topology.jurisdiction(of: $0) == law } == 1
     }
 
     private static func canary(_ region: Region) -> String { "canary<\(region)>" }

@@ -12,6 +12,17 @@ extension Engine {
         var delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
         if node.stalledUntil > now { delay += node.stalledUntil - now }
         schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: delay)
+        if let doom = node.doom { crashAmidWrite(node, doom, within: delay) }
+    }
+
+    private func crashAmidWrite(_ node: SimulatedNode, _ doom: SimulatedNode.Doom, within delay: Int64) {
+        let hasVote = node.writing.contains { $0.writes.contains { $0.hardState?.vote != nil } }
+        guard doom == .write || hasVote else { return }
+        node.doom = nil
+        let incarnation = node.incarnation
+        after(below(delay)) { [unowned self] in
+            if node.incarnation == incarnation { crash(node) }
+        }
     }
 
     func logWritten(_ node: SimulatedNode) {
@@ -124,7 +135,10 @@ extension Engine {
         let confirmations = durable.sorted { $0.key < $1.key }.map {
             AppliedConfirmation(range: $0.key, index: $0.value)
         }
-        give(node, .checkpointed(confirmations))
+        // What is applied from now on is not in it, though the node hears of it later.
+        schedule(
+            .completed(node: node.position, incarnation: node.incarnation, [.checkpointed(confirmations)]),
+            after: below(settings.checkpointNanoseconds))
     }
 
     func collectGarbage(_ node: SimulatedNode) {
@@ -133,7 +147,7 @@ extension Engine {
             after: timing.collectionIntervalNanoseconds)
         let clock = moment(node).clock
         guard clock.isKnown, let core = node.core, let state = node.state, !node.isPaused else { return }
-        let horizon = clock.earliest.advanced(byNanoseconds: -timing.retentionNanoseconds)
+        let horizon = clock.earliest.advanced(byNanoseconds: -settings.retentionNanoseconds)
         for range in core.catalog.directory.ranges where range[node.id] != nil {
             let batch = 200
             while (try? state.collectGarbage(in: range.span, before: horizon, limit: batch)) == batch {}

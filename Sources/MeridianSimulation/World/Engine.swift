@@ -19,8 +19,7 @@ final class Engine {
         /// How long a request to the rows takes at most when it does not end at once, in nanoseconds.
         var evaluationNanoseconds: Int64 = 0
         var checkpointIntervalNanoseconds: Int64 = 2_000_000_000
-        var collectionIntervalNanoseconds: Int64 = 10_000_000_000
-        var retentionNanoseconds: Int64 = 60_000_000_000
+        var collectionIntervalNanoseconds: Int64 = 5_000_000_000
         var snapshotChunkBytes = 1 << 16
         /// How long a process takes to start again.
         var startNanoseconds: Int64 = 20_000_000
@@ -34,15 +33,22 @@ final class Engine {
     struct NodeSettings {
         var retainedLogEntries: UInt64
         var quiesceAfterNanoseconds: Int64
+        var maximumEntriesPerMessage: Int
+        var retentionNanoseconds: Int64
+        /// A checkpoint takes up to this long.
+        var checkpointNanoseconds: Int64
 
         init(seed: UInt64) {
             var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
-            retainedLogEntries = [4, 16, 64, 4096][Int(random.below(4))]
+            retainedLogEntries = [1, 4, 64, 4096][Int(random.below(4))]
             quiesceAfterNanoseconds = [300_000_000, 1_000_000_000, 5_000_000_000][Int(random.below(3))]
+            maximumEntriesPerMessage = [1, 3, 1024][Int(random.below(3))]
+            retentionNanoseconds = [15_000_000_000, 60_000_000_000][Int(random.below(2))]
+            checkpointNanoseconds = [1_000_000, 100_000_000, 2_000_000_000][Int(random.below(3))]
         }
     }
 
-    private let settings: NodeSettings
+    let settings: NodeSettings
     /// True time since the start of the world, in nanoseconds.
     private(set) var now: Int64 = 0
     private var queue = EventQueue()
@@ -166,6 +172,7 @@ final class Engine {
             seed: seed ^ (UInt64(node.id.rawValue) &* 0xD6E8_FEB8_6659_FD93) &+ UInt64(node.incarnation))
         configuration.retainedLogEntries = settings.retainedLogEntries
         configuration.quiesceAfterNanoseconds = settings.quiesceAfterNanoseconds
+        configuration.maximumEntriesPerMessage = settings.maximumEntriesPerMessage
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()

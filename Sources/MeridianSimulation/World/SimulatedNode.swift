@@ -25,6 +25,16 @@ final class SimulatedNode {
     var pausedUntil = Int64.zero
     var isPaused = false
 
+    /// A crash that is to happen in the middle of a log write.
+    var doom: Doom?
+
+    enum Doom {
+        /// Of any write.
+        case write
+        /// Of a write with a vote in it.
+        case vote
+    }
+
     // Its disk, as far as time is concerned.
     var jobs: [LogJob] = []
     var writing: [LogJob] = []
