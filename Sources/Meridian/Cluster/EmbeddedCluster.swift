@@ -214,11 +214,8 @@ public final class EmbeddedCluster: DatabaseHost {
     }
 
     package func latestTimestamp(in region: Region) -> Timestamp? {
-        let driver = state.withLock { state in
-            topology.nodes(in: region).compactMap { state.drivers[$0.id] }.first
-        }
-        guard let clock = driver?.now.clock, clock.isKnown else { return nil }
-        return clock.latest
+        let drivers = state.withLock { state in topology.nodes(in: region).compactMap { state.drivers[$0.id] } }
+        return drivers.lazy.map(\.now.clock).first(where: \.isKnown)?.latest
     }
 
     /// Log transactions, and so fsyncs, of the nodes that run, since each started.

@@ -45,7 +45,7 @@ public final class ReadTransaction: Sendable {
         if let timestamp = timestamp.withLock({ $0 }) {
             return RowReader(database: database, end: end, timestamp: timestamp)
         }
-        let now = database.host.latestTimestamp(in: database.region)
+        let now = try await database.readTimestamp(end: end)
         let fixed = timestamp.withLock { timestamp in
             let chosen = timestamp ?? now
             timestamp = chosen

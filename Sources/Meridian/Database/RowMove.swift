@@ -54,7 +54,7 @@ struct RowMove: Sendable {
             let reader = RowReader(database: database, end: end, timestamp: nil)
             guard let arriving = try await reader.get(key, table, destination), arriving.row.arrival != nil else {
                 // Somebody has finished it already.
-                return database.host.latestTimestamp(in: database.region) ?? .zero
+                return try await database.readTimestamp(end: end)
             }
             if let moved = try await Self.finish(arriving, key, table, database, end: end) { return moved }
         } catch var error as MeridianError {

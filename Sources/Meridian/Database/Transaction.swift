@@ -164,7 +164,10 @@ public final class Transaction: Sendable {
                 id, timestamp, total: .nanoseconds(database.host.now.nanoseconds(since: start)), attempts: attempts)
         }
         guard let range = buffer.range, !buffer.isEmpty else {
-            let timestamp = buffer.timestamp ?? database.host.latestTimestamp(in: database.region) ?? .zero
+            guard let timestamp = buffer.timestamp else {
+                let now = try await database.readTimestamp(end: deadline)
+                return Self.receipt(id, now, total: .zero, attempts: attempts)
+            }
             return Self.receipt(id, timestamp, total: .zero, attempts: attempts)
         }
         let request = CommitRequest(id: id, preconditions: buffer.preconditions, mutations: buffer.mutations)
@@ -274,7 +277,7 @@ public final class Transaction: Sendable {
 
     /// The row is at home in another region, or nowhere.
     private func move(_ target: Target) async throws {
-        let now = database.host.latestTimestamp(in: database.region)
+        let now = try await database.readTimestamp(end: deadline)
         let reader = RowReader(database: database, end: deadline, timestamp: now)
         guard let found = try await reader.find(target.keyValues, of: target.resolved, in: nil) else {
             throw target.missing
@@ -295,7 +298,7 @@ public final class Transaction: Sendable {
         guard table.isRegionalByRow else { return table.record.ranges[0] }
         let bound = buffer.withLock { buffer in buffer.range }
         if let bound, bound.table == table.id, isBuffered(try table.key(key, in: bound)) { return bound }
-        let now = database.host.latestTimestamp(in: database.region)
+        let now = try await database.readTimestamp(end: deadline)
         let reader = RowReader(database: database, end: deadline, timestamp: now)
         if let found = try await reader.find(key, of: table, in: nil) { return found.range }
         return bound ?? table.homes(nearest: database.region)[0]

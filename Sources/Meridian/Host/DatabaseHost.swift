@@ -21,7 +21,7 @@ package protocol DatabaseHost: AnyObject, Sendable {
         _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body
 
-    /// The latest that a clock of this region says it can be; `nil` when none is usable.
+    /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable.
     func latestTimestamp(in region: Region) -> Timestamp?
 }
 

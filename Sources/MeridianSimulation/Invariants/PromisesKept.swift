@@ -21,8 +21,13 @@ final class PromisesKept: Invariant {
         var term: Term
     }
 
-    /// To whom, and until when.
-    private var promises: [Voter: (leader: NodeID, end: Timestamp)] = [:]
+    private struct Promise {
+        var leader: NodeID
+        var term: Term
+        var end: Timestamp
+    }
+
+    private var promises: [Voter: Promise] = [:]
     private var transfers: Set<Campaign> = []
     private let trueTime: () -> Timestamp?
 
@@ -32,13 +37,14 @@ final class PromisesKept: Invariant {
         for case .raft(let range, let message) in frame.messages {
             let voter = Voter(range: range, node: message.from)
             switch message.body {
-            case .appendReply(let reply): note(reply.lease, of: voter, to: message.to)
-            case .heartbeatReply(let reply): note(reply.lease, of: voter, to: message.to)
+            case .appendReply(let reply): note(reply.lease, of: voter, message)
+            case .heartbeatReply(let reply): note(reply.lease, of: voter, message)
             case .requestVote(let request) where request.isTransfer:
                 transfers.insert(Campaign(range: range, candidate: message.from, term: message.term))
             case .vote(let vote) where vote.isGranted && !vote.isPreVote:
-                guard let promise = promises[voter], promise.leader != message.to, let now = trueTime(),
-                    now < promise.end,
+                // A vote of an earlier term was given before the promise, and the disk kept it back.
+                guard let promise = promises[voter], promise.leader != message.to, promise.term <= message.term,
+                    let now = trueTime(), now < promise.end,
                     !transfers.contains(Campaign(range: range, candidate: message.to, term: message.term))
                 else { continue }
                 let early = (promise.end.rawValue - now.rawValue) / 1_000_000
@@ -50,9 +56,9 @@ final class PromisesKept: Invariant {
         return nil
     }
 
-    private func note(_ lease: Timestamp?, of voter: Voter, to leader: NodeID) {
+    private func note(_ lease: Timestamp?, of voter: Voter, _ message: RaftMessage) {
         guard let lease else { return }
         if let known = promises[voter], known.end >= lease { return }
-        promises[voter] = (leader, lease)
+        promises[voter] = Promise(leader: message.to, term: message.term, end: lease)
     }
 }

@@ -9,8 +9,7 @@ extension Engine {
     func writeLog(_ node: SimulatedNode) {
         guard node.writing.isEmpty, !node.jobs.isEmpty, !node.isLogDead else { return }
         swap(&node.writing, &node.jobs)
-        var delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
-        if node.stalledUntil > now { delay += node.stalledUntil - now }
+        let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
         schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: delay)
         if let doom = node.doom { crashAmidWrite(node, doom, within: delay) }
     }
@@ -27,9 +26,9 @@ extension Engine {
 
     func logWritten(_ node: SimulatedNode) {
         if node.stalledUntil > now {
-            schedule(
-                .logWritten(node: node.position, incarnation: node.incarnation), after: node.stalledUntil - now)
-            return
+            // The stall may be ended early.
+            let wait = min(node.stalledUntil - now, 20_000_000)
+            return schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: wait)
         }
         guard let log = node.log else { return }
         let writes = node.writing.count == 1 ? node.writing[0].writes : node.writing.flatMap(\.writes)

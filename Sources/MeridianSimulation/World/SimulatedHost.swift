@@ -35,11 +35,8 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     func randomNumber() -> UInt64 { random.next() }
 
     func latestTimestamp(in region: Region) -> Timestamp? {
-        guard let node = engine.nodes.first(where: { $0.descriptor.region == region && $0.isRunning }) else {
-            return nil
-        }
-        let clock = engine.moment(node).clock
-        return clock.isKnown ? clock.latest : nil
+        let running = engine.nodes.lazy.filter { $0.descriptor.region == region && $0.isRunning }
+        return running.map { self.engine.moment($0).clock }.first(where: \.isKnown)?.latest
     }
 
     func call(
