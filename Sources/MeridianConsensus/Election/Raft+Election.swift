@@ -33,7 +33,9 @@ extension Raft {
         if promise.isActive(at: now) {
             becomeFollower(term: term, leader: nil, at: now)
             // Try again when the promise has lapsed, not a whole timeout later: it bounds the time without a leader.
-            retryElection(afterNanoseconds: promise.remainingNanoseconds(at: now), at: now)
+            // But look again in time: while the clock is unsure the promise seems longer than it is.
+            let remaining = promise.remainingNanoseconds(at: now)
+            retryElection(afterNanoseconds: min(remaining, configuration.electionTimeoutNanoseconds), at: now)
             return
         }
         startPreVote(at: now)

@@ -24,6 +24,9 @@ package struct NodeCore: Sendable {
     var gateway = Gateway()
     var peers: Peers
     var agreement: ClockAgreement
+    private var lastStep: Instant
+    /// Whether the present step comes late.
+    private var hasStalled = false
     /// When replicas want their next tick; entries of replicas that were rescheduled are stale and harmless.
     var timers = Heap<Timer>()
     /// Why the log or the rows cannot be written at present (`NodeCore+Failures.swift`).
@@ -53,6 +56,7 @@ package struct NodeCore: Sendable {
         self.peers = Peers(configuration, at: now.instant)
         self.agreement = ClockAgreement(
             configuration: .init(clusterSize: max(1, configuration.topology.nodes.count)))
+        self.lastStep = now.instant
         self.unclaimedLogs = logs
         self.unclaimedStates = states
         addReplica(system, isNew: states[system.id] == nil, at: now)
@@ -65,6 +69,8 @@ package struct NodeCore: Sendable {
     package func slot(of range: RangeID) -> Int? { slots[range] }
 
     package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects {
+        hasStalled = moment.instant.nanoseconds(since: lastStep) > Self.stallNanoseconds
+        lastStep = moment.instant
         if let signOfLife = Self.signOfLife(events) {
             flushed.removeAll(keepingCapacity: true)
             hear(signOfLife, at: moment.instant)
@@ -143,6 +149,10 @@ package struct NodeCore: Sendable {
         }
     }
 
+    /// Keepalives step a node several times in this time, so one that was not stepped for so long did not run: frames
+    /// have waited for it, and what their senders' clocks said is too old to be compared with its own.
+    private static let stallNanoseconds: Int64 = 500_000_000
+
     /// A frame without messages that has come alone, as most frames between idle nodes do: it causes nothing.
     private static func signOfLife(_ events: [NodeEvent]) -> NodeFrame? {
         guard events.count == 1, case .frame(let frame) = events[0], frame.messages.isEmpty else { return nil }
@@ -152,7 +162,7 @@ package struct NodeCore: Sendable {
     private mutating func hear(_ frame: NodeFrame, at instant: Instant) {
         precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
         peers.noteHeard(frame.from, isReadOnly: frame.isReadOnly, at: instant)
-        if let clock = frame.clock, peers.wantsClockSample(from: frame.from, at: instant) {
+        if let clock = frame.clock, !hasStalled, peers.wantsClockSample(from: frame.from, at: instant) {
             agreement.observe(clock, from: frame.from, requestSentAt: nil, at: instant)
         }
     }

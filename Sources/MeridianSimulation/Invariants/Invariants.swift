@@ -78,6 +78,7 @@ final class Invariants {
         guard violation == nil else { return }
         violation = Violation(rule: rule, text: text, time: .nanoseconds(engine.now))
         engine.trace?("VIOLATION of \(rule): \(text)")
+        if let trace = engine.trace { for line in engine.statusLines { trace(line) } }
     }
 
     /// What was committed, for workloads that compare what clients were told with it.

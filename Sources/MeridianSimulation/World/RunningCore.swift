@@ -28,6 +28,9 @@ final class RunningCore {
         _read { yield core.pointee.replicas }
     }
 
+    /// Why the node cannot write.
+    var failure: MeridianError? { core.pointee.failure }
+
     var catalog: Catalog {
         _read { yield core.pointee.catalog }
     }

@@ -1,6 +1,27 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
+
+extension Engine {
+    /// How every replica stands, in words.
+    var statusLines: [String] {
+        nodes.flatMap { node -> [String] in
+            guard let core = node.core else { return ["\(node.id) does not run"] }
+            let trouble = (node.isPaused ? ", paused" : "") + (node.isLogDead ? ", log dead" : "")
+                + (node.writing.isEmpty ? "" : ", writing") + (core.failure.map { ", \($0.code)" } ?? "")
+            return core.replicas.map { "\(node.id)\(trouble): \($0.descriptor.id) \($0.raft.traceDescription)" }
+        }
+    }
+}
+
+extension Raft {
+    fileprivate var traceDescription: String {
+        "\(role) in \(term) of \(leader.map { "\($0)" } ?? "nobody"), log \(basePosition)...\(lastPosition), "
+            + "durable \(persistedIndex), commit \(commitIndex), applied \(appliedIndex)"
+            + (isQuiescent ? ", quiescent" : "") + (isRecovering ? ", recovering" : "")
+    }
+}
 
 /// Events in words, for `--trace` and for the shortened trace of a failed seed.
 extension NodeFrame {

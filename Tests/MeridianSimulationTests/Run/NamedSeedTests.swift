@@ -11,6 +11,19 @@ import Testing
         try Self.run(seed: 1, "registers", episodes: [2])
     }
 
+    /// No node of the reader's region knew the time, and each range was read as of its own moment
+    /// (`Database.readTimestamp`).
+    @Test func readsHaveOneTimestampWhereNoClockIsUsable() throws {
+        try Self.run(seed: 757, "causal", episodes: [2])
+    }
+
+    /// After a pause, frames that had waited made the others' clocks look slow. The node took its own for a liar, its
+    /// promise seemed to last for as long as the pause had been, and it slept for all of that time although it had the
+    /// only log that could be elected (`Raft.electionTimedOut`, `NodeCore.hear`).
+    @Test func aNodeThatWasPausedCampaignsInTime() throws {
+        try Self.run(seed: 798, "long-fork", episodes: [1, 5, 9])
+    }
+
     private static func run(seed: UInt64, _ workload: String, episodes: Set<Int>) throws {
         let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
         var simulation = Simulation(seed: seed, workload: workload, topology: topology)
