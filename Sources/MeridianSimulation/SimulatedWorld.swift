@@ -55,7 +55,12 @@ public final class SimulatedWorld: @unchecked Sendable {
         timing.evaluationNanoseconds = options.weather.evaluationNanoseconds
         engine = Engine(
             seed: seed, topology: topology, timing: timing, clock: options.clocksDrift ? .init() : .perfect
-        ) { _, _ in MemoryStorage() }
+        ) { node, seed in
+            switch options.storage {
+            case .memory: MemoryStorage()
+            case .sqlite: SQLiteStorage(node, jurisdiction: topology.jurisdiction(of: node.region), seed: seed)
+            }
+        }
         var seeds = SplitMix64(seed: seed ^ 0x636C_6965_6E74)
         executor = SeededExecutor(seed: seeds.next())
         invariants = Invariants(engine, clocksMayLie: options.clocksMayLie)

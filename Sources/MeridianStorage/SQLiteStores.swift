@@ -10,23 +10,25 @@ package struct SQLiteStores: Sendable {
     /// - Throws: `MeridianError` with `.directoryInUse`, `.wrongCluster`, `.newerFormat`, `.notADatabase`,
     ///   `.corruption`, `.diskFull` or `.storageFailed`. Nothing was changed then.
     package static func open(
-        directory: String, identity: StoreIdentity, options: SQLiteStoreOptions = SQLiteStoreOptions()
+        directory: String, identity: StoreIdentity, options: SQLiteStoreOptions = SQLiteStoreOptions(),
+        files: any FileSystem = POSIXFileSystem()
     ) throws -> SQLiteStores {
-        let lock = try DirectoryLock(directory: directory)
+        let lock = try files.lock(directory)
         // The log is always made first, and durably. One without the other is not a new directory but a damaged one:
         // an empty log beside a state would forget a vote, and a log that was cut cannot bring back a lost state.
-        let hasState = DirectoryLock.hasFile(directory + "/state.sqlite")
-        if hasState, !DirectoryLock.hasFile(directory + "/log.sqlite") {
+        let hasState = files.hasFile(directory + "/state.sqlite")
+        if hasState, !files.hasFile(directory + "/log.sqlite") {
             throw MeridianError(.corruption, "log.sqlite is missing beside state.sqlite")
         }
-        let log = try SQLiteLogStore(directory: directory, lock: lock, identity: identity, options: options)
+        let log = try SQLiteLogStore(
+            directory: directory, lock: lock, identity: identity, options: options, files: files)
         do {
-            if log.isNew { try DirectoryLock.sync(directory: directory) }
+            if log.isNew { try files.sync(directory: directory) }
             if !hasState, try log.isCompacted() {
                 throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
             }
             let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
-            if state.isNew { try DirectoryLock.sync(directory: directory) }
+            if state.isNew { try files.sync(directory: directory) }
             return SQLiteStores(log: log, state: state)
         } catch {
             try? log.close()

@@ -70,7 +70,7 @@ final class MemoryStorage: NodeStorage {
     }
 
     func close() {
-        log.makeDurable()
+        log.processEnded()
         state = state.reopened(afterCrash: false)
     }
 
@@ -137,6 +137,12 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
     func checkpoint() { makeDurable() }
     func makeDurable() { if !trouble.liesAboutSyncs { beforeLies = nil } }
     func close() {}
+
+    /// A new process trusts the disk again.
+    func processEnded() {
+        makeDurable()
+        isPoisoned = false
+    }
 
     /// - Returns: whether something that was acknowledged is gone.
     func powerOff() -> Bool {

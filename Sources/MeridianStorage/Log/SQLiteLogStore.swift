@@ -22,7 +22,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
 
     let connection: StoreConnection
     /// Released when the store closes.
-    private var lock: DirectoryLock?
+    private var lock: (any AnyObject & Sendable)?
     let isNew: Bool
     /// Whether the picture in memory is that of the file. It is made by `load`, or by the first write.
     var isLoaded: Bool
@@ -61,9 +61,12 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         var last: LogIndex
     }
 
-    init(directory: String, lock: DirectoryLock, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
+    init(
+        directory: String, lock: any AnyObject & Sendable, identity: StoreIdentity, options: SQLiteStoreOptions,
+        files: any FileSystem
+    ) throws {
         self.lock = lock
-        let writeAheadLog = try WriteAheadLogCheck(path: directory + "/log.sqlite-wal")
+        let writeAheadLog = WriteAheadLogCheck(try files.contents(of: directory + "/log.sqlite-wal"))
         try writeAheadLog.verify()
         // Nobody else opens this file, so it takes SQLite's exclusive lock for good: no shared memory file, and no
         // lock calls, which are 5 µs of every commit. It must be set before the file is touched.

@@ -1,13 +1,5 @@
 import MeridianCore
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// Looks at a write-ahead log before SQLite does, for damage that SQLite would take for the end.
 ///
 /// SQLite reads a log up to the first frame whose checksum does not fit, because that is what a crash in the middle of
@@ -28,29 +20,9 @@ struct WriteAheadLogCheck {
     /// The log's length in bytes; zero if there is none.
     var byteCount: Int { bytes.count }
 
-    /// Reads the log into memory: a few megabytes, as its owner checkpoints before it grows.
-    /// - Throws: `MeridianError` with `.storageFailed`.
-    init(path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            bytes = []
-            return
-        }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw MeridianError(.storageFailed, "log.sqlite-wal: read") }
-        var contents = [UInt8](repeating: 0, count: Int(status.st_size))
-        var offset = 0
-        while offset < contents.count {
-            let read = contents.withUnsafeMutableBytes {
-                pread(descriptor, $0.baseAddress! + offset, $0.count - offset, off_t(offset))
-            }
-            guard read >= 0 else { throw MeridianError(.storageFailed, "log.sqlite-wal: read") }
-            if read == 0 { break }
-            offset += read
-        }
-        bytes = contents
-    }
+    /// - Parameter contents: the whole log, a few megabytes, as its owner checkpoints before it grows; `nil` if there is
+    ///   none.
+    init(_ contents: [UInt8]?) { bytes = contents ?? [] }
 
     /// - Throws: `MeridianError` with `.corruption`.
     func verify() throws {

@@ -25,14 +25,16 @@ package final class SQLiteStateStore: StateStore {
     /// Readers that are open, to be closed before the writer.
     private let readers = Mutex<[WeakConnection]>([])
     /// Released when the store closes.
-    private let lock: Mutex<DirectoryLock?>
+    private let lock: Mutex<(any AnyObject & Sendable)?>
 
     private struct WeakConnection: @unchecked Sendable {
         // Safe: it is only used to close the connection, when no call runs any more (`close`).
         weak var connection: StoreConnection?
     }
 
-    init(directory: String, lock: DirectoryLock, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
+    init(
+        directory: String, lock: any AnyObject & Sendable, identity: StoreIdentity, options: SQLiteStoreOptions
+    ) throws {
         self.directory = directory
         self.options = options
         self.lock = Mutex(lock)

@@ -1,0 +1,110 @@
+import GRDB
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import MeridianStorage
+
+/// A node's files as SQLite's real code writes them, on a simulated disk.
+///
+/// Damage is looked for before a node starts on a disk that is known to be bad: an operator who has reason to doubt a
+/// disk checks it (`PRAGMA integrity_check`, and every row's checksum). Where nothing is found the damage has hit what
+/// nobody reads.
+final class SQLiteStorage: NodeStorage {
+    private let disk: SimulatedDisk
+    private let directory: String
+    private let identity: StoreIdentity
+    private var stores: SQLiteStores?
+    private var isSuspect = false
+    private(set) var hasBrokenPromises = false
+
+    var trouble: DiskTrouble {
+        get { disk.trouble }
+        set { disk.trouble = newValue }
+    }
+
+    init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, seed: UInt64) {
+        disk = SimulatedDisk(seed: seed)
+        directory = SimulatedVFS.mount(disk)
+        identity = StoreIdentity(
+            clusterID: "simulation", node: node.id, name: node.name, region: node.region, jurisdiction: jurisdiction)
+    }
+
+    deinit {
+        _ = disk.cutPower()
+        stores = nil
+        SimulatedVFS.unmount(directory)
+    }
+
+    private static let options: SQLiteStoreOptions = {
+        var options = SQLiteStoreOptions()
+        options.logPreallocatedByteCount = 128 << 10
+        options.stateCacheByteCount = 1 << 20
+        options.readerCacheByteCount = 256 << 10
+        return options
+    }()
+
+    private func openStores() throws -> SQLiteStores {
+        try SQLiteStores.open(directory: directory, identity: identity, options: Self.options, files: disk)
+    }
+
+    func open() throws -> (log: any LogStore, state: any StateStore) {
+        let opened = try openStores()
+        stores = opened
+        if isSuspect {
+            do { try check(opened) } catch {
+                _ = disk.cutPower()
+                stores = nil
+                throw error
+            }
+            isSuspect = false
+        }
+        return (opened.log, opened.state)
+    }
+
+    private func check(_ stores: SQLiteStores) throws {
+        _ = try stores.log.load()
+        _ = try stores.state.load()
+        _ = try stores.state.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: directory + "/state.sqlite", configuration: configuration)
+        let findings = try queue.read { try String.fetchAll($0, sql: "PRAGMA integrity_check") }
+        if findings != ["ok"] { throw MeridianError(.corruption, "state.sqlite: the integrity check fails") }
+    }
+
+    func powerOff() {
+        hasBrokenPromises = disk.cutPower() || hasBrokenPromises
+        stores = nil
+    }
+
+    func close() {
+        stores = nil
+        disk.processEnded()
+    }
+
+    func wipe(beginning life: Incarnation) {
+        disk.wipe()
+        stores = nil
+        isSuspect = false
+        hasBrokenPromises = false
+        let trouble = disk.trouble
+        disk.trouble = DiskTrouble()
+        defer { disk.trouble = trouble }
+        do {
+            let fresh = try openStores()
+            try fresh.log.write([NodeCore.recoveryWrite(life)])
+            try fresh.close()
+        } catch {
+            preconditionFailure("an empty disk cannot be written: \(error)")
+        }
+        disk.processEnded()
+    }
+
+    func damage(_ kind: DiskDamage, in file: FileKind) {
+        disk.damage(kind, in: file)
+        isSuspect = true
+    }
+
+    func takeStallNanoseconds() -> Int64 { 0 }
+    func holds(_ bytes: [UInt8]) -> Bool { disk.holds(bytes) }
+}
