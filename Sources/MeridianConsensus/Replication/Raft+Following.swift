@@ -9,12 +9,13 @@ extension Raft {
         switch log.merge(append.entries, after: append.previous, commit: commitIndex) {
         case .mismatch(let hint):
             answer(.rejected(previous: append.previous.index, hint: hint), lease: lease, to: message.from)
+            if Planted.isOn(.commitBeyondMatch) { commit(through: min(append.commit, log.lastIndex)) }
         case .merged(let last, let truncated, let firstAppended):
             if let truncated, history.truncate(from: truncated) { membershipChanged(at: now) }
             if let firstAppended, adoptMemberships(from: firstAppended) { membershipChanged(at: now) }
             if isRecovering { followReadmission(truncatedFrom: truncated, appendedFrom: firstAppended) }
             answer(.accepted(last), lease: lease, to: message.from)
-            commit(through: min(append.commit, Planted.isOn(.commitBeyondMatch) ? log.lastIndex : last))
+            commit(through: min(append.commit, last))
         }
     }
 

@@ -11,6 +11,8 @@ package struct NodeConfiguration: Sendable {
     /// The shortest time after which a silent leader is replaced; distance is added to it.
     package var electionTimeoutNanoseconds: Int64 = 300_000_000
     package var heartbeatIntervalNanoseconds: Int64 = 75_000_000
+    /// Added to the leases that this node asks for.
+    package var leaseExtensionNanoseconds: Int64 = 0
     package var quiesceAfterNanoseconds: Int64 = 5_000_000_000
     /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
     package var retainedLogEntries: UInt64 = 4096
@@ -44,7 +46,7 @@ package struct NodeConfiguration: Sendable {
             heartbeatIntervalNanoseconds: heartbeatIntervalNanoseconds,
             // A lease must outlast the way to the quorum and back, and a heartbeat that is lost. All members count
             // alike, since each bounds what it promises by it.
-            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest,
+            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest + leaseExtensionNanoseconds,
             seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
         // The system range's followers route by what they apply, so they should hear of it at once.
         configuration.announcesCommits = range.id == Catalog.systemRange

@@ -34,14 +34,23 @@ final class Engine {
         var retainedLogEntries: UInt64
         var quiesceAfterNanoseconds: Int64
         var maximumEntriesPerMessage: Int
+        /// By node. In some worlds they differ, as while a new setting is rolled out: safety rests on none of them.
+        var electionTimeoutNanoseconds: [Int64]
+        /// In some worlds followers lose patience long before a lease ends.
+        var leaseExtensionNanoseconds: Int64
         var retentionNanoseconds: Int64
         /// A checkpoint takes up to this long.
         var checkpointNanoseconds: Int64
 
-        init(seed: UInt64) {
+        init(seed: UInt64, nodeCount: Int) {
             var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
             retainedLogEntries = [1, 4, 64, 4096][Int(random.below(4))]
             quiesceAfterNanoseconds = [300_000_000, 1_000_000_000, 5_000_000_000][Int(random.below(3))]
+            leaseExtensionNanoseconds = [0, 0, 300_000_000, 1_000_000_000][Int(random.below(4))]
+            let timeouts: [Int64] = random.below(3) == 0 ? [300, 300, 600, 1_500] : [300]
+            electionTimeoutNanoseconds = (0..<nodeCount).map { _ in
+                timeouts[Int(random.below(UInt64(timeouts.count)))] * 1_000_000
+            }
             maximumEntriesPerMessage = [1, 3, 1024][Int(random.below(3))]
             retentionNanoseconds = [15_000_000_000, 60_000_000_000][Int(random.below(2))]
             checkpointNanoseconds = [1_000_000, 100_000_000, 2_000_000_000][Int(random.below(3))]
@@ -87,7 +96,7 @@ final class Engine {
         self.seed = seed
         self.topology = topology
         self.timing = timing
-        settings = NodeSettings(seed: seed)
+        settings = NodeSettings(seed: seed, nodeCount: topology.nodes.count)
         var seeds = SplitMix64(seed: seed ^ 0x656E_6769_6E65)
         network = Network(topology, random: SplitMix64(seed: seeds.next()))
         random = SplitMix64(seed: seeds.next())
@@ -172,6 +181,8 @@ final class Engine {
             seed: seed ^ (UInt64(node.id.rawValue) &* 0xD6E8_FEB8_6659_FD93) &+ UInt64(node.incarnation))
         configuration.retainedLogEntries = settings.retainedLogEntries
         configuration.quiesceAfterNanoseconds = settings.quiesceAfterNanoseconds
+        configuration.electionTimeoutNanoseconds = settings.electionTimeoutNanoseconds[node.position]
+        configuration.leaseExtensionNanoseconds = settings.leaseExtensionNanoseconds
         configuration.maximumEntriesPerMessage = settings.maximumEntriesPerMessage
         node.incarnation += 1
         do {
