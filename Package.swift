@@ -116,7 +116,7 @@ let package = Package(
                 "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
                 "MeridianCore", collections,
             ]),
-        tests("MeridianStorageTests", ["MeridianStorage", "MeridianCore", grdb]),
+        tests("MeridianStorageTests", ["MeridianStorage", "MeridianSimulation", "MeridianCore", grdb]),
         tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore"]),
         tests(
             "MeridianRuntimeTests",

@@ -1,6 +1,7 @@
 import Foundation
 import MeridianCore
 
+@testable import MeridianSimulation
 @testable import MeridianStorage
 
 /// A directory of its own for one test, removed with the object.
@@ -53,12 +54,17 @@ extension SQLiteStores {
 }
 
 /// The adapters that the conformance suites run over.
-enum Adapter: String, CaseIterable, Sendable { case sqlite, memory }
+enum Adapter: String, CaseIterable, Sendable {
+    case sqlite, memory
+    /// SQLite over a simulated disk, on which a crash loses what was not synced.
+    case simulated
+}
 
 /// A pair of stores that can be restarted.
 final class StoreWorld {
     let adapter: Adapter
     private var directory = TemporaryDirectory()
+    private var storage: SQLiteStorage?
     private(set) var log: any LogStore
     private(set) var state: any StateStore
 
@@ -71,6 +77,11 @@ final class StoreWorld {
         case .sqlite:
             let stores = try SQLiteStores.open(directory)
             (log, state) = (stores.log, stores.state)
+        case .simulated:
+            let node = NodeDescriptor(id: NodeID(1), name: "n1", region: "eu-central-1", zone: Zone("a"))
+            let storage = SQLiteStorage(node, jurisdiction: Jurisdiction("EU"), seed: 1)
+            (log, state) = try storage.open()
+            self.storage = storage
         }
     }
 
@@ -87,6 +98,15 @@ final class StoreWorld {
             directory = next
             let stores = try SQLiteStores.open(directory)
             (log, state) = (stores.log, stores.state)
+        case .simulated:
+            if crash {
+                storage!.powerOff()
+            } else {
+                try state.close()
+                try log.close()
+                storage!.close()
+            }
+            (log, state) = try storage!.open()
         }
     }
 }

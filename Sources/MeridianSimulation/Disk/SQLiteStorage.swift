@@ -22,8 +22,12 @@ final class SQLiteStorage: NodeStorage {
         set { disk.trouble = newValue }
     }
 
-    init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, seed: UInt64) {
-        disk = SimulatedDisk(seed: seed)
+    convenience init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, seed: UInt64) {
+        self.init(node, jurisdiction: jurisdiction, disk: SimulatedDisk(seed: seed))
+    }
+
+    init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, disk: SimulatedDisk) {
+        self.disk = disk
         directory = SimulatedVFS.mount(disk)
         identity = StoreIdentity(
             clusterID: "simulation", node: node.id, name: node.name, region: node.region, jurisdiction: jurisdiction)

@@ -33,9 +33,16 @@ final class SimulatedDisk: @unchecked Sendable {
         let kind: FileKind
 
         init(kind: FileKind) { self.kind = kind }
-    }
 
-    enum Operation { case write, sync }
+        init(copying file: File) {
+            kind = file.kind
+            bytes = file.bytes
+            durable = file.durable
+            dirty = file.dirty
+            isNameDurable = file.isNameDurable
+            wasLiedAbout = file.wasLiedAbout
+        }
+    }
 
     private(set) var files: [String: File] = [:]
     /// Which power cycle this is.
@@ -45,37 +52,41 @@ final class SimulatedDisk: @unchecked Sendable {
     /// Whether sectors survive a power cut one by one.
     var tearsWrites = true
     private(set) var operationCount = 0
-    /// The power fails at this operation: it and all that follow do nothing.
-    var powerFailsAt: Int?
-    private(set) var hasPower = true
-    private var isHeld = false
+    /// Called before each write and sync, with its number from 1 on.
+    var onOperation: ((Int) -> Void)?
 
     init(seed: UInt64) { random = SplitMix64(seed: seed) }
+
+    /// The disk as it would be found if the power failed now.
+    func afterPowerCut(seed: UInt64) -> SimulatedDisk {
+        let copy = SimulatedDisk(seed: seed)
+        copy.tearsWrites = tearsWrites
+        for (name, file) in files { copy.files[name] = File(copying: file) }
+        _ = copy.cutPower()
+        return copy
+    }
 
     // MARK: For SQLite
 
     func file(_ name: String, isCreated: Bool) -> File? {
         if let file = files[name] { return file }
-        guard isCreated, hasPower else { return nil }
+        guard isCreated else { return nil }
         let file = File(kind: name.hasPrefix("log") ? .log : .state)
         files[name] = file
         return file
     }
 
-    func remove(_ name: String) { if hasPower { files[name] = nil } }
+    func remove(_ name: String) { files[name] = nil }
 
-    /// Whether the power is still on after counting one more operation.
-    private func passes() -> Bool {
+    private func count() {
         operationCount += 1
-        if let limit = powerFailsAt, operationCount >= limit { hasPower = false }
-        return hasPower
+        onOperation?(operationCount)
     }
 
-    enum WriteResult { case done, full, failed }
-
-    func write(_ source: UnsafeRawBufferPointer, to file: File, at offset: Int) -> WriteResult {
-        guard passes() else { return .failed }
-        if trouble.isFull { return .full }
+    /// - Returns: whether there was space.
+    func write(_ source: UnsafeRawBufferPointer, to file: File, at offset: Int) -> Bool {
+        count()
+        if trouble.isFull { return false }
         let end = offset + source.count
         if file.bytes.count < end { file.bytes.append(contentsOf: repeatElement(0, count: end - file.bytes.count)) }
         file.bytes.withUnsafeMutableBytes { target in
@@ -86,21 +97,21 @@ final class SimulatedDisk: @unchecked Sendable {
         } else {
             file.dirty.append(offset..<end)
         }
-        return .done
+        return true
     }
 
-    func truncate(_ file: File, to count: Int) -> Bool {
-        guard passes() else { return false }
-        guard count < file.bytes.count else { return true }
+    func truncate(_ file: File, to count: Int) {
+        self.count()
+        guard count < file.bytes.count else { return }
         file.bytes.removeLast(file.bytes.count - count)
         file.dirty.removeAll { $0.upperBound > count }
         // A cut is taken for durable at once.
         if file.durable.count > count { file.durable.removeLast(file.durable.count - count) }
-        return true
     }
 
+    /// - Returns: whether it succeeds, or says so.
     func sync(_ file: File) -> Bool {
-        guard passes() else { return false }
+        count()
         if trouble.failsNextSync, file.kind == .log {
             trouble.failsNextSync = false
             file.dirty = []
@@ -136,9 +147,6 @@ final class SimulatedDisk: @unchecked Sendable {
     /// - Returns: whether something is gone that a sync had promised.
     func cutPower() -> Bool {
         epoch += 1
-        hasPower = true
-        powerFailsAt = nil
-        isHeld = false
         var isPromiseBroken = false
         for name in files.keys.sorted() {
             let file = files[name]!
@@ -171,15 +179,11 @@ final class SimulatedDisk: @unchecked Sendable {
     }
 
     /// A process has ended in good order; its handles are closed.
-    func processEnded() {
-        epoch += 1
-        isHeld = false
-    }
+    func processEnded() { epoch += 1 }
 
     func wipe() {
         epoch += 1
         files = [:]
-        isHeld = false
     }
 
     /// Damages what is durable in one of a store's files.
@@ -220,7 +224,6 @@ extension SimulatedDisk: FileSystem {
     func contents(of path: String) throws -> [UInt8]? { files[Self.name(path)]?.bytes }
 
     func sync(directory: String) throws {
-        guard hasPower else { throw MeridianError(.storageFailed, "fsync \(directory): no power") }
         guard !trouble.liesAboutSyncs else { return }
         for file in files.values { file.isNameDurable = true }
     }

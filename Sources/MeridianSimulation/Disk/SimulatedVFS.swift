@@ -136,7 +136,7 @@ enum SimulatedVFS {
         }
 
         /// A handle of a process that lost its machine does nothing any more.
-        var isAlive: Bool { epoch == disk.epoch && disk.hasPower }
+        var isAlive: Bool { epoch == disk.epoch }
     }
 
     private static func open(
@@ -186,16 +186,13 @@ enum SimulatedVFS {
             let handle = SimulatedVFS.handle(file)
             guard handle.isAlive else { return SQLITE_IOERR | (3 << 8) }
             let source = UnsafeRawBufferPointer(start: buffer, count: Int(count))
-            switch handle.disk.write(source, to: handle.file, at: Int(offset)) {
-            case .done: return SQLITE_OK
-            case .full: return SQLITE_FULL
-            case .failed: return SQLITE_IOERR | (3 << 8)
-            }
+            return handle.disk.write(source, to: handle.file, at: Int(offset)) ? SQLITE_OK : SQLITE_FULL
         }
         methods.pointee.xTruncate = { file, count in
             let handle = SimulatedVFS.handle(file)
             guard handle.isAlive else { return SQLITE_IOERR | (6 << 8) }
-            return handle.disk.truncate(handle.file, to: Int(count)) ? SQLITE_OK : SQLITE_IOERR | (6 << 8)
+            handle.disk.truncate(handle.file, to: Int(count))
+            return SQLITE_OK
         }
         methods.pointee.xSync = { file, _ in
             let handle = SimulatedVFS.handle(file)
@@ -228,7 +225,8 @@ enum SimulatedVFS {
             return SQLITE_OK
         }
         methods.pointee.xSectorSize = { _ in 4096 }
-        methods.pointee.xDeviceCharacteristics = { _ in 0 }
+        // As the system's VFS says: bytes beside those that are written are left alone.
+        methods.pointee.xDeviceCharacteristics = { _ in SQLITE_IOCAP_POWERSAFE_OVERWRITE }
         methods.pointee.xShmMap = { file, number, byteCount, isExtended, region in
             let handle = SimulatedVFS.handle(file)
             region!.pointee = nil

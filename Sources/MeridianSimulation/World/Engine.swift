@@ -46,8 +46,8 @@ final class Engine {
             var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
             retainedLogEntries = [1, 4, 64, 4096][Int(random.below(4))]
             quiesceAfterNanoseconds = [300_000_000, 1_000_000_000, 5_000_000_000][Int(random.below(3))]
-            leaseExtensionNanoseconds = [0, 0, 300_000_000, 1_000_000_000][Int(random.below(4))]
-            let timeouts: [Int64] = random.below(3) == 0 ? [300, 300, 600, 1_500] : [300]
+            leaseExtensionNanoseconds = [0, 0, 100_000_000, 400_000_000][Int(random.below(4))]
+            let timeouts: [Int64] = random.below(3) == 0 ? [300, 300, 500, 900] : [300]
             electionTimeoutNanoseconds = (0..<nodeCount).map { _ in
                 timeouts[Int(random.below(UInt64(timeouts.count)))] * 1_000_000
             }

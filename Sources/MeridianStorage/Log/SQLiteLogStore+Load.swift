@@ -14,6 +14,7 @@ extension SQLiteLogStore {
         uncompacted = []
         nextSequence = 1
         var logs: [RangeID: StoredLog] = [:]
+        var gaps: [RangeID: LogIndex] = [:]
         let readGroups = try connection.prepare("read groups", "SELECT * FROM groups")
         let readRuns = try connection.prepare("read entries", "SELECT * FROM runs ORDER BY sequence")
         try connection.access("load") { _ in
@@ -31,9 +32,11 @@ extension SQLiteLogStore {
                 let (range, run) = try Self.run(in: readRuns)
                 nextSequence = max(nextSequence, run.sequence + 1)
                 // Decoded even if it is hidden: what hides it may itself be damaged.
-                try take(run, of: range, try Self.entries(of: range, run, in: readRuns.blob(4)), &logs[range])
+                let entries = try Self.entries(of: range, run, in: readRuns.blob(4))
+                take(run, of: range, entries, &logs[range], gap: &gaps[range])
             }
         }
+        if let (range, index) = gaps.min(by: { $0.key < $1.key }) { throw Self.corruption(range, index, "is missing") }
         for (range, group) in groups where group.hardState.commit > group.lastIndex {
             throw Self.corruption(range, group.hardState.commit, "was committed and is missing")
         }
@@ -42,13 +45,20 @@ extension SQLiteLogStore {
     }
 
     /// Puts the next run on top of what has been read.
-    private func take(_ run: Run, of range: RangeID, _ entries: [Entry], _ log: inout StoredLog?) throws {
+    ///
+    /// Rows are deleted from the lowest sequence up. A crash amid that can leave a row that is hidden behind a gap, where
+    /// rows before it are gone already: then a later row begins at the gap or before it. Otherwise entries are missing.
+    private func take(
+        _ run: Run, of range: RangeID, _ entries: [Entry], _ log: inout StoredLog?, gap: inout LogIndex?
+    ) {
         guard let group = groups[range], log != nil, run.sequence >= group.firstSequence else {
             return dead.append(run.sequence...run.sequence)
         }
         guard run.first <= group.lastIndex.next else {
-            throw Self.corruption(range, group.lastIndex.next, "is missing")
+            gap = group.lastIndex.next
+            return dead.append(run.sequence...run.sequence)
         }
+        gap = nil
         // Even a run below the base hides what earlier runs say about the indexes after it.
         let first = max(run.first, group.base.index.next)
         hide(from: first, of: range)

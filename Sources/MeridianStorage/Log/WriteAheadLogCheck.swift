@@ -63,7 +63,8 @@ struct WriteAheadLogCheck {
         let end = frame
         var hasCommit = false
         while frame + 1 < frames {
-            hasCommit = hasCommit || header(frame).isCommit
+            // A frame of an earlier turn shows where the last commit was not written to its end.
+            hasCommit = hasCommit || (header(frame).isOfThisTurn && header(frame).isCommit)
             // What the damaged frame's checksum was is either written in it or, if that was hit, can be computed.
             let seeds = [header(frame).sum] + (frame == end ? [checksum(frame, after: sum)] : [])
             let next = header(frame + 1)
