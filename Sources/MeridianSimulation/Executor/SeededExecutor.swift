@@ -31,10 +31,11 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
         if pthread_equal(pthread_self(), thread) != 0 {
             ready.append(job)
         } else {
-            foreign.withLock { $0.append(job) }
             noteEscape(
                 "a task left the simulation, as Task.sleep, the main actor and callbacks of other threads make it, and "
                     + "came back on another thread" + EscapeWatch.culprit())
+            // After the note: the job may end the run.
+            foreign.withLock { $0.append(job) }
         }
     }
 
