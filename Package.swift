@@ -102,6 +102,10 @@ let package = Package(
             dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"),
+        .executableTarget(
+            name: "bench-simulation",
+            dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],
+            path: "bench/simulation", swiftSettings: settings),
         // Tests: one folder per target.
         tests("MeridianCoreTests", ["MeridianCore"]),
         tests("MeridianClockTests", ["MeridianClock", "CMeridianSystem", "MeridianCore"]),

@@ -8,13 +8,16 @@ import MeridianStorage
 ///
 /// Damage is looked for before a node starts on a disk that is known to be bad: an operator who has reason to doubt a
 /// disk checks it (`PRAGMA integrity_check`, and every row's checksum). Where nothing is found the damage has hit what
-/// nobody reads.
+/// nobody reads; or the very last commit of the log, which cannot be told from one that a crash cut off
+/// (`WriteAheadLogCheck`). There the simulation knows better than any operator and has the node replaced: what a store
+/// on one disk cannot notice, it does not promise.
 final class SQLiteStorage: NodeStorage {
     private let disk: SimulatedDisk
     private let directory: String
     private let identity: StoreIdentity
     private var stores: SQLiteStores?
-    private var isSuspect = false
+    /// What the log held before the disk was damaged.
+    private var suspect: [RangeID: StoredLog]?
     private(set) var hasBrokenPromises = false
 
     var trouble: DiskTrouble {
@@ -26,11 +29,16 @@ final class SQLiteStorage: NodeStorage {
         self.init(node, jurisdiction: jurisdiction, disk: SimulatedDisk(seed: seed))
     }
 
-    init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, disk: SimulatedDisk) {
+    convenience init(_ node: NodeDescriptor, jurisdiction: Jurisdiction, disk: SimulatedDisk) {
+        let identity = StoreIdentity(
+            clusterID: "simulation", node: node.id, name: node.name, region: node.region, jurisdiction: jurisdiction)
+        self.init(identity: identity, disk: disk)
+    }
+
+    private init(identity: StoreIdentity, disk: SimulatedDisk) {
+        self.identity = identity
         self.disk = disk
         directory = SimulatedVFS.mount(disk)
-        identity = StoreIdentity(
-            clusterID: "simulation", node: node.id, name: node.name, region: node.region, jurisdiction: jurisdiction)
     }
 
     deinit {
@@ -54,19 +62,21 @@ final class SQLiteStorage: NodeStorage {
     func open() throws -> (log: any LogStore, state: any StateStore) {
         let opened = try openStores()
         stores = opened
-        if isSuspect {
-            do { try check(opened) } catch {
+        if let expected = suspect {
+            do { try check(opened, against: expected) } catch {
                 _ = disk.cutPower()
                 stores = nil
                 throw error
             }
-            isSuspect = false
+            suspect = nil
         }
         return (opened.log, opened.state)
     }
 
-    private func check(_ stores: SQLiteStores) throws {
-        _ = try stores.log.load()
+    private func check(_ stores: SQLiteStores, against expected: [RangeID: StoredLog]) throws {
+        guard try stores.log.load() == expected else {
+            throw MeridianError(.corruption, "log.sqlite: the last commit is damaged")
+        }
         _ = try stores.state.load()
         _ = try stores.state.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)
         var configuration = Configuration()
@@ -89,7 +99,7 @@ final class SQLiteStorage: NodeStorage {
     func wipe(beginning life: Incarnation) {
         disk.wipe()
         stores = nil
-        isSuspect = false
+        suspect = nil
         hasBrokenPromises = false
         let trouble = disk.trouble
         disk.trouble = DiskTrouble()
@@ -105,8 +115,9 @@ final class SQLiteStorage: NodeStorage {
     }
 
     func damage(_ kind: DiskDamage, in file: FileKind) {
+        let whole = SQLiteStorage(identity: identity, disk: disk.afterPowerCut(seed: 0))
+        suspect = suspect ?? (try? whole.openStores().log.load())
         disk.damage(kind, in: file)
-        isSuspect = true
     }
 
     func takeStallNanoseconds() -> Int64 { 0 }
