@@ -8,8 +8,8 @@ import MeridianSimulation
 /// `bench-simulation`: how fast the simulated world is, how fast the checkers are, and whether runs repeat.
 ///
 /// Speed is virtual time through processor time: three regions of three nodes under the load of each workload in turn
-/// (six clients, two in each region, each pausing 0.3 s on average) and the standard faults, with all invariants checked
-/// after every step and every history judged, on one core.
+/// (six clients, two in each region, each pausing 0.3 s on average) and the standard faults, with all invariants
+/// checked after every step and every history judged, on one core.
 @main struct SimulationBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-simulation", abstract: "Speed of the simulated world and of the checkers; replay; crashes.")

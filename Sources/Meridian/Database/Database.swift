@@ -107,8 +107,8 @@ public struct Database: Sendable {
 
     /// A timestamp above those of all commits that have ended, for reads of several ranges as of one moment.
     ///
-    /// A clock of the client's region gives it at once. Where none is usable, a leaseholder elsewhere is asked: what its
-    /// clock says at the latest, after the question, is as good.
+    /// A clock of the client's region gives it at once. Where none is usable, a leaseholder elsewhere is asked: what
+    /// its clock says at the latest, after the question, is as good.
     func readTimestamp(end: Instant) async throws -> Timestamp {
         if let timestamp = host.latestTimestamp(in: region) { return timestamp }
         return try await read(Catalog.systemRange, [], at: nil, end: end).timestamp

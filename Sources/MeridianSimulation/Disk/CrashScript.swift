@@ -137,7 +137,9 @@ private struct Model {
         Array((history[range] ?? []).prefix(Int(index.rawValue)))
     }
 
-    func rows(_ range: RangeID, through index: LogIndex) -> [Key: [UInt8]] { Self.rows(commands(range, through: index)) }
+    func rows(_ range: RangeID, through index: LogIndex) -> [Key: [UInt8]] {
+        Self.rows(commands(range, through: index))
+    }
 
     static func rows(_ entries: [Entry]) -> [Key: [UInt8]] {
         var rows: [Key: [UInt8]] = [:]

@@ -209,7 +209,9 @@ final class SimulatedDisk: @unchecked Sendable {
         file.bytes = file.durable
     }
 
-    func holds(_ needle: [UInt8]) -> Bool { files.values.contains { $0.bytes.holds(needle) || $0.durable.holds(needle) } }
+    func holds(_ needle: [UInt8]) -> Bool {
+        files.values.contains { $0.bytes.holds(needle) || $0.durable.holds(needle) }
+    }
 }
 
 extension SimulatedDisk: FileSystem {

@@ -221,7 +221,11 @@ enum SimulatedVFS {
             guard operation == SQLITE_FCNTL_PERSIST_WAL else { return SQLITE_NOTFOUND }
             let handle = SimulatedVFS.handle(file)
             let flag = argument!.assumingMemoryBound(to: Int32.self)
-            if flag.pointee < 0 { flag.pointee = handle.keepsWriteAheadLog } else { handle.keepsWriteAheadLog = flag.pointee }
+            if flag.pointee < 0 {
+                flag.pointee = handle.keepsWriteAheadLog
+            } else {
+                handle.keepsWriteAheadLog = flag.pointee
+            }
             return SQLITE_OK
         }
         methods.pointee.xSectorSize = { _ in 4096 }

@@ -72,8 +72,8 @@ enum EscapeWatch {
         dlsym(nil, name)?.assumingMemoryBound(to: type)
     }
 
-    /// What is to blame, as far as the stack tells: the innermost function that is neither the runtime's nor ours, where
-    /// the program exports its symbols; and the task's name, if it has one.
+    /// What is to blame, as far as the stack tells: the innermost function that is neither the runtime's nor ours,
+    /// where the program exports its symbols; and the task's name, if it has one.
     static func culprit() -> String {
         var name = ""
         for frame in Thread.callStackSymbols {

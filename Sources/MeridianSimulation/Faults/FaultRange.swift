@@ -41,8 +41,8 @@ enum FaultRange {
         }
     }
 
-    /// One episode in this many has a companion: another fault of the same target, which begins soon after it. Many bugs
-    /// need two things to go wrong with one node, such as a pause and a partition.
+    /// One episode in this many has a companion: another fault of the same target, which begins soon after it. Many
+    /// bugs need two things to go wrong with one node, such as a pause and a partition.
     static let companionEvery: UInt64 = 3
     static let companionDelayNanoseconds: Int64 = 300_000_000
 

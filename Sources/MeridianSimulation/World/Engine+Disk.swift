@@ -17,10 +17,12 @@ extension Engine {
     private func crashAmidWrite(_ node: SimulatedNode, _ doom: SimulatedNode.Doom, within delay: Int64) {
         let hasVote = node.writing.contains { $0.writes.contains { $0.hardState?.vote != nil } }
         guard doom == .write || hasVote else { return }
-        node.doom = nil
         let incarnation = node.incarnation
         after(below(delay)) { [unowned self] in
-            if node.incarnation == incarnation { crash(node) }
+            // Unless the fault has ended in the meantime.
+            guard node.incarnation == incarnation, node.doom != nil else { return }
+            node.doom = nil
+            crash(node)
         }
     }
 

@@ -8,7 +8,8 @@ extension Engine {
     var statusLines: [String] {
         nodes.flatMap { node -> [String] in
             guard let core = node.core else { return ["\(node.id) does not run"] }
-            let trouble = (node.isPaused ? ", paused" : "") + (node.isLogDead ? ", log dead" : "")
+            let trouble =
+                (node.isPaused ? ", paused" : "") + (node.isLogDead ? ", log dead" : "")
                 + (node.writing.isEmpty ? "" : ", writing") + (core.failure.map { ", \($0.code)" } ?? "")
             return core.replicas.map { "\(node.id)\(trouble): \($0.descriptor.id) \($0.raft.traceDescription)" }
         }

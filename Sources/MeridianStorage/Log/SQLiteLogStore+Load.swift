@@ -46,8 +46,9 @@ extension SQLiteLogStore {
 
     /// Puts the next run on top of what has been read.
     ///
-    /// Rows are deleted from the lowest sequence up. A crash amid that can leave a row that is hidden behind a gap, where
-    /// rows before it are gone already: then a later row begins at the gap or before it. Otherwise entries are missing.
+    /// Rows are deleted from the lowest sequence up. A crash amid that can leave a row that is hidden behind a gap,
+    /// where rows before it are gone already: then a later row begins at the gap or before it. Otherwise entries are
+    /// missing.
     private func take(
         _ run: Run, of range: RangeID, _ entries: [Entry], _ log: inout StoredLog?, gap: inout LogIndex?
     ) {

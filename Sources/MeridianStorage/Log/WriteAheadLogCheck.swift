@@ -20,8 +20,8 @@ struct WriteAheadLogCheck {
     /// The log's length in bytes; zero if there is none.
     var byteCount: Int { bytes.count }
 
-    /// - Parameter contents: the whole log, a few megabytes, as its owner checkpoints before it grows; `nil` if there is
-    ///   none.
+    /// - Parameter contents: the whole log, a few megabytes, as its owner checkpoints before it grows; `nil` if there
+    ///   is none.
     init(_ contents: [UInt8]?) { bytes = contents ?? [] }
 
     /// - Throws: `MeridianError` with `.corruption`.
@@ -62,13 +62,17 @@ struct WriteAheadLogCheck {
         // Here SQLite stops. A frame that continues a commit proves that it should not: the commit was synced before.
         let end = frame
         var hasCommit = false
+        /// Whether the frame's words can be trusted. The damaged frame's can: the sector where it begins also holds the
+        /// end of the frame before it, which is whole. Those of later frames only if their checksums fit: a crash can
+        /// leave the first words of an earlier turn's frame before the rest of a new one.
+        var isWhole = true
         while frame + 1 < frames {
-            // A frame of an earlier turn shows where the last commit was not written to its end.
-            hasCommit = hasCommit || (header(frame).isOfThisTurn && header(frame).isCommit)
+            hasCommit = hasCommit || (isWhole && header(frame).isOfThisTurn && header(frame).isCommit)
             // What the damaged frame's checksum was is either written in it or, if that was hit, can be computed.
             let seeds = [header(frame).sum] + (frame == end ? [checksum(frame, after: sum)] : [])
             let next = header(frame + 1)
-            if hasCommit, next.isOfThisTurn, seeds.contains(where: { checksum(frame + 1, after: $0) == next.sum }) {
+            isWhole = next.isOfThisTurn && seeds.contains { checksum(frame + 1, after: $0) == next.sum }
+            if hasCommit, isWhole {
                 throw MeridianError(.corruption, "log.sqlite-wal: frame \(end) is damaged")
             }
             frame += 1

@@ -3,7 +3,7 @@ import Testing
 
 @testable import MeridianSimulation
 
-/// SQLite's real code loses power at its writes and syncs. All of them: `bench-simulation`, or MERIDIAN_CRASH_POINTS=all.
+/// SQLite's real code loses power at its writes and syncs; at all of them with MERIDIAN_CRASH_POINTS=all.
 @Suite struct CrashPointTests {
     @Test(arguments: UInt64(1)...2) func everyCrashLeavesWhatWasAcknowledged(seed: UInt64) throws {
         let isWhole = ProcessInfo.processInfo.environment["MERIDIAN_CRASH_POINTS"] == "all"
