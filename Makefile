@@ -2,7 +2,7 @@
 # ARGS are passed on:  make demo ARGS="--format json"   make test ARGS="--filter KeyCodingTests"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build lint format clean setup
+.PHONY: help demo test simulate bench build lint format clean setup
 
 ARGS ?=
 SWIFT_SOURCES := Sources Tests bench Package.swift
@@ -15,8 +15,12 @@ demo: setup ## Run a cluster of several regions in one process, and watch it com
 	@swift build -c release --product meridian >&2
 	@.build/release/meridian demo $(ARGS)
 
-test: setup ## Run all tests
+test: setup ## Run all tests, and without ARGS the simulator's seeds and planted bugs
 	@swift test --disable-xctest --explicit-target-dependency-import-check error $(ARGS)
+	@$(if $(ARGS),,scripts/simulate)
+
+simulate: setup ## Run the simulator's seeds, replays and planted bugs alone
+	@scripts/simulate
 
 bench: setup ## Measure latency, throughput and failover, one after the other (release build)
 	@for bench in $(BENCHES); do swift build -c release --product $$bench >&2 || exit 1; done

@@ -49,6 +49,47 @@ import Testing
         await cluster.shutdown()
     }
 
+    /// The leaseholder's files vanish. It comes back under its name, and when another node dies afterwards, the two that
+    /// are left have everything.
+    @Test func aNodeThatLostItsFilesIsReplacedAndNothingIsLost() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+        let db = cluster.database(in: "local")
+        for id in 0..<40 { try await db.write { try await $0.insert(Item(id: id, text: "x"), into: Self.items) } }
+        let victim = try #require(try await cluster.leaseholder(of: Self.items))
+        await cluster.kill(victim)
+        let name = try #require(topology.node(victim)?.name)
+        let files = try #require(
+            try FileManager.default.subpathsOfDirectory(atPath: path).filter {
+                $0.contains(name) && $0.hasSuffix(".sqlite")
+            })
+        for file in files { try FileManager.default.removeItem(atPath: path + "/" + file) }
+        let error = await #expect(throws: MeridianError.self) { try await cluster.start(victim) }
+        #expect(error?.code == .corruption)
+        try await cluster.replace(victim)
+        for id in 40..<80 {
+            try await db.write(deadline: .seconds(20)) {
+                try await $0.insert(Item(id: id, text: "x"), into: Self.items)
+            }
+        }
+        let other = try #require(topology.nodes.first { $0.id != victim })
+        await cluster.kill(other.id)
+        let rows = try await db.read(deadline: .seconds(20)) { try await $0.scan(Self.items) }
+        #expect(rows.map(\.id) == Array(0..<80))
+        try await db.write(deadline: .seconds(20)) { try await $0.insert(Item(id: 80, text: "x"), into: Self.items) }
+        await cluster.shutdown()
+    }
+
+    @Test func aNodeThatRunsIsNotReplaced() async throws {
+        let topology = try Topology.local(nodes: 3)
+        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())
+        let error = await #expect(throws: MeridianError.self) { try await cluster.replace(topology.nodes[0].id) }
+        #expect(error?.code == .directoryInUse)
+        await cluster.shutdown()
+    }
+
     @Test func noAcknowledgedWriteIsLostWhenTheLeaseholderDies() async throws {
         let topology = try Topology.local(nodes: 3)
         let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())

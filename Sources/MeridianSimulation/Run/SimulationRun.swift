@@ -44,6 +44,7 @@ final class SimulationRun {
     }
 
     func run() -> SimulationReport {
+        defer { world.engine.end() }
         if setUp() {
             nemesis.begin()
             let state = Openness()

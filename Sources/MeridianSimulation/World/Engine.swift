@@ -172,6 +172,14 @@ final class Engine {
 
     func moment(_ node: SimulatedNode) -> Moment { node.clock.moment(at: trueTime) }
 
+    /// The world ends. What is to happen and who watches hold the world, so they are let go.
+    func end() {
+        queue = EventQueue()
+        (onStep, onLogWritten, onAnswer, onFrame, trace) = (nil, nil, nil, nil, nil)
+        (onStop, onProcessEnd, onStart, onDestroyed, onFailedStart) = (nil, nil, nil, nil, nil)
+        for node in nodes { node.forgetProcess() }
+    }
+
     // MARK: Processes
 
     func start(_ node: SimulatedNode) {

@@ -42,7 +42,7 @@ struct SimulateCommand: ParsableCommand {
     var bug: String?
 
     func run() throws {
-        if planted { return try PlantedSearch(seeds: max(seeds, 4_000)).run() }
+        if planted { return try PlantedSearch(seeds: seeds > 1 ? seeds : 4_000).run() }
         if let bug { try PlantedSearch.carry(bug) }
         let names = workload == "all" ? Workloads.names : workload.split(separator: ",").map(String.init)
         let clock = ContinuousClock()

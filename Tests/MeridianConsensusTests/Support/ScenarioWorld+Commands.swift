@@ -47,6 +47,7 @@ extension ScenarioWorld {
             }
         case "crash": nodes[slot(arguments.node(0))].crash()
         case "restart": restart(arguments.node(0))
+        case "wipe": nodes[slot(arguments.node(0))].loseDisk(beginning: Incarnation(UInt64(arguments.plain[1])!))
         case "snapshot": snapshot(arguments)
         case "clock": setClock(arguments)
         case "status": for node in nodes { print(Self.status(node)) }

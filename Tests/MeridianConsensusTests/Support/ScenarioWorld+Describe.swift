@@ -129,7 +129,7 @@ extension ScenarioWorld {
         let raft = node.raft
         return "\(node.id): \(raft.role) \(raft.term) leader \(raft.leader?.description ?? "none") "
             + "commit \(raft.commitIndex.rawValue) last \(position(raft.lastPosition))"
-            + (raft.isQuiescent ? " quiescent" : "")
+            + (raft.isQuiescent ? " quiescent" : "") + (raft.isRecovering ? " recovering" : "")
     }
 
     static func log(_ node: TestNode) -> String {

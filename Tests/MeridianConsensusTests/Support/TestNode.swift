@@ -80,6 +80,14 @@ final class TestNode {
         jobs = []
     }
 
+    /// The disk is gone with the process; on the new one nothing is written but that a life begins.
+    func loseDisk(beginning incarnation: Incarnation) {
+        crash()
+        disk = StoredLog(hardState: .recovering(incarnation))
+        appliedEntries = []
+        checkpoint = .zero
+    }
+
     /// - Parameter survived: how much of the state store outlived the crash; at least the checkpoint.
     func restart(applied survived: LogIndex, at now: Moment) {
         precondition(survived >= checkpoint && survived <= appliedIndex)
