@@ -49,8 +49,8 @@ import Testing
         await cluster.shutdown()
     }
 
-    /// The leaseholder's files vanish. It comes back under its name, and when another node dies afterwards, the two that
-    /// are left have everything.
+    /// The leaseholder's files vanish. It comes back under its name, and when another node dies afterwards, the two
+    /// that are left have everything.
     @Test func aNodeThatLostItsFilesIsReplacedAndNothingIsLost() async throws {
         let path = directory()
         defer { try? FileManager.default.removeItem(atPath: path) }
