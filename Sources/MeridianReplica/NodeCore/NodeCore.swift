@@ -21,6 +21,9 @@ package struct NodeCore: Sendable {
     var dirty: [Int] = []
     /// The slots of the replicas that the last step worked on, for whoever watches the node.
     package private(set) var flushed: [Int] = []
+    /// Calls of other nodes' gateways that were refused here. Their clients have been told so: what comes late, or twice,
+    /// of such a call must not be done.
+    private var refused = RecentSet<ReplyAddress>()
     var gateway = Gateway()
     var peers: Peers
     var agreement: ClockAgreement
@@ -85,6 +88,7 @@ package struct NodeCore: Sendable {
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
+        for address in effects.refused { refused.insert(address, at: now.instant) }
         effects.node.deadline = nextDeadline(at: moment)
         return effects.finish(clock: moment.clock, isReadOnly: failure != nil)
     }
@@ -186,6 +190,7 @@ package struct NodeCore: Sendable {
     mutating func receive(
         _ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects
     ) {
+        if refused.contains(ReplyAddress(node: gateway, id: request.id)) { return }
         guard let slot = slots[request.range] else {
             let address = ReplyAddress(node: gateway, id: request.id)
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)

@@ -9,6 +9,8 @@ struct StepEffects: Sendable {
     private var outgoingAfter: [(peer: NodeID, messages: [NodeMessage])] = []
     /// Answers to this node's own gateway.
     var localReplies: [RangeReply] = []
+    /// Commits and reads of other nodes' gateways that were refused.
+    private(set) var refused: [ReplyAddress] = []
     private let own: NodeID
 
     init(node: NodeID) { own = node }
@@ -26,6 +28,7 @@ struct StepEffects: Sendable {
             localReplies.append(reply)
         } else {
             send(.reply(reply), to: address.node)
+            if case .failed = body { refused.append(address) }
         }
     }
 

@@ -38,6 +38,12 @@ extension Replica {
             effects.reply(.failed(elsewhere), to: address, range: descriptor.id)
             return
         }
+        // A first attempt that was meant for another leadership is late: whoever still waits for it asks again. It must
+        // not be taken up here, where nobody knows what its client has been told since.
+        if let term = request.freshIn, term != raft.term, !Planted.isOn(.retryTakenForFirst) {
+            effects.reply(notLeaseholder, to: address, range: descriptor.id)
+            return
+        }
         let isFresh = isFresh(request, commit.id, of: address.node, at: now)
         // The same commit is under way: whoever asks again hears the same answer.
         if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }

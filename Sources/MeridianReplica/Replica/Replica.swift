@@ -114,7 +114,7 @@ struct Serving: Sendable {
     /// The highest request of each gateway: what comes at or below it can be one that was delivered twice.
     var newest: [NodeID: GatewayRequestID] = [:]
     /// Commits that were asked for again here, of which the first attempt may still be under way from elsewhere.
-    var repeated = RepeatedRequests()
+    var repeated = RecentSet<RequestID>()
 
     struct Served: Sendable {
         var address: ReplyAddress

@@ -24,6 +24,12 @@ import Testing
         try Self.run(seed: 798, "long-fork", episodes: [1, 5, 9])
     }
 
+    /// A commit was refused because the disk was full, and its frame arrived a second time when there was space again:
+    /// it was done after its client had been told that it was not (`NodeCore.refused`).
+    @Test func aRefusedCommitIsNotDoneWhenItsFrameArrivesAgain() throws {
+        try Self.run(seed: 107_154, "register", episodes: [1, 2, 3])
+    }
+
     private static func run(seed: UInt64, _ workload: String, episodes: Set<Int>) throws {
         let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
         var simulation = Simulation(seed: seed, workload: workload, topology: topology)
