@@ -21,8 +21,8 @@ package struct NodeCore: Sendable {
     var dirty: [Int] = []
     /// The slots of the replicas that the last step worked on, for whoever watches the node.
     package private(set) var flushed: [Int] = []
-    /// Calls of other nodes' gateways that were refused here. Their clients have been told so: what comes late, or twice,
-    /// of such a call must not be done.
+    /// Calls of other nodes' gateways that were refused here. Their clients have been told so: what comes late, or
+    /// twice, of such a call must not be done.
     private var refused = RecentSet<ReplyAddress>()
     var gateway = Gateway()
     var peers: Peers

@@ -41,6 +41,25 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Run with one planted bug (builds with MERIDIAN_PLANTED=1 only).")
     var bug: String?
 
+    func validate() throws {
+        guard seeds > 0 else { throw ValidationError("--seeds 0 runs nothing; ask for at least one") }
+        if let hours, hours <= 0 { throw ValidationError("--hours \(hours) is no time; ask for more than 0") }
+        _ = try chosenEpisodes()
+    }
+
+    /// The episodes to keep; `nil` for all.
+    private func chosenEpisodes() throws -> Set<Int>? {
+        guard let episodes else { return nil }
+        if episodes == "none" { return [] }
+        return try Set(
+            episodes.split(separator: ",").map { word in
+                guard let number = Int(word) else {
+                    throw ValidationError("\"\(word)\" is no episode; write their numbers, such as 1,4, or none")
+                }
+                return number
+            })
+    }
+
     func run() throws {
         if planted { return try PlantedSearch(seeds: seeds > 1 ? seeds : 4_000).run() }
         if let bug { try PlantedSearch.carry(bug) }
@@ -70,10 +89,7 @@ struct SimulateCommand: ParsableCommand {
                 seed: number, workload: name, topology: try parsedTopology(), faults: try FaultKind.parse(faults))
             simulation.storage = storage
             if let hours { simulation.length = .nanoseconds(Int64(hours * 3_600_000_000_000)) }
-            if let episodes {
-                simulation.episodes =
-                    episodes == "none" ? [] : Set(episodes.split(separator: ",").compactMap { Int($0) })
-            }
+            simulation.episodes = try chosenEpisodes()
             _ = try Workloads.named(name, topology: simulation.topology)
             _ = try simulation.plan()
             return simulation
