@@ -23,10 +23,10 @@ final class DirectoryLock: Sendable {
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Self.failure("open \(path)") }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let isHeld = errno == EWOULDBLOCK
-            let failure = Self.failure("lock \(path)")
-            close(descriptor)
-            throw isHeld ? MeridianError(.directoryInUse, "\(directory) is open already, here or elsewhere") : failure
+            // `deinit` closes the descriptor, also now. Closing it here as well would hit whoever got its number since.
+            throw errno == EWOULDBLOCK
+                ? MeridianError(.directoryInUse, "\(directory) is open already, here or elsewhere")
+                : Self.failure("lock \(path)")
         }
     }
 

@@ -173,6 +173,17 @@ import Testing
         try stores.close()
     }
 
+    /// A descriptor that is closed twice closes a file of somebody else, who got its number in between.
+    @Test func aRefusedOpeningClosesNobodysFile() throws {
+        let stores = try SQLiteStores.open(directory)
+        errno = 0
+        let lock = try? DirectoryLock(directory: directory.path)
+        let code = errno
+        #expect(lock == nil)
+        #expect(code != EBADF)
+        try stores.close()
+    }
+
     @Test func saysInWordsWhoseFileItIs() throws {
         try prepare()
         for file in ["log.sqlite", "state.sqlite"] {
