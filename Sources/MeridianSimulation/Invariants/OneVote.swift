@@ -4,6 +4,10 @@ import MeridianReplica
 
 /// A node gives at most one vote in a term (Raft §5.2), over restarts and lost disks. Checked on the frames that bear
 /// votes: two votes of one term can elect two leaders long before both of them stand on a disk.
+///
+/// One exception. Who lost its disk and was readmitted votes for nobody in the term in which its recovery ended, nor
+/// before. Later terms are free, even one in which its earlier life had voted ahead of the cluster: that candidate
+/// asked before the readmission was proposed, so it loses (the lemma in `Raft+Readmission`).
 final class OneVote: Invariant {
     static let name = "one vote a term"
 
@@ -13,7 +17,35 @@ final class OneVote: Invariant {
         var term: Term
     }
 
+    private struct Voter: Hashable {
+        var range: RangeID
+        var node: NodeID
+    }
+
     private var candidates: [Ballot: NodeID] = [:]
+    /// Nodes that lost their disks at some time.
+    private var bereft: Set<NodeID> = []
+    /// Those whose replicas are known to recover.
+    private var recovering: Set<Voter> = []
+
+    func destroyed(_ node: SimulatedNode) { bereft.insert(node.id) }
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        guard bereft.contains(step.node.id), let core = step.node.core else { return nil }
+        for slot in step.slots {
+            let replica = core.replicas[slot]
+            let voter = Voter(range: replica.descriptor.id, node: step.node.id)
+            if replica.raft.isRecovering {
+                recovering.insert(voter)
+            } else if recovering.remove(voter) != nil {
+                let term = replica.raft.term
+                candidates = candidates.filter { ballot, _ in
+                    ballot.voter != voter.node || ballot.range != voter.range || ballot.term <= term
+                }
+            }
+        }
+        return nil
+    }
 
     func sent(_ frame: NodeFrame) -> String? {
         for case .raft(let range, let message) in frame.messages {

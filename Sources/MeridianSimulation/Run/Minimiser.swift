@@ -4,16 +4,21 @@ import MeridianCore
 ///
 /// Delta debugging over the list of episodes (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing
 /// Input", TSE 2002): halves, quarters and so on are left out as long as the run still breaks the same rule. Every
-/// attempt is a whole run, so their number is bounded; what is left need not be the least possible.
+/// attempt is a whole run, so their number is bounded, and for long runs so is the virtual time of them all; what is
+/// left need not be the least possible.
 public struct Minimiser {
     public var simulation: Simulation
     public var rule: String
-    public var attemptLimit = 60
+    public var attemptLimit: Int
 
     public init(_ simulation: Simulation, rule: String) {
         self.simulation = simulation
         self.rule = rule
+        attemptLimit = max(8, min(60, Int(Self.virtualSeconds / max(1, simulation.length.components.seconds))))
     }
+
+    /// Four virtual hours.
+    private static let virtualSeconds: Int64 = 14_400
 
     /// - Returns: the numbers of the episodes that are left, and how many runs it took.
     public func run() throws -> (episodes: [Int], attempts: Int) {
