@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
 
 /// A node gives at most one vote in a term (Raft §5.2), over restarts and lost disks. Checked on the frames that bear
