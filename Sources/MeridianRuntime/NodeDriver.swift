@@ -50,6 +50,7 @@ package final class NodeDriver: @unchecked Sendable {
     /// Nobody runs the stopped node any more.
     private let released = WakeSignal()
     private let deadline = Atomic<Int64>(0)
+    private let isClockTrusted = Atomic<Bool>(true)
     private let log: LogWriter
     private let applier: StateApplier
 
@@ -116,8 +117,8 @@ package final class NodeDriver: @unchecked Sendable {
     /// Log transactions written since the start, each with one fsync.
     package var logWriteCount: Int { log.writeCount.load(ordering: .relaxed) }
 
-    /// This node's clocks.
-    package var now: Moment { time.now() }
+    /// What this node's clock says; unknown while the other nodes' clocks contradict it.
+    package var clock: ClockInterval { isClockTrusted.load(ordering: .relaxed) ? time.now().clock : .unknown }
 
     /// Whether this node leads a range, as far as it knows.
     package func leads(_ range: RangeID) -> Bool { led.withLock { $0.contains(range) } }
@@ -231,6 +232,7 @@ package final class NodeDriver: @unchecked Sendable {
             }
             if isDue { events.append(.tick) }
             let effects = core.step(events, at: now)
+            isClockTrusted.store(core.isClockTrusted, ordering: .relaxed)
             found = carryOut(effects)
             let next = effects.deadline.rawValue
             if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }

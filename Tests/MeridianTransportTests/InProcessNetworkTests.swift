@@ -25,7 +25,7 @@ import Testing
 
     private func frame(_ number: UInt64, to: UInt32 = 2, from: UInt32 = 1) -> NodeFrame {
         let reply = RangeReply(id: GatewayRequestID(rawValue: number), range: RangeID(1), body: .unknown)
-        return NodeFrame(from: NodeID(from), to: NodeID(to), clock: nil, messages: [.reply(reply)])
+        return NodeFrame(from: NodeID(from), to: NodeID(to), clock: nil, sent: .zero, messages: [.reply(reply)])
     }
 
     private func distant() throws -> Topology {

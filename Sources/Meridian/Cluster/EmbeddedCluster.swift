@@ -215,7 +215,7 @@ public final class EmbeddedCluster: DatabaseHost {
 
     package func latestTimestamp(in region: Region) -> Timestamp? {
         let drivers = state.withLock { state in topology.nodes(in: region).compactMap { state.drivers[$0.id] } }
-        return drivers.lazy.map(\.now.clock).first(where: \.isKnown)?.latest
+        return drivers.lazy.map(\.clock).first(where: \.isKnown)?.latest
     }
 
     /// Log transactions, and so fsyncs, of the nodes that run, since each started.

@@ -21,7 +21,8 @@ package protocol DatabaseHost: AnyObject, Sendable {
         _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body
 
-    /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable.
+    /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable, or
+    /// those that are have been outvoted by the other nodes' clocks.
     func latestTimestamp(in region: Region) -> Timestamp?
 }
 

@@ -8,15 +8,16 @@ import MeridianCore
 /// time prove that one of the clocks lies. Marzullo's algorithm says which: a node that shares no instant with a
 /// majority is outvoted.
 ///
-/// What happens then: an outvoted node's `interval` widens at once until it covers what the majority says, and
-/// `mayLead` turns false, so it gives up its leases and serves through the quorum. It is neither wrong nor dead,
-/// only slower. A node whose clock is unknown may not lead either. After two polls in a row in which it agrees again,
-/// a node is as before. Leaving is not delayed, since a contradiction between sound samples is a proof and not a
-/// symptom; coming back is, since a clock that was just stepped is often stepped again.
+/// What happens then: an outvoted node's `interval` becomes at once what covers all that a majority says, moved along
+/// our monotonic clock, and `mayLead` turns false, so it gives up its leases and serves through the quorum. It is
+/// neither wrong nor dead, only slower. Its own reading counts for nothing beyond its vote: a clock that stands still
+/// would otherwise let no commit wait end. A node whose clock is unknown may not lead either. After two polls in a row
+/// in which it agrees again, a node is as before. Leaving is not delayed, since a contradiction between sound samples
+/// is a proof and not a symptom; coming back is, since a clock that was just stepped is often stepped again.
 ///
 /// Use: `observe` for every message with an interval, `poll` a few times a second, `interval(at:)` wherever a
 /// `ClockInterval` is used for timestamps and leases. Instants are of our own monotonic clock and never go back.
-/// Messages carry the clock's own interval, not the widened one, or a lying clock would seem to agree.
+/// Messages carry the clock's own interval, not that of `interval`, or a lying clock would seem to agree.
 ///
 /// HAZARD (majority): if most clocks lie alike, because they follow one bad server, the honest minority is outvoted
 /// and nobody notices. Independent sources in different regions are the remedy.
@@ -58,11 +59,17 @@ package struct ClockAgreement: Sendable {
         case suspended(agreedPolls: Int)
     }
 
+    private struct Cover: Sendable {
+        var sample: ClockSample
+        /// A majority vouches for it. Otherwise our own reading may be the right one, and is to be covered too.
+        var isMajority: Bool
+    }
+
     package let configuration: Configuration
     package private(set) var standing = Standing.agreeing
-    /// What a suspended node's interval must cover. Invariant: `nil` while `standing` is `agreeing`; otherwise it is
+    /// What a suspended node goes by. Invariant: `nil` while `standing` is `agreeing`; otherwise it is
     /// there as soon as anybody has said anything.
-    private var cover: ClockSample?
+    private var cover: Cover?
     /// The best fresh sample of each peer, by node.
     private var samples: [(peer: NodeID, sample: ClockSample)] = []
 
@@ -71,10 +78,12 @@ package struct ClockAgreement: Sendable {
     /// Whether leases may be used and taken.
     package var mayLead: Bool { standing == .agreeing }
 
-    /// Our interval for every use: the clock's own, widened while we are suspended. Its ends may then go back.
+    /// Our interval for every use: the clock's own, or what the others say while we are suspended. At a change between
+    /// the two its ends may go back.
     package func interval(at now: Moment) -> ClockInterval {
         guard let cover, now.clock.isKnown else { return now.clock }
-        return now.clock.hull(cover.aged(to: now.instant, drift: configuration.drift))
+        let others = cover.sample.aged(to: now.instant, drift: configuration.drift)
+        return cover.isMajority ? others : now.clock.hull(others)
     }
 
     /// Takes in a message's interval.
@@ -139,18 +148,23 @@ extension ClockAgreement {
         }
         if mayLead {
             cover = nil
-        } else if let interval = Self.covering(sources) {
-            cover = ClockSample(interval: interval, instant: instant)
+        } else {
+            cover = covering(sources, at: instant) ?? cover
         }
     }
 
     /// What holds the true time if a majority is right: every point that as many sources contain, rather than only
     /// those that the most do, because one more liar may stand among them. All that anybody says, if no point has a
-    /// majority; `nil` without sources.
-    private static func covering(_ sources: [ClockInterval]) -> ClockInterval? {
+    /// majority, or so few were heard that their majority means nothing; `nil` without sources.
+    private func covering(_ sources: [ClockInterval], at instant: Instant) -> Cover? {
         guard let first = sources.first else { return nil }
-        return Marzullo.hull(of: sources, coveredBy: majority(of: sources))
-            ?? sources.dropFirst().reduce(first) { $0.hull($1) }
+        if sources.count > configuration.clusterSize / 2,
+            let common = Marzullo.hull(of: sources, coveredBy: Self.majority(of: sources))
+        {
+            return Cover(sample: ClockSample(interval: common, instant: instant), isMajority: true)
+        }
+        let all = sources.dropFirst().reduce(first) { $0.hull($1) }
+        return Cover(sample: ClockSample(interval: all, instant: instant), isMajority: false)
     }
 
     private static func majority(of sources: [ClockInterval]) -> Int { sources.count / 2 + 1 }

@@ -9,8 +9,8 @@ import MeridianCore
 /// Promises: a token is handed out once, never before its timestamp has passed on the given clock, in the order of
 /// timestamps and among equals in the order of insertion. Logarithmic in the number that waits.
 ///
-/// HAZARD: `earliest` may stand still or go back (an outvoted clock widens, an unknown one knows nothing). Then
-/// commits wait longer; none is let go early.
+/// HAZARD: `earliest` may stand still or go back (an outvoted node goes by others' clocks, an unknown one knows
+/// nothing). Then commits wait longer; none is let go early.
 package struct CommitWait: Sendable {
     /// The owner's name for a commit.
     package typealias Token = UInt64

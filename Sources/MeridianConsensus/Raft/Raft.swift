@@ -44,6 +44,8 @@ package struct Raft: Sendable {
     /// The host knows why the disk does not answer: it is full, and nothing is lost. A leader then goes on, so that
     /// reads can be served; the host sees that it takes no proposals.
     package var isDiskFull = false
+    /// Whether leases may be asked for and used. Without them reads ask a quorum.
+    package var isClockTrusted = true
 
     /// Where this term's leader was handed over by its predecessor: no timestamp at or below may be assigned.
     package internal(set) var timestampFloor: Timestamp = .zero

@@ -20,8 +20,10 @@ extension Raft {
         return promised > floor ? promised : nil
     }
 
-    /// Not while it hands over, and never again in a term in which it ordered somebody to campaign.
+    /// Not with a clock that others contradict, nor while it hands over, and never again in a term in which it ordered
+    /// somebody to campaign.
     private var mayHoldLease: Bool {
+        guard isClockTrusted else { return false }
         if Planted.isOn(.leaseDuringTransfer) { return configuration.leaseDurationNanoseconds > 0 }
         return configuration.leaseDurationNanoseconds > 0 && lead.transfer == nil && !lead.areLeasesOver
             && !lead.isResigning

@@ -27,9 +27,14 @@ package struct NodeCore: Sendable {
     var gateway = Gateway()
     var peers: Peers
     var agreement: ClockAgreement
+    /// What this node's own clock said at the present step. Everything but the comparison of clocks goes by
+    /// `agreement.interval`.
+    var ownClock: ClockInterval
+    /// Whether this node's clock is not outvoted by the others' (`NodeCore+Clock.swift`).
+    package internal(set) var isClockTrusted = true
     private var lastStep: Instant
     /// Whether the present step comes late.
-    private var hasStalled = false
+    private(set) var hasStalled = false
     /// When replicas want their next tick; entries of replicas that were rescheduled are stale and harmless.
     var timers = Heap<Timer>()
     /// Why the log or the rows cannot be written at present (`NodeCore+Failures.swift`).
@@ -59,6 +64,7 @@ package struct NodeCore: Sendable {
         self.peers = Peers(configuration, at: now.instant)
         self.agreement = ClockAgreement(
             configuration: .init(clusterSize: max(1, configuration.topology.nodes.count)))
+        self.ownClock = now.clock
         self.lastStep = now.instant
         self.unclaimedLogs = logs
         self.unclaimedStates = states
@@ -81,6 +87,7 @@ package struct NodeCore: Sendable {
             effects.deadline = nextDeadline(at: moment)
             return effects
         }
+        ownClock = moment.clock
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
@@ -90,7 +97,7 @@ package struct NodeCore: Sendable {
         peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
         for address in effects.refused { refused.insert(address, at: now.instant) }
         effects.node.deadline = nextDeadline(at: moment)
-        return effects.finish(clock: moment.clock, isReadOnly: failure != nil)
+        return effects.finish(at: moment, peers, isReadOnly: failure != nil)
     }
 
     /// When the node wants to be stepped next, if nothing happens before.
@@ -165,10 +172,8 @@ package struct NodeCore: Sendable {
 
     private mutating func hear(_ frame: NodeFrame, at instant: Instant) {
         precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
-        peers.noteHeard(frame.from, isReadOnly: frame.isReadOnly, at: instant)
-        if let clock = frame.clock, !hasStalled, peers.wantsClockSample(from: frame.from, at: instant) {
-            agreement.observe(clock, from: frame.from, requestSentAt: nil, at: instant)
-        }
+        peers.noteHeard(frame, at: instant)
+        compareClock(of: frame, at: instant)
     }
 
     private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
@@ -288,6 +293,7 @@ package struct NodeCore: Sendable {
         replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
+        replicas[slot].raft.isClockTrusted = isClockTrusted
         if isNew, range.preferredLeaders.first == configuration.node {
             replicas[slot].raft.receive(.campaign, at: now)
         }

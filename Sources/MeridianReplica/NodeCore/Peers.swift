@@ -12,6 +12,8 @@ struct Peers: Sendable {
         let patience: Int64
         var heard: Instant
         var sent: Instant
+        /// When the peer sent the frame that was heard last, by its own clock.
+        var peerSent: Instant?
         var clockSampled: Instant?
         var isSilent = false
         var isReadOnly = false
@@ -45,9 +47,10 @@ struct Peers: Sendable {
 
     private func position(_ node: NodeID) -> Int? { peers.firstIndex { $0.node == node } }
 
-    mutating func noteHeard(_ node: NodeID, isReadOnly: Bool, at now: Instant) {
-        guard let position = position(node) else { return }
-        peers[position].isReadOnly = isReadOnly
+    mutating func noteHeard(_ frame: NodeFrame, at now: Instant) {
+        guard let position = position(frame.from) else { return }
+        peers[position].isReadOnly = frame.isReadOnly
+        peers[position].peerSent = frame.sent
         peers[position].heard = now
         peers[position].isSilent = false
     }
@@ -56,6 +59,12 @@ struct Peers: Sendable {
         for node in nodes {
             if let position = position(node) { peers[position].sent = now }
         }
+    }
+
+    /// What a frame to this peer says of the last one that came from it.
+    func echo(to node: NodeID, at now: Instant) -> FrameEcho? {
+        guard let position = position(node), let sent = peers[position].peerSent else { return nil }
+        return FrameEcho(sent: sent, heldNanoseconds: now.nanoseconds(since: peers[position].heard))
     }
 
     func isSilent(_ node: NodeID) -> Bool { position(node).map { peers[$0].isSilent } ?? false }
@@ -133,6 +142,6 @@ extension NodeCore {
             }
             abandon(peer, at: now, &effects)
         }
-        if peers.clockPollIsDue(at: now.instant) { agreement.poll(at: now) }
+        if peers.clockPollIsDue(at: now.instant) { judgeClock(at: now.instant) }
     }
 }

@@ -56,15 +56,22 @@ struct StepEffects: Sendable {
     /// The peers that get a frame now.
     var peersWrittenTo: [NodeID] { outgoing.map(\.peer) }
 
-    consuming func finish(clock: ClockInterval, isReadOnly: Bool) -> NodeEffects {
+    /// - Parameters:
+    ///   - moment: of the step, with the node's own clock.
+    ///   - peers: what was heard of them, for the echoes.
+    consuming func finish(at moment: Moment, _ peers: Peers, isReadOnly: Bool) -> NodeEffects {
         for (peer, messages) in outgoing {
             node.frames.append(
-                NodeFrame(from: own, to: peer, clock: clock, messages: messages, isReadOnly: isReadOnly))
+                NodeFrame(
+                    from: own, to: peer, clock: moment.clock, sent: moment.instant,
+                    echo: peers.echo(to: peer, at: moment.instant), messages: messages, isReadOnly: isReadOnly))
         }
         for (peer, messages) in outgoingAfter {
             // How long the disk takes is not known, so the clock's reading would be stale.
             node.log.framesAfter.append(
-                NodeFrame(from: own, to: peer, clock: nil, messages: messages, isReadOnly: isReadOnly))
+                NodeFrame(
+                    from: own, to: peer, clock: nil, sent: moment.instant, messages: messages,
+                    isReadOnly: isReadOnly))
         }
         return node
     }

@@ -7,18 +7,39 @@ package struct NodeFrame: Sendable {
     package var to: NodeID
     /// The sender's clock when it sent the frame; absent from a frame that had to wait for a disk.
     package var clock: ClockInterval?
+    /// The sender's instant when it sent the frame, or made it, when it had to wait for a disk.
+    package var sent: Instant
+    /// Which frame of the receiver's the sender heard last.
+    package var echo: FrameEcho?
     package var messages: [NodeMessage]
     /// The sender cannot write at present: nobody should make it a leader.
     package var isReadOnly: Bool
 
     package init(
-        from: NodeID, to: NodeID, clock: ClockInterval?, messages: [NodeMessage], isReadOnly: Bool = false
+        from: NodeID, to: NodeID, clock: ClockInterval?, sent: Instant, echo: FrameEcho? = nil,
+        messages: [NodeMessage], isReadOnly: Bool = false
     ) {
+        self.sent = sent
+        self.echo = echo
         self.isReadOnly = isReadOnly
         self.from = from
         self.to = to
         self.clock = clock
         self.messages = messages
+    }
+}
+
+/// Names the last frame that came the other way, so that its sender can tell how long an answer was on its way without
+/// any promise about the network.
+package struct FrameEcho: Hashable, Sendable {
+    /// The `sent` of that frame: an instant of its sender.
+    package var sent: Instant
+    /// How long ago it came when this frame was sent, by the clock of whoever heard it.
+    package var heldNanoseconds: Int64
+
+    package init(sent: Instant, heldNanoseconds: Int64) {
+        self.sent = sent
+        self.heldNanoseconds = heldNanoseconds
     }
 }
 

@@ -73,11 +73,15 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
 
     /// Gives what has left the simulation a moment of real time to come back, so that it is known as an escape.
     func awaitEscapes() {
-        for _ in 0..<50 where !hasEscaped {
+        let end = MonotonicTime.nanoseconds() + escapePatienceNanoseconds
+        while !hasEscaped, MonotonicTime.nanoseconds() < end {
             usleep(10_000)
             takeForeign()
         }
     }
+
+    /// How much real time that is. Where Swift's threads are all busy, what has left comes back late.
+    var escapePatienceNanoseconds: Int64 = 500_000_000
 
     private func takeForeign() {
         foreign.withLock { jobs in

@@ -28,6 +28,8 @@ final class RunningCore {
         _read { yield core.pointee.replicas }
     }
 
+    var isClockTrusted: Bool { core.pointee.isClockTrusted }
+
     /// Why the node cannot write.
     var failure: MeridianError? { core.pointee.failure }
 

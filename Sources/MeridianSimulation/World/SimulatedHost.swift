@@ -35,7 +35,9 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     func randomNumber() -> UInt64 { random.next() }
 
     func latestTimestamp(in region: Region) -> Timestamp? {
-        let running = engine.nodes.lazy.filter { $0.descriptor.region == region && $0.isRunning }
+        let running = engine.nodes.lazy.filter {
+            $0.descriptor.region == region && $0.isRunning && $0.core?.isClockTrusted == true
+        }
         return running.map { self.engine.moment($0).clock }.first(where: \.isKnown)?.latest
     }
 

@@ -1,0 +1,44 @@
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+
+/// A clock gone bad (DESIGN §5): how a node finds out that its own clock lies, and what it does then.
+///
+/// Every frame carries its sender's clock, and an echo of the last frame that came the other way, so the time that it
+/// was on its way is bounded by a measurement. Twice a second the node asks `ClockAgreement` whether a majority of the
+/// clocks can be right together with its own. One that is outvoted gives up its leases at once and asks for no more: it
+/// leads on, serves every read through a quorum, and takes its timestamps from an interval that covers what the
+/// majority says. Two polls in a row that agree bring the leases back. Nobody has to restart anything.
+///
+/// HAZARD: until the next poll after the first honest sample, half a second each, the lie is believed. What can break
+/// in that time is in docs/CONSISTENCY.md.
+extension NodeCore {
+    /// Takes in what a frame says about the time.
+    mutating func compareClock(of frame: NodeFrame, at instant: Instant) {
+        // While this node did not run, frames waited for it: their clocks' readings are old, and nobody knows how old.
+        guard let clock = frame.clock, !hasStalled, peers.wantsClockSample(from: frame.from, at: instant) else {
+            return
+        }
+        agreement.observe(clock, from: frame.from, requestSentAt: earliestSending(of: frame, at: instant), at: instant)
+    }
+
+    /// An instant of ours before which the frame was not sent: the echoed frame went out, travelled, and was held.
+    ///
+    /// `nil` when nothing was echoed. An echo from before this machine was started anew is of another count of
+    /// instants, which began earlier, so it seems to come from the future: it says nothing either.
+    private func earliestSending(of frame: NodeFrame, at instant: Instant) -> Instant? {
+        guard let echo = frame.echo, echo.heldNanoseconds >= 0 else { return nil }
+        let mismeasured = agreement.configuration.drift.errorNanoseconds(over: echo.heldNanoseconds)
+        let earliest = echo.sent.advanced(byNanoseconds: echo.heldNanoseconds - mismeasured)
+        return earliest <= instant ? earliest : nil
+    }
+
+    /// Judges this node's clock, and takes its leases away or gives them back.
+    mutating func judgeClock(at instant: Instant) {
+        // By the clock's own reading: what an outvoted node goes by agrees with everybody.
+        agreement.poll(at: Moment(instant: instant, clock: ownClock))
+        guard agreement.mayLead != isClockTrusted else { return }
+        isClockTrusted = agreement.mayLead
+        for slot in replicas.indices { replicas[slot].raft.isClockTrusted = isClockTrusted }
+    }
+}
