@@ -91,6 +91,32 @@ public final class Transaction: Sendable {
         }
     }
 
+    // MARK: Savepoints
+
+    /// Runs a part of the transaction. If it throws, what it wrote is undone and the error passed on; who catches it
+    /// can go on with the transaction as it was before. Savepoints nest.
+    ///
+    /// What the part has read still counts: if anybody writes it before the commit, the whole closure runs again. What
+    /// child tasks write at the same time outside of the part is undone with it.
+    ///
+    /// ```swift
+    /// try? await transaction.savepoint {
+    ///     try await transaction.insert(order, into: orders)
+    ///     guard try await isAffordable(order, transaction) else { throw OutOfFunds() }
+    /// }
+    /// ```
+    public func savepoint<Result>(
+        isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Result
+    ) async throws -> Result {
+        let mark = buffer.withLock { $0 }
+        do {
+            return try await body()
+        } catch {
+            buffer.withLock { $0.rollBack(to: mark) }
+            throw error
+        }
+    }
+
     // MARK: Reads
 
     /// The row with this key, with this transaction's own writes. If anybody writes it before the commit, the closure

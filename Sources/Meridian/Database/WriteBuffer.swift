@@ -61,4 +61,26 @@ struct WriteBuffer: Sendable {
         }
         if values.updateValue(value, forKey: key) == nil { order.append(key) }
     }
+
+    /// Undoes what was written since an earlier state. What was read since stays: the closure may have gone by it.
+    mutating func rollBack(to mark: WriteBuffer) {
+        let reads = preconditions.dropFirst(mark.preconditions.count).filter(\.isRead)
+        let current = self
+        self = mark
+        timestamp = current.timestamp
+        isEnded = current.isEnded
+        preconditions += reads
+        // Rows of the range were read, so the transaction remains bound to it.
+        if !reads.isEmpty { (range, tableName) = (current.range, current.tableName) }
+    }
+}
+
+extension Precondition {
+    /// Whether it stands for a read. The others come with writes, and are void without them.
+    fileprivate var isRead: Bool {
+        switch self {
+        case .unchanged, .unchangedSpan: true
+        case .absent, .present: false
+        }
+    }
 }
