@@ -35,8 +35,8 @@ final class StateApplier: @unchecked Sendable {
     private let exclusive = Mutex(())
 
     // Only the state thread touches these.
-    private var readers: [SnapshotRead.Key: any SnapshotReader] = [:]
-    private var writers: [RangeID: (stream: SnapshotStreamID, from: NodeID, writer: any SnapshotWriter)] = [:]
+    private var readers: [SnapshotStreamID: any SnapshotReader] = [:]
+    private var writers: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]
     private var hasFailed = false
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
@@ -239,22 +239,22 @@ final class StateApplier: @unchecked Sendable {
 
     private func read(_ read: SnapshotRead, _ driver: NodeDriver) {
         if read.isEnd {
-            readers.removeValue(forKey: read.key)?.close()
+            readers.removeValue(forKey: read.stream)?.close()
             return
         }
         do {
             let reader =
-                try readers[read.key]
+                try readers[read.stream]
                 ?? exclusive.withLock { _ in try store.openSnapshot(of: read.range, span: read.span) }
-            readers[read.key] = reader
+            readers[read.stream] = reader
             let chunk = try reader.chunk(at: read.offset, byteLimit: Self.chunkBytes)
             driver.enqueue(
                 .snapshotRead(
-                    SnapshotReadResult(range: read.range, stream: read.stream, state: reader.state, chunk: chunk)))
+                    SnapshotReadResult(stream: read.stream, state: reader.state, chunk: chunk)))
         } catch {
             driver.note(error, while: "reading a snapshot of \(read.range)")
             driver.enqueue(
-                .snapshotRead(SnapshotReadResult(range: read.range, stream: read.stream, state: nil, chunk: nil)))
+                .snapshotRead(SnapshotReadResult(stream: read.stream, state: nil, chunk: nil)))
         }
     }
 
@@ -262,14 +262,14 @@ final class StateApplier: @unchecked Sendable {
         let message = write.message
         guard !hasFailed else { return reply(write, .failed, driver) }
         do {
-            if let current = writers[write.range], current.stream != message.stream || current.from != write.from {
+            if let current = writers[write.range], current.stream != message.stream {
                 current.writer.cancel()
                 writers[write.range] = nil
             }
             let writer =
                 try writers[write.range]?.writer
                 ?? store.receiveSnapshot(of: write.range, span: write.span, state: message.state)
-            writers[write.range] = (message.stream, write.from, writer)
+            writers[write.range] = (message.stream, writer)
             if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
             guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
                 reply(write, .wants(offset: writer.nextOffset), driver)
@@ -290,16 +290,6 @@ final class StateApplier: @unchecked Sendable {
     ) {
         driver.enqueue(.snapshotWritten(SnapshotWriteResult(write: write, progress: progress)))
     }
-}
-
-extension SnapshotRead {
-    /// One open picture of a range.
-    struct Key: Hashable {
-        var range: RangeID
-        var stream: SnapshotStreamID
-    }
-
-    var key: Key { Key(range: range, stream: stream) }
 }
 
 /// How long old versions are kept.

@@ -149,7 +149,7 @@ package struct NodeCore: Sendable {
                 }
             }
         case .snapshotRead(let result):
-            with(result.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
+            with(result.stream.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
         case .snapshotWritten(let result):
             with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
             if case .installed = result.progress, result.write.range == Catalog.systemRange {

@@ -58,23 +58,22 @@ package struct GatewayAnswer: Sendable {
 }
 
 package struct SnapshotRead: Hashable, Sendable {
-    package var range: RangeID
-    package var span: KeySpan
     package var stream: SnapshotStreamID
+    package var span: KeySpan
     package var offset: Int
     /// Nothing more will be read from this stream: release it.
     package var isEnd = false
+
+    package var range: RangeID { stream.range }
 }
 
 package struct SnapshotReadResult: Sendable {
-    package var range: RangeID
     package var stream: SnapshotStreamID
     package var state: AppliedState?
     /// `nil` when the stream could not be read.
     package var chunk: SnapshotChunk?
 
-    package init(range: RangeID, stream: SnapshotStreamID, state: AppliedState?, chunk: SnapshotChunk?) {
-        self.range = range
+    package init(stream: SnapshotStreamID, state: AppliedState?, chunk: SnapshotChunk?) {
         self.stream = stream
         self.state = state
         self.chunk = chunk
@@ -82,10 +81,11 @@ package struct SnapshotReadResult: Sendable {
 }
 
 package struct SnapshotWrite: Sendable {
-    package var range: RangeID
     package var span: KeySpan
     package var from: NodeID
     package var message: SnapshotChunkMessage
+
+    package var range: RangeID { message.range }
 }
 
 package struct SnapshotWriteResult: Sendable {

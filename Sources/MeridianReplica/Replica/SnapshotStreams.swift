@@ -31,23 +31,22 @@ struct SnapshotStreams: Sendable {
 extension Replica {
     mutating func sendSnapshot(to follower: NodeID, at now: Moment, _ effects: inout StepEffects) {
         endSnapshots(to: follower, &effects)
-        let id = SnapshotStreamID(rawValue: snapshots.next)
+        let id = SnapshotStreamID(range: descriptor.id, term: raft.term, number: snapshots.next)
         snapshots.next += 1
         let retryAt = now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
         snapshots.outgoing.append((id, .init(follower: follower, offset: 0, retryAt: retryAt, attempts: 0)))
-        effects.readSnapshot(SnapshotRead(range: descriptor.id, span: descriptor.span, stream: id, offset: 0))
+        effects.readSnapshot(SnapshotRead(stream: id, span: descriptor.span, offset: 0))
     }
 
     mutating func snapshotRead(_ result: SnapshotReadResult, at now: Moment, _ effects: inout StepEffects) {
         guard let position = snapshots.position(of: result.stream) else { return }
         let follower = snapshots.outgoing[position].stream.follower
-        guard raft.role == .leader, let state = result.state, let chunk = result.chunk else {
+        guard isLeading(result.stream), let state = result.state, let chunk = result.chunk else {
             raft.receive(.snapshotSent(to: follower, .failed), at: now)
             endSnapshots(to: follower, &effects)
             return
         }
-        let message = SnapshotChunkMessage(
-            range: descriptor.id, stream: result.stream, term: raft.term, state: state, chunk: chunk)
+        let message = SnapshotChunkMessage(stream: result.stream, state: state, chunk: chunk)
         effects.send(.snapshotChunk(message), to: follower)
     }
 
@@ -60,8 +59,7 @@ extension Replica {
             snapshots.outgoing[position].stream.attempts = 0
             snapshots.outgoing[position].stream.retryAt =
                 now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
-            effects.readSnapshot(
-                SnapshotRead(range: descriptor.id, span: descriptor.span, stream: reply.stream, offset: offset))
+            effects.readSnapshot(SnapshotRead(stream: reply.stream, span: descriptor.span, offset: offset))
         case .installed(let index):
             raft.receive(.snapshotSent(to: follower, .installed(index)), at: now)
             endSnapshots(to: follower, &effects)
@@ -71,11 +69,14 @@ extension Replica {
         }
     }
 
+    /// Whether this replica is still the leader that began the stream.
+    private func isLeading(_ stream: SnapshotStreamID) -> Bool { raft.role == .leader && raft.term == stream.term }
+
     mutating func retrySnapshots(at now: Moment, _ effects: inout StepEffects) {
         for position in snapshots.outgoing.indices.reversed() {
             let (id, stream) = snapshots.outgoing[position]
             guard now.instant >= stream.retryAt else { continue }
-            if raft.role != .leader || stream.attempts >= SnapshotStreams.maximumAttempts {
+            if !isLeading(id) || stream.attempts >= SnapshotStreams.maximumAttempts {
                 raft.receive(.snapshotSent(to: stream.follower, .failed), at: now)
                 endSnapshots(to: stream.follower, &effects)
                 continue
@@ -83,16 +84,14 @@ extension Replica {
             snapshots.outgoing[position].stream.attempts += 1
             snapshots.outgoing[position].stream.retryAt =
                 now.instant.advanced(byNanoseconds: SnapshotStreams.retryNanoseconds)
-            effects.readSnapshot(
-                SnapshotRead(range: descriptor.id, span: descriptor.span, stream: id, offset: stream.offset))
+            effects.readSnapshot(SnapshotRead(stream: id, span: descriptor.span, offset: stream.offset))
         }
     }
 
     private mutating func endSnapshots(to follower: NodeID, _ effects: inout StepEffects) {
         for (id, stream) in snapshots.outgoing where stream.follower == follower {
             effects.readSnapshot(
-                SnapshotRead(
-                    range: descriptor.id, span: descriptor.span, stream: id, offset: stream.offset, isEnd: true))
+                SnapshotRead(stream: id, span: descriptor.span, offset: stream.offset, isEnd: true))
         }
         snapshots.outgoing.removeAll { $0.stream.follower == follower }
     }
@@ -101,13 +100,12 @@ extension Replica {
     mutating func receive(
         _ message: SnapshotChunkMessage, from sender: NodeID, at now: Moment, _ effects: inout StepEffects
     ) {
-        guard message.term >= raft.term, raft.role != .leader else { return }
+        guard message.stream.term >= raft.term, raft.role != .leader else { return }
         guard message.state.position.index > dispatched.position.index else {
             answerPassed(message, from: sender, &effects)
             return
         }
-        snapshots.incoming.append(
-            SnapshotWrite(range: descriptor.id, span: descriptor.span, from: sender, message: message))
+        snapshots.incoming.append(SnapshotWrite(span: descriptor.span, from: sender, message: message))
     }
 
     /// Hands on the chunks of this step. To be called when what the step commits has been dispatched.
@@ -129,8 +127,7 @@ extension Replica {
         let kept = min(dispatched.position.index, max(durableIndex, raft.persistedIndex))
         let progress: SnapshotReplyMessage.Progress =
             kept >= message.state.position.index ? .installed(kept) : .failed
-        effects.send(
-            .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: progress)), to: sender)
+        effects.send(.snapshotReply(.init(stream: message.stream, progress: progress)), to: sender)
     }
 
     mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
@@ -146,8 +143,6 @@ extension Replica {
             let metadata = SnapshotMetadata(position: message.state.position, membership: message.state.membership)
             raft.receive(.snapshotInstalled(metadata, from: result.write.from), at: now)
         }
-        effects.send(
-            .snapshotReply(.init(range: descriptor.id, stream: message.stream, progress: result.progress)),
-            to: result.write.from)
+        effects.send(.snapshotReply(.init(stream: message.stream, progress: result.progress)), to: result.write.from)
     }
 }

@@ -51,24 +51,34 @@ package enum NodeMessage: Sendable {
     case snapshotReply(SnapshotReplyMessage)
 }
 
-/// Names one attempt to send a snapshot, so that chunks of two attempts never mix.
-package struct SnapshotStreamID: RawRepresentable, Hashable, Sendable {
-    package let rawValue: UInt64
-    package init(rawValue: UInt64) { self.rawValue = rawValue }
+/// Names one attempt to send a snapshot, so that chunks of two attempts never mix, nor an answer to one is taken for an
+/// answer to another.
+///
+/// A term of a range has one leader, which numbers its streams: no two are alike, whichever process sends them.
+/// HAZARD: a number alone is not enough. It begins again with the process, and a receiver that still had the first
+/// chunks of stream 1 would go on with those of the next process's stream 1.
+package struct SnapshotStreamID: Hashable, Sendable {
+    package let range: RangeID
+    package let term: Term
+    package let number: UInt64
+
+    package init(range: RangeID, term: Term, number: UInt64) {
+        self.range = range
+        self.term = term
+        self.number = number
+    }
 }
 
 package struct SnapshotChunkMessage: Sendable {
-    package var range: RangeID
     package var stream: SnapshotStreamID
-    package var term: Term
     /// What the whole snapshot contains.
     package var state: AppliedState
     package var chunk: SnapshotChunk
 
-    package init(range: RangeID, stream: SnapshotStreamID, term: Term, state: AppliedState, chunk: SnapshotChunk) {
-        self.range = range
+    package var range: RangeID { stream.range }
+
+    package init(stream: SnapshotStreamID, state: AppliedState, chunk: SnapshotChunk) {
         self.stream = stream
-        self.term = term
         self.state = state
         self.chunk = chunk
     }
@@ -81,12 +91,12 @@ package struct SnapshotReplyMessage: Sendable {
         case failed
     }
 
-    package var range: RangeID
     package var stream: SnapshotStreamID
     package var progress: Progress
 
-    package init(range: RangeID, stream: SnapshotStreamID, progress: Progress) {
-        self.range = range
+    package var range: RangeID { stream.range }
+
+    package init(stream: SnapshotStreamID, progress: Progress) {
         self.stream = stream
         self.progress = progress
     }

@@ -162,7 +162,7 @@ extension Engine {
             node.snapshotReaders.removeValue(forKey: read.stream)?.close()
             return
         }
-        var result = SnapshotReadResult(range: read.range, stream: read.stream, state: nil, chunk: nil)
+        var result = SnapshotReadResult(stream: read.stream, state: nil, chunk: nil)
         if let state = node.state,
             let reader = try? node.snapshotReaders[read.stream]
                 ?? state.openSnapshot(of: read.range, span: read.span)
@@ -185,16 +185,14 @@ extension Engine {
         guard let state = node.state, node.unapplied.isEmpty, !node.storage.trouble.isFull else { return .failed }
         let message = write.message
         do {
-            if let current = node.snapshotWriters[write.range],
-                current.stream != message.stream || current.from != write.from
-            {
+            if let current = node.snapshotWriters[write.range], current.stream != message.stream {
                 current.writer.cancel()
                 node.snapshotWriters[write.range] = nil
             }
             let writer =
                 try node.snapshotWriters[write.range]?.writer
                 ?? state.receiveSnapshot(of: write.range, span: write.span, state: message.state)
-            node.snapshotWriters[write.range] = (message.stream, write.from, writer)
+            node.snapshotWriters[write.range] = (message.stream, writer)
             if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
             guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
                 return .wants(offset: writer.nextOffset)

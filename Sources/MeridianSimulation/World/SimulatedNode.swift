@@ -47,7 +47,7 @@ final class SimulatedNode {
     var isCheckpointScheduled = false
     var stalledUntil = Int64.zero
     var snapshotReaders: [SnapshotStreamID: any SnapshotReader] = [:]
-    var snapshotWriters: [RangeID: (stream: SnapshotStreamID, from: NodeID, writer: any SnapshotWriter)] = [:]
+    var snapshotWriters: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]
 
     init(position: Int, descriptor: NodeDescriptor, storage: any NodeStorage, clock: SimulatedClock) {
         self.position = position

@@ -305,4 +305,49 @@ import Testing
         #expect(world.contents(away) == world.contents(leader))
         #expect(Verdict(world, clients).failures.isEmpty)
     }
+
+    /// The receiver still holds the first chunks of a leader's first stream when that node, restarted and elected again,
+    /// begins its first stream. The two must not become one snapshot (simulated seeds 711069 and 730075).
+    @Test func aRestartedLeadersSnapshotIsNotTakenForItsEarlierOne() throws {
+        var settings = World.Settings()
+        settings.retainedLogEntries = 8
+        let (world, clients) = try serving(settings)
+        let away = try follower(world)
+        let leader = try #require(world.leader)
+        let other = try #require(world.nodes.indices.first { $0 != away && $0 != leader })
+        func overwriteEveryRow() {
+            for number in 0..<40 {
+                let write = clients.start(.write, World.key(number), at: world.leader)
+                finish(world, clients, write, milliseconds: 500)
+            }
+            for position in [leader, other] { world.checkpoint(position) }
+        }
+        world.isolate(away)
+        overwriteEveryRow()
+
+        var chunks = 0
+        world.filter = { frame in
+            for case .snapshotChunk in frame.messages { chunks += 1 }
+            return chunks <= 2
+        }
+        world.cut = []
+        try #require(world.run(milliseconds: 2000, until: { chunks > 2 }))
+        world.filter = { _ in true }
+        world.isolate(away)
+        world.crash(leader)
+        world.run(milliseconds: 100)
+        world.start(leader)
+        try #require(world.run(milliseconds: 20_000, until: { world.leader == other }))
+        overwriteEveryRow()
+        try transfer(world, to: leader)
+        try #require(world.run(milliseconds: 5000, until: { world.leader == leader }))
+        overwriteEveryRow()
+
+        world.cut = []
+        world.run(milliseconds: 5000)
+        #expect(world.snapshotsInstalled == 1)
+        #expect(world.contents(away) == world.contents(leader))
+        #expect(world.replica(away)?.raft.commitIndex == world.replica(leader)?.raft.commitIndex)
+        #expect(Verdict(world, clients).failures.isEmpty)
+    }
 }

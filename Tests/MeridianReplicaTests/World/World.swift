@@ -62,8 +62,8 @@ final class World {
         var writing: [LogJob] = []
         var work: [Work] = []
         var working: [Work] = []
-        var readers: [String: any SnapshotReader] = [:]
-        var writers: [RangeID: (SnapshotStreamID, NodeID, any SnapshotWriter)] = [:]
+        var readers: [SnapshotStreamID: any SnapshotReader] = [:]
+        var writers: [RangeID: (SnapshotStreamID, any SnapshotWriter)] = [:]
         var clockOffset: Int64 = 0
         var isClockUnknown = false
         var isDiskFull = false
@@ -340,22 +340,21 @@ final class World {
     }
 
     private func read(_ read: SnapshotRead, _ position: Int) -> NodeEvent? {
-        let name = "\(read.range)/\(read.stream.rawValue)"
         if read.isEnd {
-            nodes[position].readers[name] = nil
+            nodes[position].readers[read.stream] = nil
             return nil
         }
         do {
             let reader =
-                try nodes[position].readers[name]
+                try nodes[position].readers[read.stream]
                 ?? nodes[position].state.openSnapshot(of: read.range, span: read.span)
-            nodes[position].readers[name] = reader
+            nodes[position].readers[read.stream] = reader
             let chunk = try reader.chunk(at: read.offset, byteLimit: 256)
             return .snapshotRead(
-                SnapshotReadResult(range: read.range, stream: read.stream, state: reader.state, chunk: chunk))
+                SnapshotReadResult(stream: read.stream, state: reader.state, chunk: chunk))
         } catch {
             return .snapshotRead(
-                SnapshotReadResult(range: read.range, stream: read.stream, state: nil, chunk: nil))
+                SnapshotReadResult(stream: read.stream, state: nil, chunk: nil))
         }
     }
 
@@ -365,15 +364,13 @@ final class World {
             .snapshotWritten(SnapshotWriteResult(write: write, progress: progress))
         }
         do {
-            if let current = nodes[position].writers[write.range],
-                current.0 != message.stream || current.1 != write.from
-            {
+            if let current = nodes[position].writers[write.range], current.0 != message.stream {
                 nodes[position].writers[write.range] = nil
             }
             let writer =
-                try nodes[position].writers[write.range]?.2
+                try nodes[position].writers[write.range]?.1
                 ?? nodes[position].state.receiveSnapshot(of: write.range, span: write.span, state: message.state)
-            nodes[position].writers[write.range] = (message.stream, write.from, writer)
+            nodes[position].writers[write.range] = (message.stream, writer)
             if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
             guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
                 return result(.wants(offset: writer.nextOffset))
