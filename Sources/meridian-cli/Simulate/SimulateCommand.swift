@@ -160,10 +160,9 @@ struct SimulateCommand: ParsableCommand {
 
 extension SimulatedStorage: ExpressibleByArgument {}
 
-/// A file that is written line by line.
+/// A file that is written line by line, none of them held back: the last ones say most when a run traps.
 private final class FileSink {
     private let handle: FileHandle
-    private var buffer: [UInt8] = []
 
     init(_ path: String) throws {
         guard FileManager.default.createFile(atPath: path, contents: nil),
@@ -172,18 +171,7 @@ private final class FileSink {
         self.handle = handle
     }
 
-    func write(_ text: String) {
-        buffer.append(contentsOf: text.utf8)
-        if buffer.count > 1 << 16 { flush() }
-    }
+    func write(_ text: String) { handle.write(Data(text.utf8)) }
 
-    func close() {
-        flush()
-        try? handle.close()
-    }
-
-    private func flush() {
-        handle.write(Data(buffer))
-        buffer.removeAll(keepingCapacity: true)
-    }
+    func close() { try? handle.close() }
 }

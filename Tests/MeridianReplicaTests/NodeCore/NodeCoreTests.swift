@@ -307,23 +307,23 @@ import Testing
     }
 
     /// The receiver still holds the first chunks of a leader's first stream when that node, restarted and elected again,
-    /// begins its first stream. The two must not become one snapshot (simulated seeds 711069 and 730075).
+    /// begins its first stream. Only the last row has changed, so all chunks together would be a whole snapshot, but
+    /// one whose position and membership are the earlier one's (simulated seeds 711069 and 730075).
     @Test func aRestartedLeadersSnapshotIsNotTakenForItsEarlierOne() throws {
         var settings = World.Settings()
         settings.retainedLogEntries = 8
         let (world, clients) = try serving(settings)
         let away = try follower(world)
         let leader = try #require(world.leader)
-        let other = try #require(world.nodes.indices.first { $0 != away && $0 != leader })
-        func overwriteEveryRow() {
-            for number in 0..<40 {
-                let write = clients.start(.write, World.key(number), at: world.leader)
+        func write(_ keys: [Int]) {
+            for key in keys {
+                let write = clients.start(.write, World.key(key), at: world.leader)
                 finish(world, clients, write, milliseconds: 500)
             }
-            for position in [leader, other] { world.checkpoint(position) }
+            for position in world.nodes.indices where position != away { world.checkpoint(position) }
         }
         world.isolate(away)
-        overwriteEveryRow()
+        write(Array(0..<40))
 
         var chunks = 0
         world.filter = { frame in
@@ -337,17 +337,16 @@ import Testing
         world.crash(leader)
         world.run(milliseconds: 100)
         world.start(leader)
-        try #require(world.run(milliseconds: 20_000, until: { world.leader == other }))
-        overwriteEveryRow()
-        try transfer(world, to: leader)
+        try #require(world.run(milliseconds: 20_000, until: { world.leader != nil }))
+        write(Array(repeating: 39, count: 20))
+        if world.leader != leader { try transfer(world, to: leader) }
         try #require(world.run(milliseconds: 5000, until: { world.leader == leader }))
-        overwriteEveryRow()
 
         world.cut = []
         world.run(milliseconds: 5000)
         #expect(world.snapshotsInstalled == 1)
+        #expect(world.applied(away) == world.applied(leader))
         #expect(world.contents(away) == world.contents(leader))
-        #expect(world.replica(away)?.raft.commitIndex == world.replica(leader)?.raft.commitIndex)
         #expect(Verdict(world, clients).failures.isEmpty)
     }
 }
