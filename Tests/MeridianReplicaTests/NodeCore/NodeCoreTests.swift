@@ -306,9 +306,9 @@ import Testing
         #expect(Verdict(world, clients).failures.isEmpty)
     }
 
-    /// The receiver still holds the first chunks of a leader's first stream when that node, restarted and elected again,
-    /// begins its first stream. Only the last row has changed, so all chunks together would be a whole snapshot, but
-    /// one whose position and membership are the earlier one's (simulated seeds 711069 and 730075).
+    /// The receiver still holds the first chunks of a leader's first stream when that node, restarted and elected
+    /// again, begins its first stream. Only the last row has changed, so all chunks together would be a whole snapshot,
+    /// but one whose position and membership are the earlier one's (simulated seeds 711069 and 730075).
     @Test func aRestartedLeadersSnapshotIsNotTakenForItsEarlierOne() throws {
         var settings = World.Settings()
         settings.retainedLogEntries = 8
