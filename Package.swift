@@ -85,7 +85,7 @@ let package = Package(
             "MeridianSimulation",
             [
                 "Meridian", "MeridianCheckers", "MeridianCore", "MeridianClock", "MeridianConsensus",
-                "MeridianPlacement", "MeridianReplica", "MeridianStorage", collections, grdb,
+                "MeridianPlacement", "MeridianReplica", "MeridianStorage", "MeridianTransactions", collections, grdb,
             ]),
         // Histories of operations, and what they prove. Needs nothing of a cluster.
         library("MeridianCheckers", ["MeridianCore"]),

@@ -19,7 +19,7 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         public static let rowTooLarge = Code("rowTooLarge")
         public static let duplicateKey = Code("duplicateKey")
         public static let rowNotFound = Code("rowNotFound")
-        public static let multipleRanges = Code("multipleRanges")
+        public static let transactionTooLarge = Code("transactionTooLarge")
         public static let readOnlyTransaction = Code("readOnlyTransaction")
         public static let transactionEnded = Code("transactionEnded")
         public static let jurisdictionViolation = Code("jurisdictionViolation")

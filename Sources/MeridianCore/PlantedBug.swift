@@ -41,6 +41,17 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case retryTakenForFirst
     case unknownReportedCommitted
     case unknownReportedFailed
+    // Transactions of several ranges.
+    case pushIgnored
+    case recoveryAborts
+    case abortUnasked
+    case prepareBelowReads
+    case preparedForgottenByLeader
+    case closedOverPrepared
+    case preparedReadable
+    case participantForgetsReads
+    case anchorForgetsEarly
+    case laterAttemptIgnoresFirst
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
@@ -87,6 +98,16 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .retryTakenForFirst: "a gateway asks again as if it were the first time (FC 2, FC 7)"
         case .unknownReportedCommitted: "a lost leadership is reported as a commit (YugabyteDB 1.1.9; FC 3)"
         case .unknownReportedFailed: "an unknown outcome is reported as none (FC 2)"
+        case .pushIgnored: "a transaction commits at its candidate although a range was pushed (Spanner §4.2.1)"
+        case .recoveryAborts: "a fully prepared transaction is aborted by who finds it (YugabyteDB #17319; FC 6)"
+        case .abortUnasked: "a coordinator aborts without asking the anchor (CockroachDB's parallel commits)"
+        case .prepareBelowReads: "a range prepares below what it has served to readers (Spanner §4.2.1)"
+        case .preparedForgottenByLeader: "a new leader forgets what is prepared (FC 6)"
+        case .closedOverPrepared: "a timestamp is closed above what is prepared (Spanner §4.2.4)"
+        case .preparedReadable: "what is prepared holds nobody up (FC 6)"
+        case .participantForgetsReads: "a prepared transaction does not keep what it has read (FC 7)"
+        case .anchorForgetsEarly: "the anchor forgets its decision before the others know (FC 6)"
+        case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
         case .snapshotForgetsRequests: "a snapshot comes without the requests that were applied (FC 2)"

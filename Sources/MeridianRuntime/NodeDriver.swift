@@ -142,7 +142,7 @@ package final class NodeDriver: @unchecked Sendable {
 
     /// Asks this node's gateway. Ends by the deadline at the latest.
     package func call(
-        _ range: RangeID, _ body: RangeRequest.Body, deadline: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, deadline: Duration, mayBeRepeated: Bool
     ) async -> Answer {
         let at = Instant(rawValue: time.now().instant.rawValue).advanced(byNanoseconds: deadline.nanoseconds)
         return await withUnsafeContinuation { continuation in

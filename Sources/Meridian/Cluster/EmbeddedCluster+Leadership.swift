@@ -25,7 +25,7 @@ extension EmbeddedCluster {
                 "\(node) holds no voting replica of table \(table.name) in \(range.home); choose one of \(voters)")
         }
         let database = Database(host: self, region: range.home)
-        _ = try await database.call(range.id, .transferLease(to: node), end: self.deadline(after: deadline))
+        _ = try await database.call(range.id, .request(.transferLease(to: node)), end: self.deadline(after: deadline))
     }
 
     private func range<Row>(of table: Table<Row>, in region: Region?) async throws -> RangeDescriptor {

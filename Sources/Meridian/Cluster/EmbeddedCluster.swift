@@ -189,7 +189,7 @@ public final class EmbeddedCluster: DatabaseHost {
     }
 
     package func call(
-        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
         let gateway = try gateway(in: region, for: range)
         return await gateway.call(range, body, deadline: patience, mayBeRepeated: mayBeRepeated)

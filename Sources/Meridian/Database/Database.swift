@@ -23,8 +23,8 @@ public struct Database: Sendable {
     /// Runs a closure and commits what it wrote, all or nothing.
     ///
     /// Writes are buffered and seen by the closure's own reads. The commit succeeds only if nobody has written in the
-    /// meantime what the closure read; otherwise the closure runs again, so it must have no other effects. All rows
-    /// must lie in one range: one table, one home region.
+    /// meantime what the closure read; otherwise the closure runs again, so it must have no other effects. Rows of any
+    /// tables and home regions can be read and written together.
     ///
     /// - Parameters:
     ///   - id: names the commit. After an error with `commitOutcome == .unknown`, calling again with the same id
@@ -52,12 +52,16 @@ public struct Database: Sendable {
         let request = id ?? host.newRequestID()
         var attempts = 0
         var mayBeRepeated = id != nil
+        // A transaction keeps its age over its attempts: sooner or later it is the oldest, and goes first.
+        let begun = host.latestTimestamp(in: region) ?? .distantFuture
+        let priority = TransactionPriority(begun: begun, request: request)
         while true {
             attempts += 1
             let transaction = Transaction(database: self, end: end)
             do {
                 let result = try await body(transaction)
-                let receipt = try await transaction.commit(request, mayBeRepeated: mayBeRepeated, attempts: attempts)
+                let receipt = try await transaction.commit(
+                    request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts)
                 return (result, receipt)
             } catch let error as MeridianError where error.code == .conflict && host.now < end {
                 // An attempt that nobody answered may have been the one that this one ran into.
@@ -85,7 +89,7 @@ public struct Database: Sendable {
 
     /// Asks a range, through another node of the region when the first one stops on the way.
     func call(
-        _ range: RangeID, _ body: RangeRequest.Body, end: Instant, mayBeRepeated: Bool = false
+        _ range: RangeID, _ body: GatewayCall.Body, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> GatewayAnswer.Body {
         var isRepeated = mayBeRepeated
         while true {
@@ -96,7 +100,7 @@ public struct Database: Sendable {
                     range, body, from: region, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
             } catch var error as MeridianError {
                 // Nobody was asked this time, but an attempt before, which a stopping node took with it, may commit.
-                if isRepeated, case .commit = body { error.commitOutcome = .unknown }
+                if isRepeated, body.isCommit { error.commitOutcome = .unknown }
                 throw error
             }
             guard case .failed(let error) = answer else { return answer }
@@ -128,7 +132,13 @@ public struct Database: Sendable {
     func commit(
         _ range: RangeID, _ request: CommitRequest, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
-        let answer = try await call(range, .commit(request), end: end, mayBeRepeated: mayBeRepeated)
+        try await commit(range, .commit(request), end: end, mayBeRepeated: mayBeRepeated)
+    }
+
+    func commit(
+        _ range: RangeID, _ body: GatewayCall.Body, end: Instant, mayBeRepeated: Bool = false
+    ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
+        let answer = try await call(range, body, end: end, mayBeRepeated: mayBeRepeated)
         guard case .committed(let result, let route) = answer else {
             preconditionFailure("\(range) answered a commit with something else")
         }

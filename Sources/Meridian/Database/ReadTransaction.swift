@@ -22,7 +22,7 @@ public final class ReadTransaction: Sendable {
         let resolved = try await database.resolve(table, end: end)
         let reader = try await reader()
         let found = try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
-        return try found.map { try table.decode($0.row.values) }
+        return try found.map { try table.decode($0.row) }
     }
 
     /// The rows whose keys begin with the given parts, in key order within each region.
@@ -37,7 +37,7 @@ public final class ReadTransaction: Sendable {
         let reader = try await reader()
         let rows = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: region, limit: limit)
-        return try rows.map { try table.decode($0.row.values) }
+        return try rows.map { try table.decode($0.row) }
     }
 
     /// The timestamp of all reads: the first read's.

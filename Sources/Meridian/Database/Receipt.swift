@@ -25,5 +25,10 @@ public struct Receipt: Hashable, Sendable {
         public var quorum: Duration
         /// What the clock's uncertainty added: the time after the quorum until the timestamp was past everywhere.
         public var commitWait: Duration
+
+        init() {
+            (total, route, locks) = (.zero, .zero, .zero)
+            (log, quorum, commitWait) = (.zero, .zero, .zero)
+        }
     }
 }

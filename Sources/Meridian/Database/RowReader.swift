@@ -2,17 +2,28 @@ import MeridianCore
 import MeridianPlacement
 import MeridianReplica
 
-/// Finds rows in the ranges of a table, all at one timestamp, so that a row that is moving is seen exactly once.
+/// Finds rows in the ranges of a table, all at one timestamp: a row that changes its home does so in one commit, so it
+/// is seen exactly once.
 struct RowReader: Sendable {
     let database: Database
     let end: Instant
     let timestamp: Timestamp?
 
     struct Found {
-        var row: StoredRow
+        var row: [Value]
         var key: Key
-        var version: Timestamp
         var range: RangeDescriptor
+
+        init(
+            _ key: Key, _ value: [UInt8], _ table: ResolvedTable, _ range: RangeDescriptor
+        ) throws(MeridianError) {
+            row = try RowCoding.decode(value, name: table.name)
+            guard row.count == table.schema.columns.count else {
+                throw MeridianError(.corruption, "a row of table \(table.name) has \(row.count) values")
+            }
+            self.key = key
+            self.range = range
+        }
     }
 
     private static let pageRows = 2_000
@@ -20,46 +31,23 @@ struct RowReader: Sendable {
 
     /// The row with this key, wherever it is at home.
     func find(_ key: [Value], of table: ResolvedTable, in region: Region?) async throws -> Found? {
-        if let region { return try await settled(try await get(key, table, try table.range(in: region)), key, table) }
+        if let region { return try await get(key, table, try table.range(in: region)) }
         let homes = table.homes(nearest: database.region)
-        if let near = try await get(key, table, homes[0]) {
-            if let row = try await settled(near, key, table) { return row }
-        }
+        if let near = try await get(key, table, homes[0]) { return near }
         guard homes.count > 1 else { return nil }
         let others = homes.dropFirst()
         return try await withThrowingTaskGroup(of: Found?.self) { group in
-            for range in others {
-                group.addTask { try await settled(try await get(key, table, range), key, table) }
-            }
+            for range in others { group.addTask { try await get(key, table, range) } }
             var found: Found?
             for try await candidate in group where found == nil { found = candidate }
             return found
         }
     }
 
-    /// What one range holds under a key, arriving or not. A row that has departed is not there.
-    func get(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
-        let found = try await raw(key, table, range)
-        return found?.row.hasDeparted == true ? nil : found
-    }
-
-    /// The same, with the sign that a departed row leaves.
-    func raw(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
-        try await raw(try table.key(key, in: range), table, range)
-    }
-
-    func raw(_ stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
+    private func get(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
+        let stored = try table.key(key, in: range)
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: end)
-        return try result.rows[0].first.map { try found($0, table, range) }
-    }
-
-    /// A row that is arriving counts only when it has left its old region. The caller gives a timestamp, so that both
-    /// regions are asked about the same moment.
-    private func settled(_ found: Found?, _ key: [Value], _ table: ResolvedTable) async throws -> Found? {
-        guard let found, let arrival = found.row.arrival else { return found }
-        guard let origin = table.ranges[arrival.origin] else { return found }
-        guard let old = try await get(key, table, origin) else { return found }
-        return old
+        return try result.rows[0].first.flatMap { try found($0, table, range) }
     }
 
     func scan(
@@ -74,16 +62,7 @@ struct RowReader: Sendable {
             for try await (position, rows) in group { parts[position] = rows }
             return parts
         }
-        var rows: [Found] = []
-        for found in parts.joined() where rows.count < limit && !found.row.hasDeparted {
-            guard found.row.arrival != nil else {
-                rows.append(found)
-                continue
-            }
-            let key = table.schema.keyValues(of: found.row.values)
-            if let row = try await settled(found, key, table), row.range.id == found.range.id { rows.append(row) }
-        }
-        return rows
+        return Array(parts.joined().prefix(limit))
     }
 
     private func scan(
@@ -98,7 +77,7 @@ struct RowReader: Sendable {
                 range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, end: end)
             // Later pages are of the same moment.
             at = result.timestamp
-            for row in result.rows[0] { rows.append(try found(row, table, range)) }
+            for row in result.rows[0] { if let found = try found(row, table, range) { rows.append(found) } }
             let bytes = result.rows[0].reduce(0) { $0 + ($1.version.value?.count ?? 0) }
             // A page that is neither full nor long is the last one.
             guard let last = result.rows[0].last, result.rows[0].count == count || bytes >= Self.pageBytes else {
@@ -112,9 +91,8 @@ struct RowReader: Sendable {
 
     private func found(
         _ row: KeyedVersion, _ table: ResolvedTable, _ range: RangeDescriptor
-    ) throws(MeridianError) -> Found {
-        Found(
-            row: try StoredRow(row.version.value ?? [], table: table), key: row.key, version: row.version.timestamp,
-            range: range)
+    ) throws(MeridianError) -> Found? {
+        guard let value = row.version.value else { return nil }
+        return try Found(row.key, value, table, range)
     }
 }

@@ -2,76 +2,89 @@ import MeridianCore
 import MeridianPlacement
 import MeridianReplica
 
-/// What a transaction has read and written so far: one range's worth.
+/// What a transaction has read and written so far.
 struct WriteBuffer: Sendable {
-    /// The range that the transaction is bound to, by its first operation.
-    private(set) var range: RangeDescriptor?
-    private(set) var tableName: String?
+    /// One range's share.
+    struct Part: Sendable {
+        let range: RangeDescriptor
+        let tableName: String
+        /// What must still be so at the commit.
+        var preconditions: [Precondition] = []
+    }
+
+    /// The ranges that the transaction has touched, in the order of its first touch.
+    private(set) var parts: [Part] = []
     /// The timestamp of its reads.
     var timestamp: Timestamp?
-    var preconditions: [Precondition] = []
-    /// A `nil` value deletes.
+    /// What is written, by key; a `nil` value deletes.
     private(set) var values: [Key: [UInt8]?] = [:]
-    /// The keys in the order of their first write.
-    private(set) var order: [Key] = []
-    /// A row that changes its home region; it is then all that the transaction does.
-    var move: RowMove?
+    /// The keys in the order of their first write, and the range of each.
+    private(set) var order: [(key: Key, range: RangeID)] = []
     var isEnded = false
 
-    /// More rows than this in one commit would hold its range up.
+    /// More bytes than this in one commit would hold its ranges up.
     static let maximumByteCount = 16 << 20
+    /// Each range adds messages to the commit, and may be the one that is unavailable.
+    static let maximumRangeCount = 256
     private var byteCount = 0
 
-    var isEmpty: Bool { order.isEmpty && move == nil }
-    var mutations: [Mutation] { order.map { Mutation(key: $0, value: values[$0] ?? nil) } }
+    var isEmpty: Bool { order.isEmpty }
 
-    /// Binds the transaction to a range.
-    /// - Throws: `.multipleRanges` when it is bound to another one, `.transactionEnded` when it is over.
-    mutating func bind(_ range: RangeDescriptor, table: String) throws(MeridianError) {
+    /// Notes that the transaction touches a range.
+    /// - Throws: `.transactionEnded` when it is over, `.transactionTooLarge`.
+    mutating func touch(_ range: RangeDescriptor, table: String) throws(MeridianError) {
         guard !isEnded else {
             throw MeridianError(.transactionEnded, "the transaction has ended; use it inside of its closure only")
         }
-        guard move == nil else { throw Self.moveAlone(table) }
-        guard let bound = self.range else {
-            self.range = range
-            tableName = table
-            return
-        }
-        guard bound.id == range.id else {
+        guard !parts.contains(where: { $0.range.id == range.id }) else { return }
+        guard parts.count < Self.maximumRangeCount else {
             throw MeridianError(
-                .multipleRanges,
-                "the transaction is bound to table \(tableName ?? "?") in \(bound.home) and cannot also touch table "
-                    + "\(table) in \(range.home): commits are atomic within one table and home region. Use one "
-                    + "closure for each")
+                .transactionTooLarge,
+                "table \(table): a transaction is limited to \(Self.maximumRangeCount) ranges; split it into several")
         }
+        parts.append(Part(range: range, tableName: table))
     }
 
-    static func moveAlone(_ table: String) -> MeridianError {
-        MeridianError(
-            .multipleRanges,
-            "table \(table): a row that changes its home region must be the only one in its closure")
+    /// Adds what must be so of a range that was touched.
+    mutating func require(_ precondition: Precondition, in range: RangeID) {
+        guard let position = parts.firstIndex(where: { $0.range.id == range }) else {
+            preconditionFailure("\(range) was not touched by the transaction")
+        }
+        parts[position].preconditions.append(precondition)
     }
 
-    mutating func set(_ key: Key, _ value: [UInt8]?, table: String) throws(MeridianError) {
+    mutating func set(
+        _ key: Key, _ value: [UInt8]?, in range: RangeDescriptor, table: String
+    ) throws(MeridianError) {
         byteCount += key.bytes.count + (value?.count ?? 0)
         guard byteCount <= Self.maximumByteCount else {
             throw MeridianError(
-                .rowTooLarge,
+                .transactionTooLarge,
                 "table \(table): one commit is limited to \(Self.maximumByteCount) bytes; split it into several")
         }
-        if values.updateValue(value, forKey: key) == nil { order.append(key) }
+        if values.updateValue(value, forKey: key) == nil { order.append((key, range.id)) }
+    }
+
+    /// The mutations of one range.
+    func mutations(in range: RangeID) -> [Mutation] {
+        order.lazy.filter { $0.range == range }.map { Mutation(key: $0.key, value: values[$0.key] ?? nil) }
     }
 
     /// Undoes what was written since an earlier state. What was read since stays: the closure may have gone by it.
     mutating func rollBack(to mark: WriteBuffer) {
-        let reads = preconditions.dropFirst(mark.preconditions.count).filter(\.isRead)
         let current = self
         self = mark
         timestamp = current.timestamp
         isEnded = current.isEnded
-        preconditions += reads
-        // Rows of the range were read, so the transaction remains bound to it.
-        if !reads.isEmpty { (range, tableName) = (current.range, current.tableName) }
+        for part in current.parts {
+            let before = mark.parts.first { $0.range.id == part.range.id }?.preconditions.count ?? 0
+            let reads = part.preconditions.dropFirst(before).filter(\.isRead)
+            guard !reads.isEmpty else { continue }
+            if !parts.contains(where: { $0.range.id == part.range.id }) {
+                parts.append(Part(range: part.range, tableName: part.tableName))
+            }
+            for read in reads { require(read, in: part.range.id) }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ package protocol DatabaseHost: AnyObject, Sendable {
     /// Asks a range through a node of a region. Ends within `patience`.
     /// - Throws: `.unavailable` when no node of the region runs, `.shutDown`.
     func call(
-        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body
 
     /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable, or

@@ -21,13 +21,19 @@ package struct Command: Hashable, Sendable {
     /// The leaseholder's promise that no later command of this range has a timestamp at or below this one.
     package var closed: Timestamp
     package var mutations: [Mutation]
+    /// What the command does to a transaction of several ranges; `nil` for a commit in this range alone.
+    package var step: CommitStep?
 
-    package init(request: RequestID, timestamp: Timestamp, closed: Timestamp, mutations: [Mutation]) {
+    package init(
+        request: RequestID, timestamp: Timestamp, closed: Timestamp, mutations: [Mutation],
+        step: CommitStep? = nil
+    ) {
         self.request = request
         self.timestamp = timestamp
         self.closed = closed
         self.mutations = mutations
+        self.step = step
     }
 
-    package var byteCount: Int { mutations.reduce(32) { $0 + $1.byteCount } }
+    package var byteCount: Int { mutations.reduce(32 + (step?.byteCount ?? 0)) { $0 + $1.byteCount } }
 }

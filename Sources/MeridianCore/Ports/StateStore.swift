@@ -44,18 +44,27 @@ package struct AppliedState: Hashable, Sendable {
     package var membership: Membership
     /// The highest closed timestamp applied.
     package var closed: Timestamp
+    /// The transactions of several ranges that are not over at `position`.
+    package var transactions: TransactionTable
 
-    package init(position: LogPosition, membership: Membership, closed: Timestamp) {
+    package init(
+        position: LogPosition, membership: Membership, closed: Timestamp,
+        transactions: TransactionTable = TransactionTable()
+    ) {
         self.position = position
         self.membership = membership
         self.closed = closed
+        self.transactions = transactions
     }
+
+    /// The highest timestamp that any command up to `position` has.
+    package var highestTimestamp: Timestamp { max(closed, transactions.highest) }
 }
 
 /// Committed entries of one range, in order, to be applied together.
 package struct ApplyBatch: Sendable {
     package var range: RangeID
-    /// The commands among the entries. Witnesses pass none.
+    /// What the entries do to the rows and to the memory of requests (`TransactionTable.apply`). Witnesses pass none.
     package var commands: [IndexedCommand]
     /// Where the range stands afterwards.
     package var state: AppliedState

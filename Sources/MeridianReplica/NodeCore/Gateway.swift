@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianPlacement
+import MeridianTransactions
 
 /// The client's side of a node: finds each range's leaseholder, asks again where that is safe, and gives every call
 /// exactly one answer by its deadline.
@@ -8,9 +9,17 @@ import MeridianPlacement
 /// one is looked up. The gateway keeps account of attempts that nobody answered, so that a call that ends without an
 /// answer says whether its commit can have happened.
 struct Gateway: Sendable {
+    /// Who waits for a call's end.
+    enum Owner: Hashable, Sendable {
+        case client
+        case coordinator(TransactionID)
+        case recovery(TransactionID)
+    }
+
     struct Call: Sendable {
         var body: RangeRequest.Body
         var range: RangeID
+        var owner = Owner.client
         var arrival: Instant
         var deadline: Instant
         var attempts = 0
@@ -24,6 +33,8 @@ struct Gateway: Sendable {
         /// An earlier attempt, of this call or of one before it, may have committed or may still do so.
         var mayHaveCommitted: Bool
         var isFirstAttempt: Bool
+        /// The attempt could be taken up in the leadership alone that it was meant for.
+        var wasBoundToTerm = false
     }
 
     struct Leaseholder: Sendable {
@@ -72,12 +83,25 @@ struct Gateway: Sendable {
 
 extension NodeCore {
     mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
-        precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
-        gateway.calls[call.id] = Gateway.Call(
-            body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
-            mayHaveCommitted: call.mayBeRepeated, isFirstAttempt: !call.mayBeRepeated)
+        switch call.body {
+        case .request(let body):
+            begin(
+                Gateway.Call(
+                    body: body, range: call.range, arrival: now.instant, deadline: call.deadline,
+                    retryAt: .distantFuture, mayHaveCommitted: call.mayBeRepeated,
+                    isFirstAttempt: !call.mayBeRepeated),
+                call.id, at: now, &effects)
+        case .transaction(let request): coordinate(request, for: call, at: now, &effects)
+        }
+    }
+
+    mutating func begin(
+        _ call: Gateway.Call, _ id: GatewayRequestID, at now: Moment, _ effects: inout StepEffects
+    ) {
+        precondition(gateway.calls[id] == nil, "gateway call \(id.rawValue) twice")
+        gateway.calls[id] = call
         gateway.noteAlarm(at: call.deadline)
-        attempt(call.id, at: now, &effects)
+        attempt(id, at: now, &effects)
     }
 
     /// Sends a call to the replica that most likely leads.
@@ -96,6 +120,7 @@ extension NodeCore {
         call.attempts += 1
         call.sentTo = target
         call.isOutstanding = true
+        call.wasBoundToTerm = freshIn != nil
         let roundTrip = roundTripNanoseconds(to: target)
         call.retryAt = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds + 2 * roundTrip)
         gateway.calls[id] = call
@@ -129,19 +154,24 @@ extension NodeCore {
             gateway.learn(sender, leads: reply.range, in: result.term)
             let total = now.instant.nanoseconds(since: call.arrival)
             let route = max(0, total - result.leaseholderNanoseconds)
-            finish(reply.id, .committed(result, routeNanoseconds: route), &effects)
+            finish(reply.id, reply.body, .committed(result, routeNanoseconds: route), at: now, &effects)
         case .read(let result):
             gateway.learn(sender, leads: reply.range, in: result.term)
-            finish(reply.id, .read(result), &effects)
+            finish(reply.id, reply.body, .read(result), at: now, &effects)
+        case .prepared(let result, _):
+            gateway.learn(sender, leads: reply.range, in: result.term)
+            finish(reply.id, reply.body, nil, at: now, &effects)
+        case .inDoubt, .standing:
+            finish(reply.id, reply.body, nil, at: now, &effects)
         case .transferStarted:
-            finish(reply.id, .transferStarted, &effects)
+            finish(reply.id, reply.body, .transferStarted, at: now, &effects)
         case .failed(let error):
             if call.mayHaveCommitted, case .commit = call.body {
                 var uncertain = error
                 uncertain.commitOutcome = .unknown
-                finish(reply.id, .failed(uncertain), &effects)
+                finish(reply.id, reply.body, .failed(uncertain), at: now, &effects)
             } else {
-                finish(reply.id, .failed(error), &effects)
+                finish(reply.id, reply.body, .failed(error), at: now, &effects)
             }
         case .unknown:
             call.mayHaveCommitted = true
@@ -178,7 +208,7 @@ extension NodeCore {
     mutating func ringAlarms(at now: Moment, _ effects: inout StepEffects) {
         for (id, call) in gateway.callsDue(at: now.instant) {
             if now.instant >= call.deadline {
-                expire(id, call, &effects)
+                expire(id, call, at: now, &effects)
             } else {
                 retryNow(id, at: now, &effects)
             }
@@ -204,7 +234,9 @@ extension NodeCore {
         for id in waiting { retryNow(id, at: now, &effects) }
     }
 
-    private mutating func expire(_ id: GatewayRequestID, _ call: Gateway.Call, _ effects: inout StepEffects) {
+    private mutating func expire(
+        _ id: GatewayRequestID, _ call: Gateway.Call, at now: Moment, _ effects: inout StepEffects
+    ) {
         let name = catalog.directory[call.range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
         let region = catalog.directory[call.range]?.home.rawValue ?? "?"
         let message = "table \(name), rows of \(region): no quorum answered before the deadline"
@@ -212,20 +244,28 @@ extension NodeCore {
         guard case .commit = call.body, isOpen else {
             let error = MeridianError(
                 .deadlineExceeded, message + "; nothing was committed, try again", retry: .after(.seconds(1)))
-            finish(id, .failed(error), &effects)
+            // Of a transaction, what was asked can still be on its way.
+            if call.isOutstanding { gateway.calls[id]?.wasBoundToTerm = false }
+            finish(id, .failed(error), .failed(error), at: now, &effects)
             return
         }
         let error = MeridianError(
             .commitStatusUnknown,
             message + "; the commit can have happened: ask again with the same request id, which tells",
             retry: .after(.seconds(1)), commitOutcome: .unknown)
-        finish(id, .failed(error), &effects)
+        finish(id, .failed(error), .failed(error), at: now, &effects)
     }
 
+    /// - Parameters:
+    ///   - reply: how the range has answered.
+    ///   - answer: what a client is told.
     private mutating func finish(
-        _ id: GatewayRequestID, _ body: GatewayAnswer.Body, _ effects: inout StepEffects
+        _ id: GatewayRequestID, _ reply: RangeReply.Body, _ answer: GatewayAnswer.Body?, at now: Moment,
+        _ effects: inout StepEffects
     ) {
-        gateway.calls[id] = nil
-        effects.node.answers.append(GatewayAnswer(id: id, body: body))
+        guard let call = gateway.calls.removeValue(forKey: id) else { return }
+        guard call.owner == .client else { return ended(call, reply, at: now, &effects) }
+        guard let answer else { preconditionFailure("\(call.range) answered a client with what only gateways ask") }
+        effects.node.answers.append(GatewayAnswer(id: id, body: answer))
     }
 }

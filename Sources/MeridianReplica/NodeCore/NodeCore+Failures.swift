@@ -36,10 +36,17 @@ extension NodeCore {
         replicas[slot].raft.receive(.transferLeadership(to: successor), at: now)
     }
 
-    /// The answer to a commit that this node cannot take; `nil` when another node is known to lead, or when the commit
-    /// is under way already and whoever asks again can wait with those who asked before.
-    mutating func refusal(of commit: CommitRequest, _ slot: Int, at now: Moment) -> RangeReply.Body? {
-        guard let failure, replicas[slot].serving?.commitsByRequest[commit.id] == nil else { return nil }
+    /// The answer to a commit, or a transaction's part, that this node cannot take; `nil` when another node is known to
+    /// lead, or when it is under way already and whoever asks again can wait with those who asked before. What resolves
+    /// a transaction waits for space.
+    mutating func refusal(of body: RangeRequest.Body, _ slot: Int, at now: Moment) -> RangeReply.Body? {
+        guard let failure else { return nil }
+        let serving = replicas[slot].serving
+        switch body {
+        case .commit(let commit): if serving?.commitsByRequest[commit.id] != nil { return nil }
+        case .prepare(let prepare): if serving?.transactions.held[prepare.id] != nil { return nil }
+        case .read, .resolve, .transferLease: return nil
+        }
         let raft = replicas[slot].raft
         if raft.role == .leader, let successor = successor(slot) {
             handOver(slot, at: now)

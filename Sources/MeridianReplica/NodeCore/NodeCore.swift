@@ -25,6 +25,7 @@ package struct NodeCore: Sendable {
     /// twice, of such a call must not be done.
     private var refused = RecentSet<ReplyAddress>()
     var gateway = Gateway()
+    var transactions = Transactions()
     var peers: Peers
     var agreement: ClockAgreement
     /// What this node's own clock said at the present step. Everything but the comparison of clocks goes by
@@ -188,6 +189,7 @@ package struct NodeCore: Sendable {
                 with(chunk.range, at: now) { $0.receive(chunk, from: frame.from, at: now, &effects) }
             case .snapshotReply(let reply):
                 with(reply.range, at: now) { $0.receive(reply, at: now, &effects) }
+            case .wound(let id): wound(id, at: now, &effects)
             }
         }
     }
@@ -205,7 +207,7 @@ package struct NodeCore: Sendable {
             effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }
-        if failure != nil, case .commit(let commit) = request.body, let refusal = refusal(of: commit, slot, at: now) {
+        if failure != nil, let refusal = refusal(of: request.body, slot, at: now) {
             effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }
@@ -231,10 +233,18 @@ package struct NodeCore: Sendable {
             while let slot = dirty.popLast() {
                 flush(slot, at: now, &effects)
             }
-            guard !effects.localReplies.isEmpty else { break }
+            guard !effects.localReplies.isEmpty || !effects.localWounds.isEmpty || !effects.abandoned.isEmpty else {
+                break
+            }
             let replies = effects.localReplies
+            let wounds = effects.localWounds
+            let abandoned = effects.abandoned
             effects.localReplies = []
+            effects.localWounds = []
+            effects.abandoned = []
             for reply in replies { receive(reply, from: configuration.node, at: now, &effects) }
+            for id in wounds { wound(id, at: now, &effects) }
+            for transaction in abandoned { takeCare(of: transaction, at: now, &effects) }
         }
     }
 
@@ -320,6 +330,7 @@ package struct NodeCore: Sendable {
         for slot in due {
             replicas[slot].raft.receive(.tick, at: later)
             replicas[slot].retrySnapshots(at: now, &effects)
+            replicas[slot].lookForAbandoned(at: now, &effects)
             let peers = peers
             if failure == nil {
                 replicas[slot].preferHome(isAlive: { peers.canLead($0) }, at: now)

@@ -32,15 +32,34 @@ package enum NodeEvent: Sendable {
 package struct GatewayCall: Sendable {
     /// Unique for this node and incarnation.
     package var id: GatewayRequestID
+    /// The range that is asked; a transaction's anchor.
     package var range: RangeID
-    package var body: RangeRequest.Body
+    package var body: Body
     /// When to give up.
     package var deadline: Instant
     /// Whether an earlier call with this commit's id may have been made: it is looked up instead of assumed new.
     package var mayBeRepeated: Bool
 
+    package enum Body: Hashable, Sendable {
+        /// Asks one range.
+        case request(RangeRequest.Body)
+        /// Commits over several ranges.
+        case transaction(TransactionRequest)
+
+        /// Whether rows may be changed by it.
+        package var isCommit: Bool {
+            switch self {
+            case .request(.commit), .transaction: true
+            case .request: false
+            }
+        }
+
+        package static func commit(_ commit: CommitRequest) -> Body { .request(.commit(commit)) }
+        package static func read(_ read: ReadRequest) -> Body { .request(.read(read)) }
+    }
+
     package init(
-        id: GatewayRequestID, range: RangeID, body: RangeRequest.Body, deadline: Instant, mayBeRepeated: Bool = false
+        id: GatewayRequestID, range: RangeID, body: Body, deadline: Instant, mayBeRepeated: Bool = false
     ) {
         self.id = id
         self.range = range

@@ -9,6 +9,10 @@ struct StepEffects: Sendable {
     private var outgoingAfter: [(peer: NodeID, messages: [NodeMessage])] = []
     /// Answers to this node's own gateway.
     var localReplies: [RangeReply] = []
+    /// Transactions that somebody must bring to their end.
+    var abandoned: [Abandoned] = []
+    /// Transactions that this node coordinates and that should make way.
+    var localWounds: [TransactionID] = []
     /// Commits and reads of other nodes' gateways that were refused.
     private(set) var refused: [ReplyAddress] = []
     private let own: NodeID
@@ -30,6 +34,10 @@ struct StepEffects: Sendable {
             send(.reply(reply), to: address.node)
             if case .failed = body { refused.append(address) }
         }
+    }
+
+    mutating func wound(_ id: TransactionID, coordinator: NodeID) {
+        if coordinator == own { localWounds.append(id) } else { send(.wound(id), to: coordinator) }
     }
 
     mutating func persist(_ job: PersistJob, range: RangeID) {

@@ -24,10 +24,11 @@ extension Replica {
         serving?.commits[proposal] = ProposedCommit(
             request: commit.id, ticket: ticket, timestamp: timestamp, arrival: arrival, proposed: now.instant)
         raft.noteTimestamp(timestamp)
-        // Timestamps increase along the log, so each command closes everything up to its own.
+        // The allocator gives no lower timestamp any more, so each command closes everything up to its own.
         let command = Command(
             request: commit.id, timestamp: timestamp,
-            closed: Planted.isOn(.closedTooFar) ? timestamp.advanced(byNanoseconds: 1_000_000_000) : timestamp,
+            closed: Planted.isOn(.closedTooFar)
+                ? timestamp.advanced(byNanoseconds: 1_000_000_000) : closable(timestamp),
             mutations: commit.mutations)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
@@ -35,6 +36,15 @@ extension Replica {
         // its place, will be behind this one's.
         guard let next = serving?.latches.releaseShared(ticket) else { return }
         grant(next, at: now, &effects)
+    }
+
+    /// How much of a wanted closed timestamp can be promised: what is prepared may yet commit, at its own timestamp or
+    /// above (Spanner §4.2.4).
+    func closable(_ wanted: Timestamp) -> Timestamp {
+        guard let lowest = serving?.transactions.lowestTimestamp, !Planted.isOn(.closedOverPrepared) else {
+            return wanted
+        }
+        return min(wanted, lowest.advanced(byNanoseconds: -1))
     }
 
     mutating func fail(
@@ -55,6 +65,13 @@ extension Replica {
     ) {
         guard let served = serving?.requests.removeValue(forKey: ticket) else { return }
         let addresses = serving?.commitsByRequest.removeValue(forKey: commit.id) ?? []
+        answerAsBefore(applied, served, addresses, ticket, at: now, &effects)
+    }
+
+    mutating func answerAsBefore(
+        _ applied: AppliedRequest, _ served: Serving.Served, _ addresses: [ReplyAddress], _ ticket: Latches.Ticket,
+        at now: Moment, _ effects: inout StepEffects
+    ) {
         let result = CommitResult(
             timestamp: applied.timestamp, term: raft.term,
             locksNanoseconds: now.instant.nanoseconds(since: served.arrival))
@@ -75,7 +92,16 @@ extension Replica {
             serving?.commits[id]?.index = position.index
         case .committed(let position):
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
-            let addresses = serving?.commitsByRequest.removeValue(forKey: commit.request) ?? []
+            let addresses: [ReplyAddress]
+            var ticket = commit.ticket
+            switch commit.purpose {
+            case .commit: addresses = serving?.commitsByRequest.removeValue(forKey: commit.request) ?? []
+            case .prepare(let id): addresses = prepared(id, at: now, &effects)
+            case .resolve(let id):
+                addresses = []
+                ticket = resolved(id, commit, at: now, &effects)
+                if ticket == nil { return }
+            }
             let quorum = now.instant.nanoseconds(since: commit.proposed)
             let result = CommitResult(
                 timestamp: commit.timestamp, term: position.term,
@@ -86,7 +112,8 @@ extension Replica {
                 id,
                 SettledCommit(
                     index: position.index, addresses: addresses, result: result, committed: now.instant,
-                    isApplied: appliedIndex >= position.index, ticket: commit.ticket, term: position.term),
+                    isApplied: appliedIndex >= position.index, purpose: commit.purpose, ticket: ticket,
+                    term: position.term),
                 at: now, &effects)
         case .rejected:
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
@@ -101,18 +128,36 @@ extension Replica {
             } else {
                 body = notLeaseholder
             }
-            for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
-                effects.reply(body, to: address, range: descriptor.id)
+            switch commit.purpose {
+            case .commit:
+                for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
+                    effects.reply(body, to: address, range: descriptor.id)
+                }
+                if let ticket = commit.ticket { release(ticket, at: now, &effects) }
+            case .prepare(let id): notPrepared(id, body, at: now, &effects)
+            case .resolve(let id): notResolved(id, body, &effects)
             }
-            release(commit.ticket, at: now, &effects)
         case .unknown:
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
+            guard case .commit = commit.purpose else { return unknown(commit.purpose, &effects) }
             for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
                 let result = CommitResult(timestamp: commit.timestamp, term: raft.term)
                 effects.reply(
                     Planted.isOn(.unknownReportedCommitted) ? .committed(result) : .unknown, to: address,
                     range: descriptor.id)
             }
+        }
+    }
+
+    /// This leadership was lost while a part of a transaction was on its way into the log. Whoever waits asks the next
+    /// leaseholder.
+    mutating func unknown(_ purpose: ProposalPurpose, _ effects: inout StepEffects) {
+        switch purpose {
+        case .commit: break
+        case .prepare(let id):
+            guard let held = serving?.transactions.held.removeValue(forKey: id) else { return }
+            for address in held.waiting + held.asking { effects.reply(.unknown, to: address, range: descriptor.id) }
+        case .resolve(let id): notResolved(id, .unknown, &effects)
         }
     }
 
@@ -147,16 +192,25 @@ extension Replica {
         settled.values[index].isPast = true
         var commit = settled.values[index]
         commit.result.commitWaitNanoseconds = now.instant.nanoseconds(since: commit.committed)
-        for address in commit.addresses {
-            effects.reply(.committed(commit.result), to: address, range: descriptor.id)
+        var body = RangeReply.Body.committed(commit.result)
+        if case .prepare(let id) = commit.purpose {
+            let candidate = serving?.transactions.held[id]?.preparation.candidate
+            // A later leaseholder answers whoever asks again.
+            body = candidate.map { .prepared(commit.result, candidate: $0) } ?? .unknown
         }
+        for address in commit.addresses { effects.reply(body, to: address, range: descriptor.id) }
         if commit.isApplied { retire(id, at: now, &effects) }
     }
 
     /// The commit is answered and its rows can be read: its latches go.
     private mutating func retire(_ id: UInt64, at now: Moment, _ effects: inout StepEffects) {
         guard let commit = settled.removeValue(forKey: id) else { return }
-        if serving?.term == commit.term { release(commit.ticket, at: now, &effects) }
+        guard serving?.term == commit.term, let ticket = commit.ticket else { return }
+        switch commit.purpose {
+        case .commit: release(ticket, at: now, &effects)
+        case .prepare: break
+        case .resolve(let transaction): letGo(transaction, ticket, at: now, &effects)
+        }
     }
 
     /// Rows are applied up to an index.

@@ -45,7 +45,9 @@ extension Replica {
                 dispatched.closed = max(dispatched.closed, command.closed)
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
-                if !isWitness, !isSkipped { commands.append(IndexedCommand(index: entry.index, command: command)) }
+                let effects = dispatched.transactions.apply(command)
+                if isWitness || isSkipped { continue }
+                for effect in effects { commands.append(IndexedCommand(index: entry.index, command: effect)) }
             }
         }
         dispatched.position = last.position

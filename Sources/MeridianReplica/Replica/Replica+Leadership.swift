@@ -25,13 +25,15 @@ extension Replica {
         guard let current = serving, !current.isReady else { return }
         let isApplied = appliedIndex >= current.readyIndex && raft.hasCommittedInTerm
         guard isApplied || Planted.isOn(.newLeaderReadyTooEarly) else { return }
-        guard now.clock.earliest > dispatched.closed else {
+        let highest = dispatched.highestTimestamp
+        guard now.clock.earliest > highest else {
             // The wait is a commit wait for a commit that nobody here asked for.
-            if !current.isReadinessAwaited { commitWait.insert(dispatched.closed, Self.readinessToken) }
+            if !current.isReadinessAwaited { commitWait.insert(highest, Self.readinessToken) }
             serving?.isReadinessAwaited = true
             return
         }
-        allocator.raiseFloor(max(dispatched.closed, raft.timestampFloor))
+        allocator.raiseFloor(max(highest, raft.timestampFloor))
+        takeOverPrepared(at: now)
         serving?.isReady = true
         serving?.early = []
         for addressed in current.early {
@@ -49,14 +51,22 @@ extension Replica {
         for ticket in old.requests.keys.sorted() {
             guard let served = old.requests[ticket] else { continue }
             var addresses = [served.address]
-            if case .commit(let commit, _) = served.body {
+            switch served.body {
+            case .commit(let commit, _):
                 guard answered.insert(commit.id).inserted else { continue }
                 addresses = old.commitsByRequest[commit.id] ?? addresses
+            case .prepare(let prepare):
+                addresses = old.transactions.preparing[prepare.id]?.addresses ?? addresses
+            case .read, .resolve: break
             }
             for address in addresses { effects.reply(notLeaseholder, to: address, range: descriptor.id) }
         }
         for id in old.commits.keys.sorted() {
             guard let commit = old.commits[id] else { continue }
+            if commit.purpose != .commit {
+                unknown(commit.purpose, &effects)
+                continue
+            }
             for address in old.commitsByRequest[commit.request] ?? [] {
                 effects.reply(.unknown, to: address, range: descriptor.id)
             }

@@ -50,7 +50,8 @@ extension Replica {
     ) {
         effects.evaluate(
             Evaluation(
-                range: descriptor.id, ticket: ticket, term: raft.term, body: .read(read.operations, at: timestamp)))
+                range: descriptor.id, ticket: ticket, term: raft.term,
+                body: .read(read.operations, at: timestamp, read.preconditions)))
     }
 
     mutating func confirmed(_ outcome: ReadOutcome, at now: Moment, _ effects: inout StepEffects) {

@@ -25,6 +25,8 @@ extension Replica {
         }
         switch request.body {
         case .commit(let commit): begin(commit, request, address, at: now, &effects)
+        case .prepare(let prepare): begin(prepare, request, address, at: now, &effects)
+        case .resolve(let resolve): begin(resolve, address, at: now, &effects)
         case .read(let read): begin(read, address, at: now, &effects)
         case .transferLease: preconditionFailure("handled above")
         }
@@ -49,14 +51,7 @@ extension Replica {
         if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }
         serving?.commitsByRequest[commit.id] = [address]
 
-        var shared: [Key] = []
-        var spans: [KeySpan] = []
-        for precondition in commit.preconditions {
-            switch precondition {
-            case .absent(let key), .present(let key), .unchanged(let key, _): shared.append(key)
-            case .unchangedSpan(let span, _): spans.append(span)
-            }
-        }
+        let (shared, spans) = Self.claims(of: commit.preconditions)
         guard
             let (ticket, isGranted) = serving?.latches.acquire(
                 exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
@@ -87,7 +82,7 @@ extension Replica {
         return isNew && serving?.repeated.contains(commit) == false
     }
 
-    private var elsewhere: MeridianError {
+    var elsewhere: MeridianError {
         MeridianError(.unavailable, "\(descriptor.id) does not hold a row of the request", retry: .immediately)
     }
 
@@ -111,8 +106,7 @@ extension Replica {
                 to: address, range: descriptor.id)
             return
         }
-        var keys: [Key] = []
-        var spans: [KeySpan] = []
+        var (keys, spans) = Self.claims(of: read.preconditions)
         for operation in read.operations {
             switch operation {
             case .get(let key): keys.append(key)
@@ -157,6 +151,15 @@ extension Replica {
                         range: descriptor.id, ticket: ticket, term: raft.term,
                         body: .commit(commit.preconditions, lookUp: lookUp ? commit.id : nil)))
             }
+        case .prepare(let prepare):
+            effects.evaluate(
+                Evaluation(
+                    range: descriptor.id, ticket: ticket, term: raft.term,
+                    body: .prepare(prepare.preconditions, prepare.id)))
+        case .resolve(let resolve):
+            effects.evaluate(
+                Evaluation(
+                    range: descriptor.id, ticket: ticket, term: raft.term, body: .standing(resolve.id)))
         case .read(let read, let timestamp):
             serve(read, at: timestamp, ticket, now: now, &effects)
         }
@@ -170,7 +173,7 @@ extension Replica {
 
     mutating func evaluated(_ result: EvaluationResult, at now: Moment, _ effects: inout StepEffects) {
         // An answer to an earlier leadership's question concerns nobody any more.
-        guard let serving, serving.term == result.term, let served = serving.requests[result.ticket] else { return }
+        guard var serving, serving.term == result.term, let served = serving.requests[result.ticket] else { return }
         switch (served.body, result.outcome) {
         case (.commit(let commit, _), .mayCommit):
             propose(result.ticket, commit, arrival: served.arrival, at: now, &effects)
@@ -178,6 +181,19 @@ extension Replica {
             alreadyApplied(commit, result.ticket, applied, at: now, &effects)
         case (.commit(let commit, _), .failed(let error)):
             fail(commit, result.ticket, error, at: now, &effects)
+        case (.prepare(let prepare), .mayCommit):
+            propose(prepare, result.ticket, arrival: served.arrival, at: now)
+        case (.prepare(let prepare), .alreadyApplied(let applied)):
+            serving.requests[result.ticket] = nil
+            let preparing = serving.transactions.preparing.removeValue(forKey: prepare.id)
+            self.serving = serving
+            answerAsBefore(applied, served, preparing?.addresses ?? [], result.ticket, at: now, &effects)
+        case (.prepare(let prepare), .failed(let error)):
+            fail(prepare, result.ticket, .failed(error), at: now, &effects)
+        case (.resolve(let resolve), let outcome):
+            self.serving?.requests[result.ticket] = nil
+            release(result.ticket, at: now, &effects)
+            lookedUp(resolve, outcome, served.address, at: now, &effects)
         case (.read(_, let timestamp), .rows(let rows)):
             let body = RangeReply.Body.read(ReadResult(timestamp: timestamp, term: raft.term, rows: rows))
             finishRead(body, served, ticket: result.ticket, at: now, &effects)

@@ -68,11 +68,14 @@ package struct Replica: Sendable {
     /// Whether this replica answers requests now.
     var isServing: Bool { serving?.isReady ?? false }
 
-    /// When the replica wants a tick: consensus, or a snapshot that must be sent again.
+    /// When the replica wants a tick: consensus, a snapshot that must be sent again, transactions to look after.
     var nextDeadline: Instant? {
-        let snapshot = snapshots.outgoing.map(\.stream.retryAt).min()
-        guard let deadline = raft.nextDeadline else { return snapshot }
-        return snapshot.map { min($0, deadline) } ?? deadline
+        var deadline = raft.nextDeadline ?? .distantFuture
+        if !snapshots.outgoing.isEmpty {
+            deadline = min(deadline, snapshots.outgoing.map(\.stream.retryAt).min() ?? .distantFuture)
+        }
+        if let look = serving?.transactions.nextLook { deadline = min(deadline, look) }
+        return deadline == .distantFuture ? nil : deadline
     }
 
     /// The next deadline, if the timer wheel has to know: it is earlier than what was scheduled.
@@ -111,6 +114,8 @@ struct Serving: Sendable {
     /// Requests whose latches were granted and that have not gone on yet.
     var granted: Deque<Latches.Ticket> = []
     var isGranting = false
+    /// Transactions of several ranges.
+    var transactions = TransactionsHeld()
     /// The highest request of each gateway: what comes at or below it can be one that was delivered twice.
     var newest: [NodeID: GatewayRequestID] = [:]
     /// Commits that were asked for again here, of which the first attempt may still be under way from elsewhere.
@@ -123,6 +128,8 @@ struct Serving: Sendable {
 
         enum Body: Sendable {
             case commit(CommitRequest, lookUp: Bool)
+            case prepare(PrepareRequest)
+            case resolve(ResolveRequest)
             case read(ReadRequest, at: Timestamp)
         }
     }
@@ -140,15 +147,25 @@ package struct ReplyAddress: Hashable, Sendable {
     package var id: GatewayRequestID
 }
 
-/// A commit in the log of this leader.
+/// What a proposal of this leader is for.
+enum ProposalPurpose: Hashable, Sendable {
+    /// A commit in this range alone.
+    case commit
+    case prepare(TransactionID)
+    case resolve(TransactionID)
+}
+
+/// A commit in the log of this leader, or a part of one.
 struct ProposedCommit: Sendable {
     var request: RequestID
-    var ticket: Latches.Ticket
+    /// The latches that go with it. The resolution of a transaction has none of its own.
+    var ticket: Latches.Ticket?
     var timestamp: Timestamp
     var arrival: Instant
     var proposed: Instant
     var durable: Instant?
     var index: LogIndex?
+    var purpose = ProposalPurpose.commit
 }
 
 /// A commit whose outcome is settled.
@@ -160,7 +177,9 @@ struct SettledCommit: Sendable {
     var committed: Instant
     var isPast = false
     var isApplied = false
-    var ticket: Latches.Ticket
+    var purpose = ProposalPurpose.commit
+    /// The latches that go when it is past and applied.
+    var ticket: Latches.Ticket?
     /// The leadership whose latches it holds.
     var term: Term
 }

@@ -6,7 +6,12 @@ package struct Evaluation: Sendable {
     package enum Body: Sendable {
         /// May this commit happen? `lookUp` first asks whether it has happened already.
         case commit([Precondition], lookUp: RequestID?)
-        case read([ReadOperation], at: Timestamp)
+        /// May this attempt of a transaction be prepared? Neither it nor another attempt of its request may be over.
+        case prepare([Precondition], TransactionID)
+        /// Was this attempt committed here, as the anchor?
+        case standing(TransactionID)
+        /// The rows as of a timestamp, if nobody has changed since what the preconditions name.
+        case read([ReadOperation], at: Timestamp, [Precondition])
     }
 
     package var range: RangeID
@@ -43,11 +48,19 @@ extension Evaluation {
                 if let lookUp, let applied = try reader.outcome(of: lookUp, in: range) {
                     return .alreadyApplied(applied)
                 }
-                for precondition in preconditions {
-                    if let error = try Self.violation(of: precondition, with: reader) { return .failed(error) }
+                return try Self.violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+            case .prepare(let preconditions, let id):
+                if let applied = try reader.outcome(of: id.request, in: range) { return .alreadyApplied(applied) }
+                if try reader.outcome(of: id.abortion, in: range) != nil {
+                    return .failed(
+                        MeridianError(
+                            .conflict, "this attempt was aborted; run the transaction again", retry: .immediately))
                 }
-                return .mayCommit
-            case .read(let operations, let timestamp):
+                return try Self.violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+            case .standing(let id):
+                return try reader.outcome(of: id.commitment, in: range).map { .alreadyApplied($0) } ?? .mayCommit
+            case .read(let operations, let timestamp, let preconditions):
+                if let error = try Self.violation(of: preconditions, with: reader) { return .failed(error) }
                 return .rows(try operations.map { try Self.rows(of: $0, at: timestamp, with: reader) })
             }
         } catch let error as MeridianError {
@@ -67,6 +80,15 @@ extension Evaluation {
         case .scan(let span, let limit, let byteLimit):
             return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
         }
+    }
+
+    private static func violation(
+        of preconditions: [Precondition], with reader: any StateReader
+    ) throws -> MeridianError? {
+        for precondition in preconditions {
+            if let error = try violation(of: precondition, with: reader) { return error }
+        }
+        return nil
     }
 
     private static func violation(

@@ -49,6 +49,8 @@ package enum NodeMessage: Sendable {
     case reply(RangeReply)
     case snapshotChunk(SnapshotChunkMessage)
     case snapshotReply(SnapshotReplyMessage)
+    /// An older transaction waits for this one, which the receiver coordinates.
+    case wound(TransactionID)
 }
 
 /// Names one attempt to send a snapshot, so that chunks of two attempts never mix, nor an answer to one is taken for an

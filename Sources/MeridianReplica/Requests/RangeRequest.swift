@@ -1,4 +1,5 @@
 import MeridianCore
+import MeridianTransactions
 
 /// What a gateway asks of a range's leaseholder.
 package struct RangeRequest: Hashable, Sendable {
@@ -13,6 +14,9 @@ package struct RangeRequest: Hashable, Sendable {
     package enum Body: Hashable, Sendable {
         case commit(CommitRequest)
         case read(ReadRequest)
+        /// Hold a transaction's changes of this range ready.
+        case prepare(PrepareRequest)
+        case resolve(ResolveRequest)
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
     }
@@ -63,10 +67,13 @@ package struct ReadRequest: Hashable, Sendable {
     /// The timestamp to read at, or `nil` for now. All reads of one transaction use one.
     package var timestamp: Timestamp?
     package var operations: [ReadOperation]
+    /// What a transaction has read here before and needs to be still so. No later commit lies at or below `timestamp`.
+    package var preconditions: [Precondition]
 
-    package init(timestamp: Timestamp?, operations: [ReadOperation]) {
+    package init(timestamp: Timestamp?, operations: [ReadOperation], preconditions: [Precondition] = []) {
         self.timestamp = timestamp
         self.operations = operations
+        self.preconditions = preconditions
     }
 }
 
@@ -84,6 +91,12 @@ package struct RangeReply: Hashable, Sendable {
     package enum Body: Hashable, Sendable {
         case committed(CommitResult)
         case read(ReadResult)
+        /// The changes are held ready, at the result's timestamp or above, which is past.
+        /// - Parameter candidate: for which timestamp the coordinator had asked.
+        case prepared(CommitResult, candidate: Timestamp)
+        /// An earlier attempt of the same request is open here.
+        case inDoubt(TransactionID, anchor: RangeID)
+        case standing(Standing)
         case transferStarted
         /// Ask another replica, if it is known which.
         case notLeaseholder(leader: NodeID?, term: Term)

@@ -11,6 +11,8 @@ final class Ledger {
         var request: RequestID?
         var timestamp: Timestamp?
         var closed: Timestamp?
+        /// It forbids an attempt of a transaction, which may be done more than once.
+        var isAbortion = false
     }
 
     struct Range {
@@ -43,7 +45,11 @@ final class Ledger {
         var known = ranges.removeValue(forKey: batch.range) ?? Range()
         let last = batch.state.position.index.rawValue
         let before = known.highest.index.rawValue
+        var previous = LogIndex.zero
         for indexed in batch.commands {
+            // The anchor's commit has a second effect at the same index, which follows from the first.
+            defer { previous = indexed.index }
+            if indexed.index == previous { continue }
             let place = Int(indexed.index.rawValue) - 1
             while known.entries.count <= place { known.entries.append(nil) }
             let fingerprint = indexed.command.fingerprint
@@ -55,7 +61,8 @@ final class Ledger {
             }
             known.entries[place] = Committed(
                 term: core.replicas[slot].raft.term(at: indexed.index) ?? .zero, fingerprint: fingerprint,
-                request: indexed.command.request, timestamp: indexed.command.timestamp, closed: indexed.command.closed)
+                request: indexed.command.request, timestamp: indexed.command.timestamp, closed: indexed.command.closed,
+                isAbortion: indexed.command.step?.kind == .abort)
         }
         if last > before {
             news.append((batch.range, slot, (before + 1)...last))

@@ -16,7 +16,8 @@ final class RequestsOnce: Invariant {
     func check(_ step: StepView, _ ledger: Ledger) -> String? {
         for (range, _, indexes) in ledger.news {
             for index in indexes {
-                guard let id = ledger.entry(range, LogIndex(index))?.request else { continue }
+                guard let entry = ledger.entry(range, LogIndex(index)), let id = entry.request, !entry.isAbortion
+                else { continue }
                 if let first = places.updateValue(index, forKey: Request(range: range, id: id)) {
                     return "\(range): request \(id) is committed at i\(first) and i\(index)"
                 }

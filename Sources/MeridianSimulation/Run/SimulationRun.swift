@@ -140,8 +140,8 @@ final class SimulationRun {
     private static func serve(
         _ range: RangeID, from region: Region, _ id: RequestID, _ host: SimulatedHost, _ limit: Duration
     ) async throws {
-        let read = RangeRequest.Body.read(ReadRequest(timestamp: nil, operations: []))
-        let commit = RangeRequest.Body.commit(CommitRequest(id: id, preconditions: [], mutations: []))
+        let read = GatewayCall.Body.read(ReadRequest(timestamp: nil, operations: []))
+        let commit = GatewayCall.Body.commit(CommitRequest(id: id, preconditions: [], mutations: []))
         let end = host.now.advanced(byNanoseconds: limit.nanoseconds)
         for body in [read, commit] {
             while true {

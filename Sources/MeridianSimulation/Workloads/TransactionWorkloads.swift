@@ -4,7 +4,24 @@ import MeridianCore
 
 struct ListRow: Codable, Sendable {
     var id: Int
+    var region: String
     var values: [Int]
+}
+
+/// Where a workload's rows are at home.
+struct RowSpread: Sendable {
+    private let regions: [Region]
+
+    /// - Parameter isWide: in all regions, so that most transactions take several ranges; else in the first.
+    init(_ topology: Topology, isWide: Bool) { regions = isWide ? topology.regions : [topology.regions[0]] }
+
+    func home(of id: Int) -> Region { regions[id % regions.count] }
+
+    func locality<Row: Codable & Sendable>(
+        _ region: any KeyPath<Row, String> & Sendable
+    ) -> TableLocality<Row> {
+        regions.count > 1 ? .regionalByRow(region) : .regional(in: regions[0])
+    }
 }
 
 /// Transactions of a few steps that append to lists and read them whole: strictly serializable, and the versions of a
@@ -12,12 +29,14 @@ struct ListRow: Codable, Sendable {
 struct ListAppendWorkload: Workload {
     let model = HistoryModel.append
     private let table: Table<ListRow>
+    private let spread: RowSpread
     private static let keys = 6
     /// A list that has grown this long gives way to a new one: reading all of it grows dear.
     private static let longest = 40
 
-    init(_ topology: Topology) {
-        table = Table("lists", key: \.id, locality: .regional(in: topology.regions[0]), survival: .best(topology))
+    init(_ topology: Topology, isWide: Bool) {
+        spread = RowSpread(topology, isWide: isWide)
+        table = Table("lists", key: \.id, locality: spread.locality(\.region), survival: .best(topology))
     }
 
     func setUp(_ world: SimulatedWorld) async throws {
@@ -39,14 +58,15 @@ struct ListAppendWorkload: Workload {
     }
 
     private func run(_ steps: [TransactionStep], _ client: WorkloadClient) async {
-        let table = table
+        let (table, spread) = (table, spread)
         let isReadOnly = steps.allSatisfy { if case .readList = $0 { true } else { false } }
         await client.record(.transaction(steps)) {
             if isReadOnly {
                 return try await client.database.read(deadline: client.deadline) { transaction in
                     var seen: [TransactionStep] = []
                     for case .readList(.int(let id), _) in steps {
-                        seen.append(.readList(.int(id), try await transaction.get(id, from: table)?.values))
+                        let row = try await transaction.get(id, from: table, in: spread.home(of: id))
+                        seen.append(.readList(.int(id), row?.values))
                     }
                     return .transaction(seen)
                 }
@@ -56,13 +76,17 @@ struct ListAppendWorkload: Workload {
                 for step in steps {
                     switch step {
                     case .append(.int(let id), let value):
-                        var row = try await transaction.get(id, from: table) ?? ListRow(id: id, values: [])
+                        let home = spread.home(of: id)
+                        var row =
+                            try await transaction.get(id, from: table, in: home)
+                            ?? ListRow(id: id, region: home.rawValue, values: [])
                         if row.values.count >= Self.longest { throw WorkloadClient.Abandoned() }
                         row.values.append(value)
                         try await transaction.upsert(row, into: table)
                         seen.append(step)
                     case .readList(.int(let id), _):
-                        seen.append(.readList(.int(id), try await transaction.get(id, from: table)?.values))
+                        let row = try await transaction.get(id, from: table, in: spread.home(of: id))
+                        seen.append(.readList(.int(id), row?.values))
                     case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
                     }
                 }
@@ -77,11 +101,13 @@ struct ListAppendWorkload: Workload {
 /// can be inferred, but writes need not read first (Elle, section 5).
 struct RegistersWorkload: Workload {
     let model = HistoryModel.registers
-    private let table: Table<RegisterRow>
+    private let table: Table<HomedRow>
+    private let spread: RowSpread
     private static let keys = 6
 
-    init(_ topology: Topology) {
-        table = Table("registers", key: \.id, locality: .regional(in: topology.regions[0]), survival: .best(topology))
+    init(_ topology: Topology, isWide: Bool) {
+        spread = RowSpread(topology, isWide: isWide)
+        table = Table("registers", key: \.id, locality: spread.locality(\.region), survival: .best(topology))
     }
 
     func setUp(_ world: SimulatedWorld) async throws {
@@ -99,17 +125,19 @@ struct RegistersWorkload: Workload {
             default: steps += [.read(key, nil), .write(key, client.recorder.uniqueValue())]
             }
         }
-        let (asked, table) = (steps, table)
+        let (asked, table, spread) = (steps, table, spread)
         await client.record(.transaction(asked)) {
             let seen = try await client.database.transact(deadline: client.deadline) { transaction in
                 var seen: [TransactionStep] = []
                 for step in asked {
                     switch step {
                     case .write(.int(let id), let value):
-                        try await transaction.upsert(RegisterRow(id: id, value: value), into: table)
+                        let row = HomedRow(id: id, region: spread.home(of: id).rawValue, value: value)
+                        try await transaction.upsert(row, into: table)
                         seen.append(step)
                     case .read(.int(let id), _):
-                        seen.append(.read(.int(id), try await transaction.get(id, from: table)?.value))
+                        let row = try await transaction.get(id, from: table, in: spread.home(of: id))
+                        seen.append(.read(.int(id), row?.value))
                     case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
                     }
                 }

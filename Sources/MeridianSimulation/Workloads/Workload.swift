@@ -24,15 +24,21 @@ extension Workload {
 
 /// The workloads that come with the library, by name.
 public enum Workloads {
-    public static let names = ["append", "registers", "register", "bank", "set", "causal", "long-fork", "residency"]
+    public static let names = [
+        "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
+        "registers-wide", "bank-wide",
+    ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
     public static func named(_ name: String, topology: Topology) throws(SimulationError) -> any Workload {
         switch name {
-        case "append": ListAppendWorkload(topology)
-        case "registers": RegistersWorkload(topology)
+        case "append": ListAppendWorkload(topology, isWide: false)
+        case "append-wide": ListAppendWorkload(topology, isWide: true)
+        case "registers": RegistersWorkload(topology, isWide: false)
+        case "registers-wide": RegistersWorkload(topology, isWide: true)
         case "register": RegisterWorkload(topology)
-        case "bank": BankWorkload(topology)
+        case "bank": BankWorkload(topology, isWide: false)
+        case "bank-wide": BankWorkload(topology, isWide: true)
         case "set": SetWorkload(topology, model: .set)
         case "causal": SetWorkload(topology, model: .causal)
         case "long-fork": LongForkWorkload(topology)

@@ -25,6 +25,6 @@ extension Engine {
     private func call(_ node: SimulatedNode, _ range: RangeID, _ body: RangeRequest.Body, nanoseconds: Int64) {
         let id = GatewayRequestID(rawValue: takeCallNumber())
         let deadline = moment(node).instant.advanced(byNanoseconds: nanoseconds)
-        give(node, .call(GatewayCall(id: id, range: range, body: body, deadline: deadline)))
+        give(node, .call(GatewayCall(id: id, range: range, body: .request(body), deadline: deadline)))
     }
 }

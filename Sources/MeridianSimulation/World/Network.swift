@@ -144,11 +144,14 @@ extension NodeMessage {
             if case .append(let append) = message.body { return append.entries.reduce(64) { $0 + $1.byteCount } }
             return 48
         case .request(let request):
-            if case .commit(let commit) = request.body { return commit.byteCount }
-            return 96
+            switch request.body {
+            case .commit(let commit): return commit.byteCount
+            case .prepare(let prepare): return prepare.byteCount
+            case .read, .resolve, .transferLease: return 96
+            }
         case .reply: return 96
         case .snapshotChunk(let chunk): return 64 + chunk.chunk.bytes.count
-        case .snapshotReply: return 48
+        case .snapshotReply, .wound: return 48
         }
     }
 }

@@ -42,7 +42,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     }
 
     func call(
-        _ range: RangeID, _ body: RangeRequest.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
         guard let node = gateway(in: region, for: range) else {
             // Nobody to ask: a moment passes, so that whoever asks again at once does not ask for ever in no time.

@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianTransactions
 
 extension Engine {
     /// How every replica stands, in words.
@@ -40,6 +41,8 @@ extension NodeMessage {
             switch request.body {
             case .commit(let commit): "\(request.range) commit \(commit.id) of \(commit.mutations.count) rows"
             case .read(let read): "\(request.range) read of \(read.operations.count) at \(read.timestamp.text)"
+            case .prepare(let prepare): "\(request.range) prepare \(prepare.id) of \(prepare.mutations.count) rows"
+            case .resolve(let resolve): "\(request.range) \(resolve.resolution) \(resolve.id)"
             case .transferLease(let node): "\(request.range) transfer to \(node)"
             }
         case .reply(let reply): "\(reply.range) reply \(reply.body.traceDescription)"
@@ -47,6 +50,7 @@ extension NodeMessage {
             "\(chunk.range) snapshot \(chunk.state.position) chunk \(chunk.chunk.offset)"
                 + (chunk.chunk.isLast ? ", last" : "")
         case .snapshotReply(let reply): "\(reply.range) snapshot \(reply.progress)"
+        case .wound(let id): "wound \(id)"
         }
     }
 }
@@ -56,11 +60,26 @@ extension RangeReply.Body {
         switch self {
         case .committed(let result): "committed at \(result.timestamp.rawValue)"
         case .read(let result): "rows at \(result.timestamp.rawValue)"
+        case .prepared(let result, let candidate):
+            "prepared at \(result.timestamp.rawValue) for \(candidate.rawValue)"
+        case .inDoubt(let id, let anchor): "in doubt: \(id), anchored in \(anchor)"
+        case .standing(let standing): "stands \(standing.traceDescription)"
         case .transferStarted: "transfer started"
         case .notLeaseholder(let leader, let term):
             "not the leaseholder, \(leader.map { "\($0)" } ?? "nobody") is, \(term)"
         case .failed(let error): "failed: \(error.code)"
         case .unknown: "unknown"
+        }
+    }
+}
+
+extension Standing {
+    fileprivate var traceDescription: String {
+        switch self {
+        case .prepared(let timestamp, _): "prepared at \(timestamp.rawValue)"
+        case .committed(let timestamp): "committed at \(timestamp.rawValue)"
+        case .aborted: "aborted"
+        case .over: "over"
         }
     }
 }

@@ -5,7 +5,8 @@ import MeridianCore
 /// An entry: length of the body (32 bits), CRC-32C (32), body. The body: kind (8), term (64), index (64), payload.
 /// The checksum covers the range's id as well, so that an entry which was written to a wrong place is found out
 /// even though it is whole. A command: request (128), timestamp (64), closed (64), number of mutations (32), and for
-/// each its key and its value with their lengths (32). A readmission: node (32), incarnation (64).
+/// each its key and its value with their lengths (32); a step of a transaction follows where the kind says so
+/// (`TransactionCoding`). A readmission: node (32), incarnation (64).
 ///
 /// Decoding takes nothing for granted: lengths are checked before they are used, and no bytes make it crash.
 enum EntryCoding {
@@ -14,6 +15,7 @@ enum EntryCoding {
         static let membership: UInt8 = 1
         static let command: UInt8 = 2
         static let readmission: UInt8 = 3
+        static let transactionStep: UInt8 = 4
     }
 
     static func encode(_ entry: Entry, of range: RangeID, to writer: inout ByteWriter) {
@@ -28,8 +30,9 @@ enum EntryCoding {
             header(Kind.membership, entry, &writer)
             MembershipCoding.encode(membership, to: &writer)
         case .command(let command):
-            header(Kind.command, entry, &writer)
+            header(command.step == nil ? Kind.command : Kind.transactionStep, entry, &writer)
             encode(command, to: &writer)
+            if let step = command.step { TransactionCoding.encode(step, to: &writer) }
         case .readmission(let node, let incarnation):
             header(Kind.readmission, entry, &writer)
             writer.put(node.rawValue)
@@ -56,6 +59,10 @@ enum EntryCoding {
         case Kind.empty: payload = .empty
         case Kind.membership: payload = .membership(try MembershipCoding.decode(&body))
         case Kind.command: payload = .command(try decodeCommand(&body))
+        case Kind.transactionStep:
+            var command = try decodeCommand(&body)
+            command.step = try TransactionCoding.decodeStep(&body)
+            payload = .command(command)
         case Kind.readmission:
             payload = .readmission(NodeID(try body.uint32()), Incarnation(try body.uint64()))
         default: throw ByteReader.Malformed()
@@ -75,27 +82,16 @@ enum EntryCoding {
         writer.put(command.request.low)
         writer.put(command.timestamp.rawValue)
         writer.put(command.closed.rawValue)
-        writer.put(UInt32(command.mutations.count))
-        for mutation in command.mutations {
-            writer.putCounted(mutation.key.bytes)
-            writer.putCounted(mutation.value)
-        }
+        TransactionCoding.encode(command.mutations, to: &writer)
     }
 
     private static func decodeCommand(_ reader: inout ByteReader) throws(ByteReader.Malformed) -> Command {
         let request = RequestID(high: try reader.uint64(), low: try reader.uint64())
         let timestamp = Timestamp(rawValue: try reader.int64())
         let closed = Timestamp(rawValue: try reader.int64())
-        let count = Int(try reader.uint32())
-        // A mutation takes eight bytes at least, so a hostile count cannot ask for memory.
-        guard count <= reader.remaining / 8 else { throw ByteReader.Malformed() }
-        var mutations: [Mutation] = []
-        mutations.reserveCapacity(count)
-        for _ in 0..<count {
-            let key = Key(try reader.counted())
-            mutations.append(Mutation(key: key, value: try reader.countedOrNone()))
-        }
-        return Command(request: request, timestamp: timestamp, closed: closed, mutations: mutations)
+        return Command(
+            request: request, timestamp: timestamp, closed: closed,
+            mutations: try TransactionCoding.decodeMutations(&reader))
     }
 
     private static func checksum(_ range: RangeID, _ body: UnsafeRawBufferPointer) -> UInt32 {

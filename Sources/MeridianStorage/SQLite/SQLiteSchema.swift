@@ -17,13 +17,15 @@ struct SQLiteSchema {
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log", format: 2,
+        kind: "log", format: 3,
         // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
+        // 3: entries of transactions that several ranges take part in.
         migrations: [
             """
             ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
             ALTER TABLE groups ADD COLUMN recovering INTEGER NOT NULL DEFAULT 0
-            """
+            """,
+            "SELECT 1",
         ],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -40,12 +42,15 @@ struct SQLiteSchema {
         ])
 
     static let state = SQLiteSchema(
-        kind: "state", format: 1, migrations: [],
+        kind: "state", format: 2,
+        // 2: transactions of several ranges that are not over.
+        migrations: ["ALTER TABLE ranges ADD COLUMN transactions BLOB NOT NULL DEFAULT x''"],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
             CREATE TABLE ranges(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, applied INTEGER NOT NULL, \
-            closed INTEGER NOT NULL, membership BLOB NOT NULL, checksum INTEGER NOT NULL)
+            closed INTEGER NOT NULL, membership BLOB NOT NULL, checksum INTEGER NOT NULL, \
+            transactions BLOB NOT NULL DEFAULT x'')
             """,
             """
             CREATE TABLE versions(key BLOB NOT NULL, timestamp INTEGER NOT NULL, value BLOB, \

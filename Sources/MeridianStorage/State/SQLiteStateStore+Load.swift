@@ -53,12 +53,17 @@ extension StateFile {
     func put(_ state: AppliedState, of range: RangeID) throws {
         buffer.removeAll()
         MembershipCoding.encode(state.membership, to: &buffer)
+        transactionBuffer.removeAll()
+        TransactionCoding.encode(state.transactions, to: &transactionBuffer)
         putRange.bind(1, range.rawValue)
         putRange.bind(2, state.position.term.rawValue)
         putRange.bind(3, state.position.index.rawValue)
         putRange.bind(4, state.closed.rawValue)
         putRange.bind(5, buffer.bytes)
-        putRange.bind(6, Int64(Self.checksum(range, state.position, state.closed, buffer.bytes)))
+        let checksum = Self.checksum(
+            range, state.position, state.closed, buffer.bytes, transactionBuffer.bytes)
+        putRange.bind(6, Int64(checksum))
+        putRange.bind(7, transactionBuffer.bytes)
         try putRange.run()
     }
 
@@ -82,13 +87,20 @@ extension StateFile {
         let closed = Timestamp(rawValue: row.integer(3))
         let bytes = row.blob(4)
         do {
-            guard row.integer(5) == Int64(checksum(range, position, closed, bytes)) else {
+            let table = row.blob(6)
+            guard row.integer(5) == Int64(checksum(range, position, closed, bytes, table)) else {
                 throw ByteReader.Malformed()
             }
             var reader = ByteReader(bytes)
             let membership = try MembershipCoding.decode(&reader)
             try reader.expectEnd()
-            return (range, AppliedState(position: position, membership: membership, closed: closed))
+            var tableReader = ByteReader(table)
+            let transactions = try TransactionCoding.decodeTable(&tableReader)
+            return (
+                range,
+                AppliedState(
+                    position: position, membership: membership, closed: closed, transactions: transactions)
+            )
         } catch {
             throw MeridianError(.corruption, "state.sqlite: ranges: \(range) is damaged")
         }
@@ -113,7 +125,8 @@ extension StateFile {
     }
 
     private static func checksum(
-        _ range: RangeID, _ position: LogPosition, _ closed: Timestamp, _ membership: UnsafeRawBufferPointer
+        _ range: RangeID, _ position: LogPosition, _ closed: Timestamp, _ membership: UnsafeRawBufferPointer,
+        _ transactions: UnsafeRawBufferPointer
     ) -> UInt32 {
         var checksum = Checksum()
         checksum.combine(range.rawValue)
@@ -121,6 +134,7 @@ extension StateFile {
         checksum.combine(position.index.rawValue)
         checksum.combine(UInt64(bitPattern: closed.rawValue))
         checksum.combine(membership)
+        checksum.combine(transactions)
         return checksum.value
     }
 

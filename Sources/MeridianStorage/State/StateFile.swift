@@ -17,6 +17,7 @@ final class StateFile {
     var nextStaging = 1
 
     var buffer = ByteWriter(capacity: 16 * 1024)
+    var transactionBuffer = ByteWriter()
     let putVersion: SQLiteStatement
     let putRange: SQLiteStatement
     let putRequests: SQLiteStatement
@@ -37,7 +38,7 @@ final class StateFile {
         isNew = try connection.closingOnFailure { [connection] in try Self.setUp(connection, identity, options) }
         try connection.prepareTransactions()
         putVersion = try connection.prepare("write a version", "REPLACE INTO versions VALUES(?, ?, ?, ?)")
-        putRange = try connection.prepare("write a range", "REPLACE INTO ranges VALUES(?, ?, ?, ?, ?, ?)")
+        putRange = try connection.prepare("write a range", "REPLACE INTO ranges VALUES(?, ?, ?, ?, ?, ?, ?)")
         putRequests = try connection.prepare("write requests", "INSERT INTO requests VALUES(?, ?, ?, ?, ?)")
         examineVersions = try connection.prepare(
             "collect garbage",

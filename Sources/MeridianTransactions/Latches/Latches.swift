@@ -42,6 +42,8 @@ package struct Latches: Sendable {
         var hasSpans: Bool
         /// How many earlier requests it still waits for.
         var waitsFor: Int
+        /// For whom it waited when it came.
+        var predecessors: [Ticket] = []
         /// Later requests that wait for this one.
         var successors: [Ticket] = []
     }
@@ -80,6 +82,7 @@ package struct Latches: Sendable {
             for predecessor in predecessors where predecessor != last {
                 last = predecessor
                 requests[predecessor]?.successors.append(ticket)
+                request.predecessors.append(predecessor)
                 request.waitsFor += 1
             }
         }
@@ -87,6 +90,9 @@ package struct Latches: Sendable {
         requests[ticket] = request
         return (ticket, isGranted)
     }
+
+    /// The earlier requests that a request had to wait for when it came, in the order of their arrival.
+    package func predecessors(of ticket: Ticket) -> [Ticket] { requests[ticket]?.predecessors ?? [] }
 
     /// Gives up all claims of a request, granted or not.
     /// - Returns: the requests that may go on now, in the order of their arrival.

@@ -1,0 +1,64 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import Synchronization
+
+/// How a transaction ends: nothing to do, a commit in one range, or one over several.
+extension Transaction {
+    func commit(
+        _ id: RequestID, priority: TransactionPriority, mayBeRepeated: Bool, attempts: Int
+    ) async throws -> Receipt {
+        let start = database.host.now
+        let buffer = buffer.withLock { buffer in
+            buffer.isEnded = true
+            return buffer
+        }
+        // What was only read is as of one moment, so it needs no look at whether it is still so.
+        guard let first = buffer.order.first else {
+            let timestamp: Timestamp
+            if let read = buffer.timestamp {
+                timestamp = read
+            } else {
+                timestamp = try await database.readTimestamp(end: deadline)
+            }
+            return Receipt(id: id, timestamp: timestamp, latency: .init(), attempts: attempts)
+        }
+        let parts = buffer.parts.compactMap { part -> TransactionRequest.Part? in
+            let mutations = buffer.mutations(in: part.range.id)
+            guard !mutations.isEmpty || !part.preconditions.isEmpty else { return nil }
+            return TransactionRequest.Part(
+                range: part.range.id, preconditions: part.preconditions, mutations: mutations)
+        }
+        do {
+            let (result, route) = try await send(
+                parts, id, anchor: first.range, priority: priority, mayBeRepeated: mayBeRepeated)
+            var receipt = Receipt(id: id, timestamp: result.timestamp, latency: .init(), attempts: attempts)
+            receipt.latency.total = .nanoseconds(database.host.now.nanoseconds(since: start))
+            receipt.latency.route = .nanoseconds(route)
+            receipt.latency.locks = .nanoseconds(result.locksNanoseconds)
+            receipt.latency.log = .nanoseconds(result.logNanoseconds)
+            receipt.latency.quorum = .nanoseconds(result.quorumNanoseconds)
+            receipt.latency.commitWait = .nanoseconds(result.commitWaitNanoseconds)
+            return receipt
+        } catch var error as MeridianError {
+            if let name = buffer.parts.first?.tableName, !error.message.hasPrefix("table ") {
+                error.message = "table \(name): \(error.message)"
+            }
+            throw error
+        }
+    }
+
+    private func send(
+        _ parts: [TransactionRequest.Part], _ id: RequestID, anchor: RangeID, priority: TransactionPriority,
+        mayBeRepeated: Bool
+    ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
+        if parts.count == 1 {
+            let request = CommitRequest(
+                id: id, preconditions: parts[0].preconditions, mutations: parts[0].mutations)
+            return try await database.commit(anchor, request, end: deadline, mayBeRepeated: mayBeRepeated)
+        }
+        let attempt = TransactionID(request: id, attempt: database.host.randomNumber())
+        let request = TransactionRequest(id: attempt, priority: priority, anchor: anchor, parts: parts)
+        return try await database.commit(anchor, .transaction(request), end: deadline, mayBeRepeated: mayBeRepeated)
+    }
+}

@@ -1,0 +1,120 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import Synchronization
+
+/// Where a transaction's rows are, and what it notes of what it reads.
+extension Transaction {
+    /// A row on its way into the buffer.
+    struct Target {
+        var resolved: ResolvedTable
+        var range: RangeDescriptor
+        var key: Key
+        var keyValues: [Value]
+        var encoded: [UInt8]
+
+        var duplicate: MeridianError {
+            MeridianError(.duplicateKey, "table \(resolved.name): the transaction has already written this key")
+        }
+        var missing: MeridianError { Self.missing(resolved.name) }
+
+        static func missing(_ table: String) -> MeridianError {
+            MeridianError(.rowNotFound, "table \(table): no row has this key; insert it first")
+        }
+    }
+
+    func target<Row>(_ row: Row, _ table: Table<Row>) async throws -> Target {
+        let resolved: ResolvedTable
+        if let known = database.host.tables[table.name] {
+            resolved = known
+        } else {
+            resolved = try await database.resolve(table, end: deadline)
+        }
+        let values = try table.encode(row)
+        let range = try resolved.range(ofRow: values)
+        let keyValues = resolved.schema.keyValues(of: values)
+        return Target(
+            resolved: resolved, range: range, key: try resolved.key(keyValues, in: range), keyValues: keyValues,
+            encoded: try RowCoding.encode(values, name: table.name))
+    }
+
+    func isBuffered(_ key: Key) -> Bool { buffer.withLock { $0.values[key] != nil } }
+
+    /// The row changes its home: it goes there and comes here, in one commit.
+    func move(_ target: Target, from found: RowReader.Found) async throws {
+        let table = target.resolved
+        let laws = [found.range.home, target.range.home].map { table.topology.jurisdiction(of: $0) }
+        if table.record.descriptor.placement == .restricted, laws[0] != laws[1] {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "table \(table.name) is restricted: a row at home in \(found.range.home) (\(laws[0])) cannot move to "
+                    + "\(target.range.home) (\(laws[1])). Delete it there and insert a new one, if the law allows")
+        }
+        try buffer.withLock { buffer in
+            try buffer.touch(found.range, table: table.name)
+            if buffer.values[found.key] == nil { buffer.require(.present(found.key), in: found.range.id) }
+            try buffer.set(found.key, nil, in: found.range, table: table.name)
+            try buffer.touch(target.range, table: table.name)
+            if buffer.values[target.key] == nil { buffer.require(.absent(target.key), in: target.range.id) }
+            try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
+        }
+    }
+
+    /// The range that holds a row, or where it would be.
+    func locate(_ key: [Value], _ table: ResolvedTable) async throws -> RangeDescriptor {
+        guard table.isRegionalByRow else { return table.record.ranges[0] }
+        return try await find(key, of: table)?.range ?? table.homes(nearest: database.region)[0]
+    }
+
+    /// The row with this key, wherever it is at home, with this transaction's own writes.
+    ///
+    /// The client's own region is asked first. Only a row that is not there is looked for elsewhere, and then what each
+    /// region has answered must still be so at the commit.
+    func find(_ key: [Value], of table: ResolvedTable) async throws -> RowReader.Found? {
+        let homes = table.homes(nearest: database.region)
+        for range in homes {
+            let stored = try table.key(key, in: range)
+            let own = buffer.withLock { $0.values[stored] }
+            if let own, let value = own { return try RowReader.Found(stored, value, table, range) }
+        }
+        if let near = try await row(key, of: table, in: homes[0]) { return near }
+        guard homes.count > 1 else { return nil }
+        return try await withThrowingTaskGroup(of: RowReader.Found?.self) { group in
+            for range in homes.dropFirst() {
+                group.addTask { try await self.row(key, of: table, in: range) }
+            }
+            var found: RowReader.Found?
+            for try await candidate in group { found = found ?? candidate }
+            return found
+        }
+    }
+
+    /// The row with this key in one home region, with this transaction's own writes.
+    func row(
+        _ key: [Value], of table: ResolvedTable, in range: RangeDescriptor
+    ) async throws -> RowReader.Found? {
+        let stored = try table.key(key, in: range)
+        let own = try buffer.withLock { buffer in
+            try buffer.touch(range, table: table.name)
+            return buffer.values[stored]
+        }
+        if let own { return try own.map { try RowReader.Found(stored, $0, table, range) } }
+        // All reads are of one moment, also those that child tasks make at once.
+        let timestamp = try await readTimestamp()
+        let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
+        buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
+        return try result.rows[0].first.flatMap { row in
+            try row.version.value.map { try RowReader.Found(stored, $0, table, range) }
+        }
+    }
+
+    func readTimestamp() async throws -> Timestamp {
+        if let timestamp = buffer.withLock({ $0.timestamp }) { return timestamp }
+        let now = try await database.readTimestamp(end: deadline)
+        return buffer.withLock { buffer in
+            let fixed = buffer.timestamp ?? now
+            buffer.timestamp = fixed
+            return fixed
+        }
+    }
+}

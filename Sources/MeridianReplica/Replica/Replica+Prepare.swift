@@ -1,0 +1,232 @@
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianTransactions
+
+/// A range's part in a transaction of several ranges: holding changes ready.
+///
+/// A prepare goes the way of a commit (latch, evaluate, propose, answer when the entry is committed and its timestamp
+/// is past everywhere), with two differences. Its timestamp is the coordinator's candidate unless the range has served
+/// or promised something above it. And its latches, those on what it has read included, stay until the transaction is
+/// resolved: they are its locks. A new leaseholder takes them over from the replicated table before it serves anybody.
+///
+/// Deadlocks: every range may grant its locks in another order. An older transaction that has to wait for a younger one
+/// wounds it (wound-wait): one that is not in the log yet is refused at once; of one that is, the coordinator is asked
+/// to give it up, which it does unless it has decided. A younger one waits.
+extension Replica {
+    mutating func begin(
+        _ prepare: PrepareRequest, _ request: RangeRequest, _ address: ReplyAddress, at now: Moment,
+        _ effects: inout StepEffects
+    ) {
+        guard prepare.mutations.allSatisfy({ descriptor.span.contains($0.key) }) else {
+            effects.reply(.failed(elsewhere), to: address, range: descriptor.id)
+            return
+        }
+        // As with commits: a first attempt that was meant for another leadership is late.
+        if let term = request.freshIn, term != raft.term {
+            effects.reply(notLeaseholder, to: address, range: descriptor.id)
+            return
+        }
+        guard let transactions = serving?.transactions else { return }
+        let id = prepare.id
+        if let held = transactions.held[id] {
+            serving?.transactions.held[id]?.coordinator = address.node
+            if held.isCommitted, now.clock.earliest > held.timestamp {
+                effects.reply(prepared(held), to: address, range: descriptor.id)
+            } else if held.isCommitted {
+                // The answer to the first asking is on its way; this one asks again.
+                effects.reply(.unknown, to: address, range: descriptor.id)
+            } else {
+                serving?.transactions.held[id]?.waiting.append(address)
+            }
+            return
+        }
+        if transactions.preparing[id] != nil {
+            serving?.transactions.preparing[id]?.addresses.append(address)
+            return
+        }
+        if transactions.forbidden.contains(id) || transactions.resolving[id] != nil {
+            effects.reply(.failed(Self.givenUp), to: address, range: descriptor.id)
+            return
+        }
+        if prepare.mayBeRepeated, !Planted.isOn(.laterAttemptIgnoresFirst),
+            let other = transactions.held.keys.filter({ $0.request == id.request }).min()
+        {
+            let anchor = transactions.held[other]?.preparation.anchor ?? descriptor.id
+            effects.reply(.inDoubt(other, anchor: anchor), to: address, range: descriptor.id)
+            return
+        }
+        if let error = refusalOfCandidate(prepare.preparation.candidate, at: now) {
+            effects.reply(.failed(error), to: address, range: descriptor.id)
+            return
+        }
+        let (shared, spans) = Self.claims(of: prepare.preconditions)
+        guard
+            let (ticket, isGranted) = serving?.latches.acquire(
+                exclusive: prepare.mutations.lazy.map(\.key), shared: shared, spans: spans)
+        else { return }
+        serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .prepare(prepare))
+        serving?.transactions.preparing[id] = .init(
+            ticket: ticket, request: prepare, coordinator: address.node, addresses: [address])
+        if isGranted || Planted.isOn(.latchIgnored) {
+            grant([ticket], at: now, &effects)
+        } else {
+            woundYounger(than: prepare.preparation.priority, ticket, at: now, &effects)
+        }
+    }
+
+    /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does not
+    /// reach back for ever, so what is late must not be taken up.
+    private func refusalOfCandidate(_ candidate: Timestamp, at now: Moment) -> MeridianError? {
+        guard now.clock.isKnown else { return nil }
+        if candidate > now.clock.latest.advanced(byNanoseconds: Self.maximumLeadNanoseconds) {
+            return MeridianError(
+                .unavailable, "the gateway's clock runs far ahead of \(node)'s; check both clocks",
+                retry: .after(.seconds(1)))
+        }
+        if candidate < now.clock.earliest.advanced(byNanoseconds: -Self.maximumAgeNanoseconds) {
+            return MeridianError(
+                .conflict, "the transaction was too long on its way; run it again", retry: .immediately)
+        }
+        return nil
+    }
+
+    /// A candidate lies ahead by the time that a message takes to the farthest participant.
+    private static var maximumLeadNanoseconds: Int64 { 2_000_000_000 }
+    /// Half of the time for which requests are remembered (`RequestMemory`).
+    private static var maximumAgeNanoseconds: Int64 { 30_000_000_000 }
+
+    private static var givenUp: MeridianError {
+        MeridianError(.conflict, "this attempt was given up; run the transaction again", retry: .immediately)
+    }
+
+    /// The preconditions hold: the changes go into the log.
+    mutating func propose(_ prepare: PrepareRequest, _ ticket: Latches.Ticket, arrival: Instant, at now: Moment) {
+        guard let preparing = serving?.transactions.preparing.removeValue(forKey: prepare.id) else { return }
+        let floor = Planted.isOn(.prepareBelowReads) ? .zero : allocator.bound.next
+        let timestamp = max(prepare.preparation.candidate, floor)
+        var preparation = prepare.preparation
+        if !Planted.isOn(.participantForgetsReads) {
+            (preparation.keys, preparation.spans) = Self.claims(of: prepare.preconditions)
+        }
+        let proposal = nextProposal
+        nextProposal += 1
+        serving?.requests[ticket] = nil
+        serving?.commits[proposal] = ProposedCommit(
+            request: prepare.id.request, ticket: ticket, timestamp: timestamp, arrival: arrival,
+            proposed: now.instant, purpose: .prepare(prepare.id))
+        serving?.transactions.held[prepare.id] = .init(
+            ticket: ticket, timestamp: timestamp, preparation: preparation, coordinator: preparing.coordinator,
+            isCommitted: false, waiting: preparing.addresses,
+            recoverAt: now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds))
+        noteTransactionLook(at: now)
+        // It closes nothing: its own timestamp may lie in the future, and holds back what is closed.
+        let command = Command(
+            request: prepare.id.request, timestamp: timestamp, closed: .zero, mutations: prepare.mutations,
+            step: CommitStep(attempt: prepare.id.attempt, kind: .prepare(preparation)))
+        raft.receive(
+            .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
+    }
+
+    /// The prepare entry is committed. Whoever asks how the transaction stands hears it now; the coordinator when the
+    /// timestamp is past.
+    mutating func prepared(_ id: TransactionID, at now: Moment, _ effects: inout StepEffects) -> [ReplyAddress] {
+        guard var held = serving?.transactions.held[id] else { return [] }
+        held.isCommitted = true
+        for address in held.asking {
+            effects.reply(
+                .standing(.prepared(at: held.timestamp, held.preparation)), to: address, range: descriptor.id)
+        }
+        let waiting = held.waiting
+        held.asking = []
+        held.waiting = []
+        serving?.transactions.held[id] = held
+        if Planted.isOn(.preparedReadable) { release(held.ticket, at: now, &effects) }
+        return waiting
+    }
+
+    func prepared(_ held: TransactionsHeld.Held) -> RangeReply.Body {
+        .prepared(
+            CommitResult(timestamp: held.timestamp, term: raft.term), candidate: held.preparation.candidate)
+    }
+
+    /// The prepare entry is in no log, and will not be.
+    mutating func notPrepared(
+        _ id: TransactionID, _ body: RangeReply.Body, at now: Moment, _ effects: inout StepEffects
+    ) {
+        guard let held = serving?.transactions.held.removeValue(forKey: id) else { return }
+        for address in held.waiting { effects.reply(body, to: address, range: descriptor.id) }
+        release(held.ticket, at: now, &effects)
+        for address in held.asking {
+            begin(ResolveRequest(id: id, resolution: .query), address, at: now, &effects)
+        }
+    }
+
+    /// The transaction cannot be prepared here.
+    mutating func fail(
+        _ prepare: PrepareRequest, _ ticket: Latches.Ticket, _ body: RangeReply.Body, at now: Moment,
+        _ effects: inout StepEffects
+    ) {
+        serving?.requests[ticket] = nil
+        let preparing = serving?.transactions.preparing.removeValue(forKey: prepare.id)
+        for address in preparing?.addresses ?? [] { effects.reply(body, to: address, range: descriptor.id) }
+        release(ticket, at: now, &effects)
+    }
+
+    // MARK: Wound-wait
+
+    /// Wounds the younger transactions that an older one, which has just come, has to wait for.
+    private mutating func woundYounger(
+        than priority: TransactionPriority, _ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects
+    ) {
+        guard let serving else { return }
+        let predecessors = serving.latches.predecessors(of: ticket)
+        let held = serving.transactions.held.filter { predecessors.contains($0.value.ticket) }
+        for (id, transaction) in held.sorted(by: { $0.key < $1.key })
+        where priority < transaction.preparation.priority {
+            if let coordinator = transaction.coordinator { effects.wound(id, coordinator: coordinator) }
+        }
+        let preparing = serving.transactions.preparing.filter { predecessors.contains($0.value.ticket) }
+        for (_, transaction) in preparing.sorted(by: { $0.key < $1.key })
+        where priority < transaction.request.preparation.priority {
+            fail(transaction.request, transaction.ticket, .failed(Self.wounded), at: now, &effects)
+        }
+    }
+
+    private static var wounded: MeridianError {
+        MeridianError(.conflict, "an older transaction wants the same rows; run it again", retry: .immediately)
+    }
+
+    // MARK: A new leadership
+
+    /// Takes over what earlier leaseholders have prepared. Everything up to here is applied.
+    mutating func takeOverPrepared(at now: Moment) {
+        guard !dispatched.transactions.isEmpty, !Planted.isOn(.preparedForgottenByLeader) else { return }
+        for id in dispatched.transactions.prepared.keys.sorted() {
+            guard let transaction = dispatched.transactions.prepared[id] else { continue }
+            let acquired = serving?.latches.acquire(
+                exclusive: transaction.mutations.lazy.map(\.key), shared: transaction.preparation.keys,
+                spans: transaction.preparation.spans)
+            guard let (ticket, isGranted) = acquired else { return }
+            precondition(isGranted, "\(descriptor.id) has prepared two transactions on one key")
+            serving?.transactions.held[id] = .init(
+                ticket: ticket, timestamp: transaction.timestamp, preparation: transaction.preparation,
+                isCommitted: true, recoverAt: now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds))
+        }
+        noteTransactionLook(at: now)
+    }
+
+    /// Keys and spans that stay as they are until the request is over.
+    static func claims(of preconditions: [Precondition]) -> (keys: [Key], spans: [KeySpan]) {
+        var keys: [Key] = []
+        var spans: [KeySpan] = []
+        for precondition in preconditions {
+            switch precondition {
+            case .absent(let key), .present(let key), .unchanged(let key, _): keys.append(key)
+            case .unchangedSpan(let span, _): spans.append(span)
+            }
+        }
+        return (keys, spans)
+    }
+}

@@ -1,0 +1,70 @@
+import MeridianCore
+import MeridianTransactions
+
+/// What a client asks its gateway: commit these changes of several ranges together, if the preconditions hold.
+package struct TransactionRequest: Hashable, Sendable {
+    /// One range's share.
+    package struct Part: Hashable, Sendable {
+        package var range: RangeID
+        package var preconditions: [Precondition]
+        /// None where the range was only read.
+        package var mutations: [Mutation]
+
+        package init(range: RangeID, preconditions: [Precondition], mutations: [Mutation]) {
+            self.range = range
+            self.preconditions = preconditions
+            self.mutations = mutations
+        }
+    }
+
+    package var id: TransactionID
+    package var priority: TransactionPriority
+    /// A range that is written, whose log decides: the first written row's.
+    package var anchor: RangeID
+    package var parts: [Part]
+
+    package init(id: TransactionID, priority: TransactionPriority, anchor: RangeID, parts: [Part]) {
+        self.id = id
+        self.priority = priority
+        self.anchor = anchor
+        self.parts = parts
+    }
+
+    package var writers: [RangeID] { parts.lazy.filter { !$0.mutations.isEmpty }.map(\.range) }
+    package var readers: [RangeID] { parts.lazy.filter(\.mutations.isEmpty).map(\.range) }
+}
+
+/// What a coordinator asks a range: hold these changes ready.
+package struct PrepareRequest: Hashable, Sendable {
+    package var id: TransactionID
+    /// Without the keys and spans, which follow from the preconditions.
+    package var preparation: CommitStep.Preparation
+    package var preconditions: [Precondition]
+    package var mutations: [Mutation]
+    /// An earlier attempt of the same request may be open.
+    package var mayBeRepeated: Bool
+
+    package init(
+        id: TransactionID, preparation: CommitStep.Preparation, preconditions: [Precondition],
+        mutations: [Mutation], mayBeRepeated: Bool
+    ) {
+        self.id = id
+        self.preparation = preparation
+        self.preconditions = preconditions
+        self.mutations = mutations
+        self.mayBeRepeated = mayBeRepeated
+    }
+
+    package var byteCount: Int { mutations.reduce(128) { $0 + $1.byteCount } }
+}
+
+/// What a coordinator, or whoever recovers a transaction, tells a range about it.
+package struct ResolveRequest: Hashable, Sendable {
+    package var id: TransactionID
+    package var resolution: Resolution
+
+    package init(id: TransactionID, resolution: Resolution) {
+        self.id = id
+        self.resolution = resolution
+    }
+}
