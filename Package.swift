@@ -78,7 +78,7 @@ let package = Package(
             "Meridian",
             [
                 "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
-                "MeridianStorage", "MeridianTransport", logging,
+                "MeridianStorage", "MeridianTransactions", "MeridianTransport", logging,
             ]),
         // Users test their own code with it.
         library(

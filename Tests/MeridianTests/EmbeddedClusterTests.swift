@@ -201,20 +201,6 @@ import Testing
         }
     }
 
-    @Test func twoRangesInOneClosureAreRefused() async throws {
-        try await withCluster { cluster in
-            let error = try await failure {
-                try await cluster.database(in: "us-east-1").write { tx in
-                    try await tx.insert(User(id: 1, region: "us-east-1", name: "a"), into: Self.users)
-                    try await tx.insert(User(id: 2, region: "eu-west-1", name: "b"), into: Self.users)
-                }
-            }
-            #expect(error.code == .multipleRanges)
-            let rows = try await cluster.database(in: "us-east-1").read { try await $0.scan(Self.users) }
-            #expect(rows.isEmpty)
-        }
-    }
-
     @Test func aTableOfOtherColumnsIsRefused() async throws {
         struct Other: Codable, Sendable { var id: Int; var region: String; var age: Int }
         let other = Table<Other>("users", key: \.id, locality: .regionalByRow(\.region), placement: .restricted)

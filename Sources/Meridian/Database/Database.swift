@@ -52,6 +52,7 @@ public struct Database: Sendable {
         let request = id ?? host.newRequestID()
         var attempts = 0
         var mayBeRepeated = id != nil
+        var locks = TransactionLocks(database: self, owner: request)
         // A transaction keeps its age over its attempts: sooner or later it is the oldest, and goes first.
         let begun = host.latestTimestamp(in: region) ?? .distantFuture
         let priority = TransactionPriority(begun: begun, request: request)
@@ -62,6 +63,7 @@ public struct Database: Sendable {
                 let result = try await body(transaction)
                 let receipt = try await transaction.commit(
                     request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts)
+                await locks.release(committed: transaction.committedRanges, end: end)
                 return (result, receipt)
             } catch let error as MeridianError where error.code == .conflict && host.now < end {
                 // An attempt that nobody answered may have been the one that this one ran into.
@@ -69,8 +71,10 @@ public struct Database: Sendable {
                 // Whoever wrote first goes on; the others come back at different times.
                 let limit = UInt64(min(1 << min(attempts, 7), 100))
                 await host.pause(for: .milliseconds(Int(host.randomNumber() % limit)))
+                await locks.acquire(transaction.footprint, priority: priority, end: end)
             } catch {
                 transaction.end()
+                await locks.release(end: end)
                 throw error
             }
         }

@@ -1,6 +1,7 @@
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianTransactions
 
 /// What a transaction has read and written so far.
 struct WriteBuffer: Sendable {
@@ -68,6 +69,21 @@ struct WriteBuffer: Sendable {
     /// The mutations of one range.
     func mutations(in range: RangeID) -> [Mutation] {
         order.lazy.filter { $0.range == range }.map { Mutation(key: $0.key, value: values[$0.key] ?? nil) }
+    }
+
+    /// What each range would have to keep for an attempt that touches the same.
+    var footprint: [(range: RangeID, claim: LockTable.Claim)] {
+        parts.map { part in
+            var claim = LockTable.Claim(exclusive: mutations(in: part.range.id).map(\.key))
+            for precondition in part.preconditions {
+                switch precondition {
+                case .absent(let key), .present(let key), .unchanged(let key, _):
+                    if values[key] == nil { claim.shared.append(key) }
+                case .unchangedSpan(let span, _): claim.spans.append(span)
+                }
+            }
+            return (part.range.id, claim)
+        }
     }
 
     /// Undoes what was written since an earlier state. What was read since stays: the closure may have gone by it.

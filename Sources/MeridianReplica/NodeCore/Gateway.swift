@@ -163,8 +163,8 @@ extension NodeCore {
             finish(reply.id, reply.body, nil, at: now, &effects)
         case .inDoubt, .standing:
             finish(reply.id, reply.body, nil, at: now, &effects)
-        case .transferStarted:
-            finish(reply.id, reply.body, .transferStarted, at: now, &effects)
+        case .transferStarted, .locked, .unlocked:
+            finish(reply.id, reply.body, .done, at: now, &effects)
         case .failed(let error):
             if call.mayHaveCommitted, case .commit = call.body {
                 var uncertain = error

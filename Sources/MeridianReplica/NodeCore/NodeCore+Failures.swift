@@ -45,7 +45,7 @@ extension NodeCore {
         switch body {
         case .commit(let commit): if serving?.commitsByRequest[commit.id] != nil { return nil }
         case .prepare(let prepare): if serving?.transactions.held[prepare.id] != nil { return nil }
-        case .read, .resolve, .transferLease: return nil
+        case .read, .resolve, .lock, .unlock, .transferLease: return nil
         }
         let raft = replicas[slot].raft
         if raft.role == .leader, let successor = successor(slot) {

@@ -56,7 +56,7 @@ extension NodeCore {
         let candidate = now.clock.latest.advanced(byNanoseconds: leadNanoseconds(request.parts.map(\.range)))
         let machine = CommitCoordinator(
             id: request.id, anchor: request.anchor, writers: request.writers, readers: request.readers,
-            candidate: candidate)
+            candidate: candidate, mayBeShared: call.mayBeRepeated)
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
             machine: machine, request: request, mayBeRepeated: call.mayBeRepeated, candidate: candidate,
@@ -114,7 +114,8 @@ extension NodeCore {
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
         case .confirm(let range, let timestamp):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
-            let read = ReadRequest(timestamp: timestamp, operations: [], preconditions: part.preconditions)
+            let read = ReadRequest(
+                timestamp: timestamp, operations: [], preconditions: part.preconditions, unlocks: id.request)
             ask(
                 range, .read(read), name, for: .coordinator(id),
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
@@ -244,7 +245,7 @@ extension NodeCore {
             for (coordinator, range) in waiting {
                 drive(coordinator, at: now, &effects) { machine in
                     guard case .failed(let error) = body else { return machine.recovered(in: range) }
-                    return machine.received(.failed(error, wasRepeated: true), from: range)
+                    return machine.received(.failed(error, .prepare, wasRepeated: true), from: range)
                 }
             }
         }
@@ -264,8 +265,15 @@ extension NodeCore {
         case .standing(let standing):
             guard case .resolve(let request) = call.body else { return nil }
             return .standing(standing, after: request.resolution)
-        case .failed(let error): return .failed(error, wasRepeated: call.attempts > 1 || !call.wasBoundToTerm)
-        case .transferStarted, .notLeaseholder, .unknown: return nil
+        case .failed(let error):
+            let question: CommitCoordinator.Question
+            switch call.body {
+            case .prepare: question = .prepare
+            case .resolve: question = .resolve
+            case .read, .commit, .lock, .unlock, .transferLease: question = .confirm
+            }
+            return .failed(error, question, wasRepeated: call.attempts > 1 || !call.wasBoundToTerm)
+        case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked: return nil
         }
     }
 }

@@ -49,7 +49,8 @@ package struct GatewayAnswer: Sendable {
     package enum Body: Sendable {
         case committed(CommitResult, routeNanoseconds: Int64)
         case read(ReadResult)
-        case transferStarted
+        /// A lease transfer has begun, or locks are held or gone.
+        case done
         case failed(MeridianError)
     }
 

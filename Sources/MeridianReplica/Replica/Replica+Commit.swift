@@ -32,6 +32,8 @@ extension Replica {
             mutations: commit.mutations)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
+        // From here on the latches hold it.
+        unlock(commit.id, at: now, &effects)
         // Whoever waits for a row that this commit only checked need not wait for the quorum: its timestamp, and so
         // its place, will be behind this one's.
         guard let next = serving?.latches.releaseShared(ticket) else { return }

@@ -46,6 +46,10 @@ extension Replica {
             effects.reply(
                 notLeaseholder, to: ReplyAddress(node: addressed.from, id: addressed.request.id), range: descriptor.id)
         }
+        for blocked in old.blocked {
+            let address = ReplyAddress(node: blocked.addressed.from, id: blocked.addressed.request.id)
+            effects.reply(notLeaseholder, to: address, range: descriptor.id)
+        }
         // What was proposed has had its outcome from the core; what was not never reached the log.
         var answered: Set<RequestID> = []
         for ticket in old.requests.keys.sorted() {

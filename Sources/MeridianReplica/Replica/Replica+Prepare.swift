@@ -61,6 +61,10 @@ extension Replica {
             effects.reply(.failed(error), to: address, range: descriptor.id)
             return
         }
+        let isAdmitted = isAdmitted(
+            request, from: address.node, id.request, prepare.preparation.priority,
+            Self.lockClaim(prepare.mutations, prepare.preconditions), at: now, &effects)
+        guard isAdmitted else { return }
         let (shared, spans) = Self.claims(of: prepare.preconditions)
         guard
             let (ticket, isGranted) = serving?.latches.acquire(
@@ -72,12 +76,13 @@ extension Replica {
         if isGranted || Planted.isOn(.latchIgnored) {
             grant([ticket], at: now, &effects)
         } else {
-            woundYounger(than: prepare.preparation.priority, ticket, at: now, &effects)
+            let predecessors = serving?.latches.predecessors(of: ticket) ?? []
+            woundYounger(than: prepare.preparation.priority, Set(predecessors), at: now, &effects)
         }
     }
 
-    /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does not
-    /// reach back for ever, so what is late must not be taken up.
+    /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does
+    /// not reach back for ever, so what is late must not be taken up.
     private func refusalOfCandidate(_ candidate: Timestamp, at now: Moment) -> MeridianError? {
         guard now.clock.isKnown else { return nil }
         if candidate > now.clock.latest.advanced(byNanoseconds: Self.maximumLeadNanoseconds) {
@@ -102,7 +107,10 @@ extension Replica {
     }
 
     /// The preconditions hold: the changes go into the log.
-    mutating func propose(_ prepare: PrepareRequest, _ ticket: Latches.Ticket, arrival: Instant, at now: Moment) {
+    mutating func propose(
+        _ prepare: PrepareRequest, _ ticket: Latches.Ticket, arrival: Instant, at now: Moment,
+        _ effects: inout StepEffects
+    ) {
         guard let preparing = serving?.transactions.preparing.removeValue(forKey: prepare.id) else { return }
         let floor = Planted.isOn(.prepareBelowReads) ? .zero : allocator.bound.next
         let timestamp = max(prepare.preparation.candidate, floor)
@@ -127,6 +135,8 @@ extension Replica {
             step: CommitStep(attempt: prepare.id.attempt, kind: .prepare(preparation)))
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
+        // From here on the latches hold it.
+        unlock(prepare.id.request, at: now, &effects)
     }
 
     /// The prepare entry is committed. Whoever asks how the transaction stands hears it now; the coordinator when the
@@ -176,18 +186,18 @@ extension Replica {
 
     // MARK: Wound-wait
 
-    /// Wounds the younger transactions that an older one, which has just come, has to wait for.
-    private mutating func woundYounger(
-        than priority: TransactionPriority, _ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects
+    /// Wounds the younger ones among the transactions that an older one would have to wait for.
+    mutating func woundYounger(
+        than priority: TransactionPriority, _ tickets: Set<Latches.Ticket>, at now: Moment,
+        _ effects: inout StepEffects
     ) {
-        guard let serving else { return }
-        let predecessors = serving.latches.predecessors(of: ticket)
-        let held = serving.transactions.held.filter { predecessors.contains($0.value.ticket) }
+        guard let serving, !tickets.isEmpty else { return }
+        let held = serving.transactions.held.filter { tickets.contains($0.value.ticket) }
         for (id, transaction) in held.sorted(by: { $0.key < $1.key })
         where priority < transaction.preparation.priority {
             if let coordinator = transaction.coordinator { effects.wound(id, coordinator: coordinator) }
         }
-        let preparing = serving.transactions.preparing.filter { predecessors.contains($0.value.ticket) }
+        let preparing = serving.transactions.preparing.filter { tickets.contains($0.value.ticket) }
         for (_, transaction) in preparing.sorted(by: { $0.key < $1.key })
         where priority < transaction.request.preparation.priority {
             fail(transaction.request, transaction.ticket, .failed(Self.wounded), at: now, &effects)
@@ -215,6 +225,11 @@ extension Replica {
                 isCommitted: true, recoverAt: now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds))
         }
         noteTransactionLook(at: now)
+    }
+
+    static func lockClaim(_ mutations: [Mutation], _ preconditions: [Precondition]) -> LockTable.Claim {
+        let (keys, spans) = claims(of: preconditions)
+        return LockTable.Claim(exclusive: mutations.map(\.key), shared: keys, spans: spans)
     }
 
     /// Keys and spans that stay as they are until the request is over.

@@ -27,6 +27,10 @@ extension Replica {
         case .commit(let commit): begin(commit, request, address, at: now, &effects)
         case .prepare(let prepare): begin(prepare, request, address, at: now, &effects)
         case .resolve(let resolve): begin(resolve, address, at: now, &effects)
+        case .lock(let lock): begin(lock, request, address, at: now, &effects)
+        case .unlock(let owner):
+            unlock(owner, at: now, &effects)
+            effects.reply(.unlocked, to: address, range: descriptor.id)
         case .read(let read): begin(read, address, at: now, &effects)
         case .transferLease: preconditionFailure("handled above")
         }
@@ -45,6 +49,12 @@ extension Replica {
         if let term = request.freshIn, term != raft.term, !Planted.isOn(.retryTakenForFirst) {
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
             return
+        }
+        if serving?.commitsByRequest[commit.id] == nil {
+            let isAdmitted = isAdmitted(
+                request, from: address.node, commit.id, commit.priority,
+                Self.lockClaim(commit.mutations, commit.preconditions), at: now, &effects)
+            guard isAdmitted else { return }
         }
         let isFresh = isFresh(request, commit.id, of: address.node, at: now)
         // The same commit is under way: whoever asks again hears the same answer.
@@ -182,7 +192,7 @@ extension Replica {
         case (.commit(let commit, _), .failed(let error)):
             fail(commit, result.ticket, error, at: now, &effects)
         case (.prepare(let prepare), .mayCommit):
-            propose(prepare, result.ticket, arrival: served.arrival, at: now)
+            propose(prepare, result.ticket, arrival: served.arrival, at: now, &effects)
         case (.prepare(let prepare), .alreadyApplied(let applied)):
             serving.requests[result.ticket] = nil
             let preparing = serving.transactions.preparing.removeValue(forKey: prepare.id)
@@ -194,9 +204,10 @@ extension Replica {
             self.serving?.requests[result.ticket] = nil
             release(result.ticket, at: now, &effects)
             lookedUp(resolve, outcome, served.address, at: now, &effects)
-        case (.read(_, let timestamp), .rows(let rows)):
+        case (.read(let read, let timestamp), .rows(let rows)):
             let body = RangeReply.Body.read(ReadResult(timestamp: timestamp, term: raft.term, rows: rows))
             finishRead(body, served, ticket: result.ticket, at: now, &effects)
+            if let owner = read.unlocks { unlock(owner, at: now, &effects) }
         case (.read, .failed(let error)):
             finishRead(.failed(error), served, ticket: result.ticket, at: now, &effects)
         default:

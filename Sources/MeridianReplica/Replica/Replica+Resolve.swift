@@ -14,12 +14,13 @@ extension Replica {
     ) {
         guard let transactions = serving?.transactions else { return }
         let id = request.id
-        if transactions.resolving[id] != nil {
-            serving?.transactions.resolving[id]?.addresses.append(address)
-            return
-        }
+        // Before anything that is under way: that could be the forgetting, which says nothing of the decision.
         if let decided = dispatched.transactions.decided[id], request.resolution != .forget {
             effects.reply(.standing(.committed(decided.timestamp)), to: address, range: descriptor.id)
+            return
+        }
+        if transactions.resolving[id] != nil {
+            serving?.transactions.resolving[id]?.addresses.append(address)
             return
         }
         guard let held = transactions.held[id] else {
@@ -199,7 +200,7 @@ extension Replica {
             return
         }
         let decided = dispatched.transactions.decided
-        let isIdle = transactions.held.isEmpty && decided.isEmpty
+        let isIdle = transactions.held.isEmpty && decided.isEmpty && serving?.locks.isEmpty == true
         transactions.nextLook = isIdle ? nil : now.instant.advanced(byNanoseconds: Self.lookIntervalNanoseconds)
         for id in transactions.held.keys.sorted() {
             guard let held = transactions.held[id], held.isCommitted, held.committedAt == nil,
@@ -221,5 +222,6 @@ extension Replica {
             effects.abandoned.append(Abandoned(id: id, range: descriptor.id, kind: .decided(transaction)))
         }
         serving?.transactions = transactions
+        expireLocks(at: now, &effects)
     }
 }

@@ -116,6 +116,9 @@ struct Serving: Sendable {
     var isGranting = false
     /// Transactions of several ranges.
     var transactions = TransactionsHeld()
+    var locks = LockTable()
+    /// Requests that wait for locks, in the order in which they came.
+    var blocked: [Blocked] = []
     /// The highest request of each gateway: what comes at or below it can be one that was delivered twice.
     var newest: [NodeID: GatewayRequestID] = [:]
     /// Commits that were asked for again here, of which the first attempt may still be under way from elsewhere.

@@ -17,6 +17,9 @@ package struct RangeRequest: Hashable, Sendable {
         /// Hold a transaction's changes of this range ready.
         case prepare(PrepareRequest)
         case resolve(ResolveRequest)
+        case lock(LockRequest)
+        /// The owner needs its locks no longer.
+        case unlock(RequestID)
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
     }
@@ -38,11 +41,16 @@ package struct GatewayRequestID: RawRepresentable, Hashable, Comparable, Sendabl
 /// Change these rows of one range together, if the preconditions hold.
 package struct CommitRequest: Hashable, Sendable {
     package var id: RequestID
+    /// Its transaction's age, if it has one.
+    package var priority: TransactionPriority?
     package var preconditions: [Precondition]
     package var mutations: [Mutation]
 
-    package init(id: RequestID, preconditions: [Precondition], mutations: [Mutation]) {
+    package init(
+        id: RequestID, priority: TransactionPriority? = nil, preconditions: [Precondition], mutations: [Mutation]
+    ) {
         self.id = id
+        self.priority = priority
         self.preconditions = preconditions
         self.mutations = mutations
     }
@@ -69,11 +77,17 @@ package struct ReadRequest: Hashable, Sendable {
     package var operations: [ReadOperation]
     /// What a transaction has read here before and needs to be still so. No later commit lies at or below `timestamp`.
     package var preconditions: [Precondition]
+    /// Whose locks are needed no longer once the preconditions have been looked at.
+    package var unlocks: RequestID?
 
-    package init(timestamp: Timestamp?, operations: [ReadOperation], preconditions: [Precondition] = []) {
+    package init(
+        timestamp: Timestamp?, operations: [ReadOperation], preconditions: [Precondition] = [],
+        unlocks: RequestID? = nil
+    ) {
         self.timestamp = timestamp
         self.operations = operations
         self.preconditions = preconditions
+        self.unlocks = unlocks
     }
 }
 
@@ -97,6 +111,8 @@ package struct RangeReply: Hashable, Sendable {
         /// An earlier attempt of the same request is open here.
         case inDoubt(TransactionID, anchor: RangeID)
         case standing(Standing)
+        case locked
+        case unlocked
         case transferStarted
         /// Ask another replica, if it is known which.
         case notLeaseholder(leader: NodeID?, term: Term)

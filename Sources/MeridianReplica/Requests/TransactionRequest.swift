@@ -34,6 +34,19 @@ package struct TransactionRequest: Hashable, Sendable {
     package var readers: [RangeID] { parts.lazy.filter(\.mutations.isEmpty).map(\.range) }
 }
 
+/// What a transaction that runs again asks a range first: let nobody else change this.
+package struct LockRequest: Hashable, Sendable {
+    package var owner: RequestID
+    package var priority: TransactionPriority
+    package var claim: LockTable.Claim
+
+    package init(owner: RequestID, priority: TransactionPriority, claim: LockTable.Claim) {
+        self.owner = owner
+        self.priority = priority
+        self.claim = claim
+    }
+}
+
 /// What a coordinator asks a range: hold these changes ready.
 package struct PrepareRequest: Hashable, Sendable {
     package var id: TransactionID

@@ -18,7 +18,7 @@ final class VisibleIsPast: Invariant {
                 for row in result.rows.joined() where row.version.timestamp >= now {
                     return text(step, "a row is read", row.version.timestamp, now)
                 }
-            case .transferStarted, .failed: break
+            case .done, .failed: break
             }
         }
         return nil

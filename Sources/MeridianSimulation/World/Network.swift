@@ -147,7 +147,7 @@ extension NodeMessage {
             switch request.body {
             case .commit(let commit): return commit.byteCount
             case .prepare(let prepare): return prepare.byteCount
-            case .read, .resolve, .transferLease: return 96
+            case .read, .resolve, .lock, .unlock, .transferLease: return 96
             }
         case .reply: return 96
         case .snapshotChunk(let chunk): return 64 + chunk.chunk.bytes.count

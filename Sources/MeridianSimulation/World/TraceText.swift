@@ -43,6 +43,8 @@ extension NodeMessage {
             case .read(let read): "\(request.range) read of \(read.operations.count) at \(read.timestamp.text)"
             case .prepare(let prepare): "\(request.range) prepare \(prepare.id) of \(prepare.mutations.count) rows"
             case .resolve(let resolve): "\(request.range) \(resolve.resolution) \(resolve.id)"
+            case .lock(let lock): "\(request.range) lock for \(lock.owner)"
+            case .unlock(let owner): "\(request.range) unlock of \(owner)"
             case .transferLease(let node): "\(request.range) transfer to \(node)"
             }
         case .reply(let reply): "\(reply.range) reply \(reply.body.traceDescription)"
@@ -64,6 +66,8 @@ extension RangeReply.Body {
             "prepared at \(result.timestamp.rawValue) for \(candidate.rawValue)"
         case .inDoubt(let id, let anchor): "in doubt: \(id), anchored in \(anchor)"
         case .standing(let standing): "stands \(standing.traceDescription)"
+        case .locked: "locked"
+        case .unlocked: "unlocked"
         case .transferStarted: "transfer started"
         case .notLeaseholder(let leader, let term):
             "not the leaseholder, \(leader.map { "\($0)" } ?? "nobody") is, \(term)"

@@ -48,9 +48,16 @@ package struct CommitCoordinator: Sendable {
         case inDoubt(TransactionID, anchor: RangeID)
         case confirmed
         case standing(Standing, after: Resolution)
+        /// It will not do what it was asked, or did not answer in time.
         /// - Parameter wasRepeated: the range was asked more than once, so that one of the questions can be on its way
         ///   still.
-        case failed(MeridianError, wasRepeated: Bool)
+        case failed(MeridianError, Question, wasRepeated: Bool)
+    }
+
+    package enum Question: Hashable, Sendable {
+        case prepare
+        case confirm
+        case resolve
     }
 
     private enum Phase: Hashable, Sendable {
@@ -71,6 +78,8 @@ package struct CommitCoordinator: Sendable {
     private let writers: [RangeID]
     private let readers: [RangeID]
     private let candidate: Timestamp
+    /// Another gateway may coordinate the same attempt: its client came here when that one stopped.
+    private let mayBeShared: Bool
     private var phase = Phase.preparing
     private var prepared: [RangeID: (at: Timestamp, candidate: Timestamp)] = [:]
     /// Ranges that were only read and have not confirmed it.
@@ -82,7 +91,11 @@ package struct CommitCoordinator: Sendable {
     /// - Parameters:
     ///   - writers: the ranges that are written, at least one, the anchor among them.
     ///   - readers: the ranges that are only read.
-    package init(id: TransactionID, anchor: RangeID, writers: [RangeID], readers: [RangeID], candidate: Timestamp) {
+    ///   - mayBeShared: another coordinator may have begun with the same attempt.
+    package init(
+        id: TransactionID, anchor: RangeID, writers: [RangeID], readers: [RangeID], candidate: Timestamp,
+        mayBeShared: Bool
+    ) {
         precondition(writers.contains(anchor), "\(anchor) anchors a transaction that does not write it")
         precondition(Set(writers).isDisjoint(with: readers), "a range is written and only read")
         self.id = id
@@ -90,6 +103,7 @@ package struct CommitCoordinator: Sendable {
         self.writers = writers
         self.readers = readers
         self.candidate = candidate
+        self.mayBeShared = mayBeShared
         unconfirmed = Set(readers)
     }
 
@@ -121,10 +135,11 @@ package struct CommitCoordinator: Sendable {
             return [.finish(.committed(timestamp)), .recover(id, anchor: anchor, metIn: range)]
         case (.preparing, .inDoubt(let other, let anchor)):
             return [.recover(other, anchor: anchor, metIn: range)]
-        case (.preparing, .failed(let error, let wasRepeated)):
-            return abort(error, from: range, isCertain: !wasRepeated)
-        case (.fixing, .failed(let error, _)):
-            guard range == anchor else { return abort(error, from: range, isCertain: false) }
+        case (.preparing, .failed(let error, _, let wasRepeated)):
+            return abort(error, from: range, isCertain: !wasRepeated && !mayBeShared)
+        case (.fixing, .failed(let error, .confirm, _)):
+            return abort(error, from: range, isCertain: false)
+        case (.fixing, .failed(let error, .resolve, _)):
             // Nobody knows whether the anchor has decided.
             phase = .over
             return [.finish(.failed(Self.unknown(error)))]
@@ -136,7 +151,7 @@ package struct CommitCoordinator: Sendable {
             return decided(at: timestamp, isExplicit: true)
         case (.aborting(let error), .standing(_, .forbid)):
             return abort(error, from: anchor, isCertain: true)
-        case (.aborting, .failed(let error, _)) where range == anchor:
+        case (.aborting, .failed(let error, .resolve, _)):
             phase = .over
             return [.finish(.failed(Self.unknown(error)))]
         case (.decided(let timestamp), .standing(_, .commit)):
@@ -201,7 +216,9 @@ package struct CommitCoordinator: Sendable {
     /// - Parameter isCertain: some range has refused and cannot take the question up any more, or the anchor has: so
     ///   nobody can commit it.
     private mutating func abort(_ error: MeridianError, from range: RangeID?, isCertain: Bool) -> [Action] {
-        guard isCertain || !asked.contains(anchor) || Planted.isOn(.abortUnasked) else {
+        let isUnstaged = !asked.contains(anchor)
+        let isImpossible = isCertain || (isUnstaged && !mayBeShared)
+        guard isImpossible || Planted.isOn(.abortUnasked) else {
             phase = .aborting(error)
             return [.resolve(anchor, .forbid)]
         }
@@ -213,8 +230,8 @@ package struct CommitCoordinator: Sendable {
     private static func unknown(_ error: MeridianError) -> MeridianError {
         MeridianError(
             .commitStatusUnknown,
-            "the range that decides did not answer (\(error.code)); the commit can have happened: ask again with the same "
-                + "request id, which tells",
+            "the range that decides did not answer (\(error.code)); the commit can have happened: ask again with the "
+                + "same request id, which tells",
             retry: .after(.seconds(1)), commitOutcome: .unknown)
     }
 

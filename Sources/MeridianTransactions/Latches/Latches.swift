@@ -91,6 +91,26 @@ package struct Latches: Sendable {
         return (ticket, isGranted)
     }
 
+    /// Who has claimed what cannot be claimed together with these.
+    package func conflicts(
+        exclusive: some Sequence<Key>, shared: some Sequence<Key>, spans: [KeySpan]
+    ) -> Set<Ticket> {
+        var found: Set<Ticket> = []
+        for key in exclusive {
+            for claim in claims[key] ?? [] { found.insert(claim.ticket) }
+            for claim in spanClaims where claim.span.contains(key) { found.insert(claim.ticket) }
+        }
+        for key in shared {
+            for claim in claims[key] ?? [] where claim.mode == .exclusive { found.insert(claim.ticket) }
+        }
+        for span in spans {
+            for (key, queue) in claims where span.contains(key) {
+                for claim in queue where claim.mode == .exclusive { found.insert(claim.ticket) }
+            }
+        }
+        return found
+    }
+
     /// The earlier requests that a request had to wait for when it came, in the order of their arrival.
     package func predecessors(of ticket: Ticket) -> [Ticket] { requests[ticket]?.predecessors ?? [] }
 

@@ -198,7 +198,7 @@ import Testing
         let commit = CommitRequest(
             id: RequestID(high: 99, low: 1), preconditions: [], mutations: [Mutation(key: World.key(3), value: [1])])
         let read = ReadRequest(timestamp: nil, operations: [.get(World.key(3))])
-        let bodies: [RangeRequest.Body] = [.commit(commit), .read(read)]
+        let bodies: [GatewayCall.Body] = [.commit(commit), .read(read)]
         world.run(milliseconds: 1500)
         let start = world.now
         for (number, body) in bodies.enumerated() {

@@ -84,7 +84,7 @@ import Testing
             range: range, ticket: Latches.Ticket(rawValue: 1), term: Term(1),
             body: .read(
                 [.get(key(1)), .get(key(9)), .scan(KeySpan(lower: key(0), upper: nil), limit: 10, byteLimit: 100)],
-                at: Timestamp(rawValue: 15)))
+                at: Timestamp(rawValue: 15), []))
         guard case .rows(let rows) = evaluation.run(with: try reader()).outcome else {
             Issue.record("no rows")
             return

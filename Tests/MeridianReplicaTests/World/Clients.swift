@@ -92,7 +92,7 @@ final class Clients {
         }
         let gateway = chosen ?? up[Int(world.below(Int64(up.count)))]
         let operation = operations[number]
-        let body: RangeRequest.Body
+        let body: GatewayCall.Body
         switch operation.kind {
         case .read: body = .read(ReadRequest(timestamp: nil, operations: [.get(operation.key)]))
         case .write: body = commit(operation, [])
@@ -113,7 +113,7 @@ final class Clients {
         world.step(gateway, [.call(call)])
     }
 
-    private func commit(_ operation: Operation, _ preconditions: [Precondition]) -> RangeRequest.Body {
+    private func commit(_ operation: Operation, _ preconditions: [Precondition]) -> GatewayCall.Body {
         .commit(
             CommitRequest(
                 id: operation.id, preconditions: preconditions,
