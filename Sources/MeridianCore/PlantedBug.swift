@@ -33,6 +33,11 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case timestampsTie
     case closedTooFar
     case newLeaderReadyTooEarly
+    case closedWithoutIndex
+    case closedBeyondLease
+    case followerServesUnclosed
+    case readsWhatIsCollected
+    case tokenIgnored
     // Transactions and requests.
     case conflictUnseen
     case latchIgnored
@@ -80,6 +85,11 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .timestampsTie: "two commits get one timestamp (CockroachDB beta 2016; FC 2)"
         case .closedTooFar: "more is closed than was promised (Spanner §4.1.3)"
         case .newLeaderReadyTooEarly: "a new leader serves before it has applied its predecessors' commits (FC 20)"
+        case .closedWithoutIndex: "followers use a closed timestamp before they have applied its log (CockroachDB)"
+        case .closedBeyondLease: "a global table closes beyond its lease (CockroachDB, GLOBAL tables)"
+        case .followerServesUnclosed: "a follower serves above its closed timestamp (TiDB, stale reads)"
+        case .readsWhatIsCollected: "reads older than the retention are served (etcd, compacted revisions)"
+        case .tokenIgnored: "a read after a token forgets the token (Terry et al., session guarantees)"
         case .conflictUnseen: "a transaction's reads are not checked at its commit (TiDB 2.1.7; FC 7)"
         case .latchIgnored: "requests for one row do not wait for each other (FC 7)"
         case .retryAppliesTwice: "a commit that is asked for again is applied again (CockroachDB beta 2016; FC 2)"

@@ -94,6 +94,7 @@ public final class EmbeddedCluster: DatabaseHost {
             seed: configuration.seed ^ (UInt64(node.rawValue) &* 0xD6E8_FEB8_6659_FD93))
         core.electionTimeoutNanoseconds = configuration.electionTimeout.nanoseconds
         core.heartbeatIntervalNanoseconds = configuration.electionTimeout.nanoseconds / 4
+        core.retentionNanoseconds = configuration.retention.nanoseconds
         if !configuration.simulatesLatency { core.topology = try topology.withoutLatency() }
         var collection = GarbageCollection()
         collection.retention = configuration.retention

@@ -24,6 +24,9 @@ struct Gateway: Sendable {
         /// An earlier attempt, of this call or of one before it, may have committed or may still do so.
         var mayHaveCommitted: Bool
         var isFirstAttempt: Bool
+
+        /// Any replica may serve it.
+        var isLocalRead: Bool { if case .read(let read) = body { read.isLocal } else { false } }
     }
 
     struct Leaseholder: Sendable {
@@ -73,6 +76,9 @@ struct Gateway: Sendable {
 extension NodeCore {
     mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
         precondition(gateway.calls[call.id] == nil, "gateway call \(call.id.rawValue) twice")
+        if case .read(let read) = call.body, let question = read.freshness {
+            return answer(question, call.id, at: now, &effects)
+        }
         gateway.calls[call.id] = Gateway.Call(
             body: call.body, range: call.range, arrival: now.instant, deadline: call.deadline, retryAt: .distantFuture,
             mayHaveCommitted: call.mayBeRepeated, isFirstAttempt: !call.mayBeRepeated)
@@ -89,7 +95,13 @@ extension NodeCore {
             return
         }
         let known = gateway.leaseholders[call.range]
-        let target = chooseTarget(range, known: known, call: call)
+        var target = chooseTarget(range, known: known, call: call)
+        if case .read(var read) = call.body, read.isLocal {
+            let replica = nearestReplica(range, known: known)
+            read.patienceNanoseconds = replica?.patience
+            call.body = .read(read)
+            if let replica { target = replica.node }
+        }
         // Only a first attempt, sent to a leader whose term is known, can be taken for new.
         let isFirst = call.isFirstAttempt && call.attempts == 0 || Planted.isOn(.retryTakenForFirst)
         let freshIn = isFirst && known?.node == target ? known?.term : nil
@@ -131,7 +143,7 @@ extension NodeCore {
             let route = max(0, total - result.leaseholderNanoseconds)
             finish(reply.id, .committed(result, routeNanoseconds: route), &effects)
         case .read(let result):
-            gateway.learn(sender, leads: reply.range, in: result.term)
+            if result.term > .zero { gateway.learn(sender, leads: reply.range, in: result.term) }
             finish(reply.id, .read(result), &effects)
         case .transferStarted:
             finish(reply.id, .transferStarted, &effects)
@@ -150,6 +162,12 @@ extension NodeCore {
             retry(reply.id, afterNanoseconds: Self.backOffNanoseconds, at: now)
         case .notLeaseholder(let leader, let term):
             guard call.sentTo == sender else { return }
+            if call.isLocalRead {
+                if let leader { gateway.learn(leader, leads: reply.range, in: term) }
+                askLeaseholder(reply.id)
+                attempt(reply.id, at: now, &effects)
+                return
+            }
             call.isOutstanding = false
             call.redirects += 1
             if let known = gateway.leaseholders[reply.range], known.node == sender, known.term <= term {
@@ -189,6 +207,7 @@ extension NodeCore {
         guard let call = gateway.calls[id] else { return }
         if call.isOutstanding {
             gateway.calls[id]?.mayHaveCommitted = true
+            if call.isLocalRead { askLeaseholder(id) }
             // It did not answer: what is known of the leaseholder is probably old.
             if let known = gateway.leaseholders[call.range], known.node == call.sentTo {
                 gateway.leaseholders[call.range] = nil

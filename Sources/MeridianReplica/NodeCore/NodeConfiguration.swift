@@ -17,6 +17,8 @@ package struct NodeConfiguration: Sendable {
     /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
     package var retainedLogEntries: UInt64 = 4096
     package var maximumEntriesPerMessage = 1024
+    /// How long old versions are kept.
+    package var retentionNanoseconds: Int64 = 600_000_000_000
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         self.node = node

@@ -26,6 +26,7 @@ package struct NodeCore: Sendable {
     private var refused = RecentSet<ReplyAddress>()
     var gateway = Gateway()
     var peers: Peers
+    var quiet = QuietPeers()
     var agreement: ClockAgreement
     /// What this node's own clock said at the present step. Everything but the comparison of clocks goes by
     /// `agreement.interval`.
@@ -182,6 +183,10 @@ package struct NodeCore: Sendable {
             switch message {
             case .raft(let range, let message):
                 with(range, at: now) { $0.raft.receive(.message(message), at: now) }
+            case .closed(let range, let promise):
+                with(range, at: now) { $0.noteClosed(promise, at: now, &effects) }
+            case .quiet(let ranges): receive(ranges, from: frame.from, at: now, &effects)
+            case .quietReply(let reply): receive(reply, from: frame.from)
             case .request(let request): receive(request, from: frame.from, at: now, &effects)
             case .reply(let reply): receive(reply, from: frame.from, at: now, &effects)
             case .snapshotChunk(let chunk):
@@ -292,6 +297,7 @@ package struct NodeCore: Sendable {
         slots[range.id] = slot
         replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
+        replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted
         if isNew, range.preferredLeaders.first == configuration.node {
@@ -320,6 +326,7 @@ package struct NodeCore: Sendable {
         for slot in due {
             replicas[slot].raft.receive(.tick, at: later)
             replicas[slot].retrySnapshots(at: now, &effects)
+            replicas[slot].retryLocalReads(at: later, &effects)
             let peers = peers
             if failure == nil {
                 replicas[slot].preferHome(isAlive: { peers.canLead($0) }, at: now)
@@ -338,6 +345,7 @@ package struct NodeCore: Sendable {
         }
         ringAlarms(at: now, &effects)
         watchPeers(at: now, &effects)
+        tellQuietRanges(at: now, &effects)
     }
 
     private static var timerSlackNanoseconds: Int64 { 2_000_000 }

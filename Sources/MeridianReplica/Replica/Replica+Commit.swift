@@ -25,9 +25,10 @@ extension Replica {
             request: commit.id, ticket: ticket, timestamp: timestamp, arrival: arrival, proposed: now.instant)
         raft.noteTimestamp(timestamp)
         // Timestamps increase along the log, so each command closes everything up to its own.
+        let closed = closable(timestamp)
         let command = Command(
             request: commit.id, timestamp: timestamp,
-            closed: Planted.isOn(.closedTooFar) ? timestamp.advanced(byNanoseconds: 1_000_000_000) : timestamp,
+            closed: Planted.isOn(.closedTooFar) ? closed.advanced(byNanoseconds: 1_000_000_000) : closed,
             mutations: commit.mutations)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
@@ -131,7 +132,9 @@ extension Replica {
     /// Answers the commits whose timestamps are past everywhere (commit wait, Spanner §4.1.2).
     mutating func endCommitWaits(at now: Moment, _ effects: inout StepEffects) {
         for id in commitWait.ready(at: now.clock) {
-            if id == Self.readinessToken {
+            if id == Self.localReadsToken {
+                retryLocalReads(at: now, &effects)
+            } else if id == Self.readinessToken {
                 serving?.isReadinessAwaited = false
                 becomeReadyIfPossible(at: now, &effects)
             } else if let ticket = serving?.future.removeValue(forKey: id) {
@@ -163,6 +166,7 @@ extension Replica {
     mutating func applied(through index: LogIndex, at now: Moment, _ effects: inout StepEffects) {
         guard index > appliedIndex else { return }
         appliedIndex = index
+        closed.advance(to: index)
         raft.receive(.applied(index), at: now)
         var retired: [UInt64] = []
         for (id, commit) in settled where !commit.isApplied && commit.index <= index {
@@ -175,6 +179,7 @@ extension Replica {
         }
         becomeReadyIfPossible(at: now, &effects)
         serveAppliedReads(at: now, &effects)
+        retryLocalReads(at: now, &effects)
     }
 
     /// Notes when this leader's own disk had the commits, for their receipts.

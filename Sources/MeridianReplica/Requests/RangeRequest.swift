@@ -63,10 +63,35 @@ package struct ReadRequest: Hashable, Sendable {
     /// The timestamp to read at, or `nil` for now. All reads of one transaction use one.
     package var timestamp: Timestamp?
     package var operations: [ReadOperation]
+    /// Any replica may serve the read at its timestamp, waiting so long in nanoseconds for its closed timestamp to
+    /// pass it before it sends the gateway to the leaseholder. `nil`: the leaseholder serves it.
+    package var patienceNanoseconds: Int64?
+    /// The gateway itself answers, with a timestamp (`NodeCore+Freshness.swift`).
+    package var freshness: FreshnessQuestion?
 
-    package init(timestamp: Timestamp?, operations: [ReadOperation]) {
+    package init(
+        timestamp: Timestamp?, operations: [ReadOperation], patienceNanoseconds: Int64? = nil,
+        freshness: FreshnessQuestion? = nil
+    ) {
+        precondition(patienceNanoseconds == nil || timestamp != nil, "any replica may serve, but at no timestamp")
         self.timestamp = timestamp
         self.operations = operations
+        self.patienceNanoseconds = patienceNanoseconds
+        self.freshness = freshness
+    }
+
+    /// Whether any replica may serve it.
+    package var isLocal: Bool { patienceNanoseconds != nil }
+}
+
+/// As of when can these ranges be read near by? The answer is not before a certain time.
+package struct FreshnessQuestion: Hashable, Sendable {
+    package var notBefore: Timestamp
+    package var ranges: [RangeID]
+
+    package init(notBefore: Timestamp, ranges: [RangeID]) {
+        self.notBefore = notBefore
+        self.ranges = ranges
     }
 }
 
@@ -129,6 +154,7 @@ package struct CommitResult: Hashable, Sendable {
 package struct ReadResult: Hashable, Sendable {
     /// The timestamp at which the rows were read.
     package var timestamp: Timestamp
+    /// The leaseholder's term; zero when another replica served the read.
     package var term: Term
     /// One element an operation: the rows found, in key order.
     package var rows: [[KeyedVersion]]

@@ -146,6 +146,9 @@ extension NodeMessage {
         case .request(let request):
             if case .commit(let commit) = request.body { return commit.byteCount }
             return 96
+        case .closed: return 32
+        case .quiet(let quiet): return 40 + 40 * (quiet.ranges?.count ?? 0)
+        case .quietReply: return 24
         case .reply: return 96
         case .snapshotChunk(let chunk): return 64 + chunk.chunk.bytes.count
         case .snapshotReply: return 48
