@@ -7,6 +7,15 @@ struct RowReader: Sendable {
     let database: Database
     let end: Instant
     let timestamp: Timestamp?
+    var source = Source.leaseholder
+
+    /// Who serves the reads.
+    enum Source {
+        case leaseholder
+        /// The nearest replica of a global table, else the leaseholder.
+        case nearestOfGlobal
+        case nearest
+    }
 
     struct Found {
         var row: StoredRow
@@ -49,7 +58,8 @@ struct RowReader: Sendable {
     }
 
     func raw(_ stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
-        let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: end)
+        let result = try await database.read(
+            range.id, [.get(stored)], at: timestamp, fromNearest: isNear(table), end: end)
         return try result.rows[0].first.map { try found($0, table, range) }
     }
 
@@ -60,6 +70,14 @@ struct RowReader: Sendable {
         guard let origin = table.ranges[arrival.origin] else { return found }
         guard let old = try await get(key, table, origin) else { return found }
         return old
+    }
+
+    private func isNear(_ table: ResolvedTable) -> Bool {
+        switch source {
+        case .leaseholder: false
+        case .nearestOfGlobal: table.isGlobal
+        case .nearest: true
+        }
     }
 
     func scan(
@@ -95,7 +113,8 @@ struct RowReader: Sendable {
         while rows.count < limit {
             let count = min(Self.pageRows, limit - rows.count)
             let result = try await database.read(
-                range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, end: end)
+                range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, fromNearest: isNear(table),
+                end: end)
             // Later pages are of the same moment.
             at = result.timestamp
             for row in result.rows[0] { rows.append(try found(row, table, range)) }

@@ -291,12 +291,15 @@ package struct NodeCore: Sendable {
             unclaimedStates.removeValue(forKey: range.id)
             ?? AppliedState(position: .zero, membership: range.membership, closed: .zero)
         let stored = unclaimedLogs.removeValue(forKey: range.id) ?? unknownPast
+        let isGlobal = catalog.isGlobal(range)
         let replica = Replica(
-            descriptor: range, configuration: configuration.raft(for: range), stored: stored, applied: applied, at: now)
+            descriptor: range, configuration: configuration.raft(for: range, isGlobal: isGlobal), stored: stored,
+            applied: applied, at: now)
         let slot = replicas.count
         slots[range.id] = slot
         replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
+        if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
         replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted

@@ -15,6 +15,11 @@ package struct RangeRequest: Hashable, Sendable {
         case read(ReadRequest)
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
+
+        /// Whether a node with a replica of the range can answer it alone.
+        package var isForReplicas: Bool {
+            if case .read(let read) = self { read.isLocal || read.freshness != nil } else { false }
+        }
     }
 
     package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?) {
