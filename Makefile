@@ -6,7 +6,7 @@
 
 ARGS ?=
 SWIFT_SOURCES := Sources Tests bench Package.swift
-BENCHES := bench-latency bench-throughput bench-failover bench-simulation
+BENCHES := bench-latency bench-reads bench-throughput bench-failover bench-simulation
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ test: setup ## Run all tests, and without ARGS the simulator's seeds and planted
 simulate: setup ## Run the simulator's seeds, replays and planted bugs alone
 	@scripts/simulate
 
-bench: setup ## Measure latency, throughput and failover, one after the other (release build)
+bench: setup ## Measure latency, reads, throughput and failover, one after the other (release build)
 	@for bench in $(BENCHES); do swift build -c release --product $$bench >&2 || exit 1; done
 	@for bench in $(BENCHES); do .build/release/$$bench --format text $(ARGS) || exit 1; done
 

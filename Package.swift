@@ -14,6 +14,7 @@ let settings: [SwiftSetting] =
     ] + planted
 
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let histogram: Target.Dependency = .product(name: "Histogram", package: "hdrhistogram-swift")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
@@ -49,6 +50,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -78,7 +80,7 @@ let package = Package(
             "Meridian",
             [
                 "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
-                "MeridianStorage", "MeridianTransactions", "MeridianTransport", logging,
+                "MeridianStorage", "MeridianTransactions", "MeridianTransport", crypto, logging,
             ]),
         // Users test their own code with it.
         library(
@@ -101,7 +103,7 @@ let package = Package(
             name: "BenchSupport",
             dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
-        bench("latency"), bench("throughput"), bench("failover"),
+        bench("latency"), bench("throughput"), bench("failover"), bench("reads"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

@@ -24,6 +24,9 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         public static let transactionEnded = Code("transactionEnded")
         public static let jurisdictionViolation = Code("jurisdictionViolation")
         public static let placementImpossible = Code("placementImpossible")
+        public static let readInFuture = Code("readInFuture")
+        public static let invalidToken = Code("invalidToken")
+        public static let foreignToken = Code("foreignToken")
 
         // The cluster could not do it (now).
         public static let unavailable = Code("unavailable")

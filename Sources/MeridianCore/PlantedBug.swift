@@ -33,6 +33,11 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case timestampsTie
     case closedTooFar
     case newLeaderReadyTooEarly
+    case closedWithoutIndex
+    case closedBeyondLease
+    case followerServesUnclosed
+    case readsWhatIsCollected
+    case tokenIgnored
     // Transactions and requests.
     case conflictUnseen
     case latchIgnored
@@ -46,6 +51,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case recoveryAborts
     case abortUnasked
     case prepareBelowReads
+    case prepareBelowEarlierLeases
     case preparedForgottenByLeader
     case closedOverPrepared
     case preparedReadable
@@ -91,6 +97,11 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .timestampsTie: "two commits get one timestamp (CockroachDB beta 2016; FC 2)"
         case .closedTooFar: "more is closed than was promised (Spanner §4.1.3)"
         case .newLeaderReadyTooEarly: "a new leader serves before it has applied its predecessors' commits (FC 20)"
+        case .closedWithoutIndex: "followers use a closed timestamp before they have applied its log (CockroachDB)"
+        case .closedBeyondLease: "a global table closes beyond its lease (CockroachDB, GLOBAL tables)"
+        case .followerServesUnclosed: "a follower serves above its closed timestamp (TiDB, stale reads)"
+        case .readsWhatIsCollected: "reads older than the retention are served (etcd, compacted revisions)"
+        case .tokenIgnored: "a read after a token forgets the token (Terry et al., session guarantees)"
         case .conflictUnseen: "a transaction's reads are not checked at its commit (TiDB 2.1.7; FC 7)"
         case .latchIgnored: "requests for one row do not wait for each other (FC 7)"
         case .retryAppliesTwice: "a commit that is asked for again is applied again (CockroachDB beta 2016; FC 2)"
@@ -102,6 +113,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .recoveryAborts: "a fully prepared transaction is aborted by who finds it (YugabyteDB #17319; FC 6)"
         case .abortUnasked: "a coordinator aborts without asking the anchor (CockroachDB's parallel commits)"
         case .prepareBelowReads: "a range prepares below what it has served to readers (Spanner §4.2.1)"
+        case .prepareBelowEarlierLeases: "a new leader prepares below what earlier leases served (Spanner §4.1.2)"
         case .preparedForgottenByLeader: "a new leader forgets what is prepared (FC 6)"
         case .closedOverPrepared: "a timestamp is closed above what is prepared (Spanner §4.2.4)"
         case .preparedReadable: "what is prepared holds nobody up (FC 6)"

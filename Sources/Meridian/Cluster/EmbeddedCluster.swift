@@ -28,6 +28,7 @@ public final class EmbeddedCluster: DatabaseHost {
     private let network: InProcessNetwork
     let state: Mutex<State>
     package let tables = TableCache()
+    package let seal: TokenSeal
 
     struct State {
         var drivers: [NodeID: NodeDriver] = [:]
@@ -47,6 +48,7 @@ public final class EmbeddedCluster: DatabaseHost {
         self.topology = topology
         self.configuration = configuration
         self.files = try ClusterDirectory.open(configuration.storage, topology: topology)
+        self.seal = TokenSeal(key: try files?.tokenKey() ?? TokenSeal.drawKey())
         var links = topology
         if !configuration.simulatesLatency { links = try topology.withoutLatency() }
         self.network = InProcessNetwork(
@@ -94,6 +96,7 @@ public final class EmbeddedCluster: DatabaseHost {
             seed: configuration.seed ^ (UInt64(node.rawValue) &* 0xD6E8_FEB8_6659_FD93))
         core.electionTimeoutNanoseconds = configuration.electionTimeout.nanoseconds
         core.heartbeatIntervalNanoseconds = configuration.electionTimeout.nanoseconds / 4
+        core.retentionNanoseconds = configuration.retention.nanoseconds
         if !configuration.simulatesLatency { core.topology = try topology.withoutLatency() }
         var collection = GarbageCollection()
         collection.retention = configuration.retention
@@ -191,15 +194,21 @@ public final class EmbeddedCluster: DatabaseHost {
     package func call(
         _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
-        let gateway = try gateway(in: region, for: range)
+        let gateway = try gateway(in: region, for: range, prefersReplica: body.isForReplicas)
         return await gateway.call(range, body, deadline: patience, mayBeRepeated: mayBeRepeated)
     }
 
     /// A node of a region to talk to: the range's leaseholder if it is there, else the next of those that run.
-    func gateway(in region: Region, for range: RangeID) throws(MeridianError) -> NodeDriver {
+    /// - Parameter prefersReplica: a node with a replica of the range is better than one without.
+    func gateway(
+        in region: Region, for range: RangeID, prefersReplica: Bool = false
+    ) throws(MeridianError) -> NodeDriver {
         let found: NodeDriver? = state.withLock { state in
             let local = topology.nodes(in: region).compactMap { state.drivers[$0.id] }
             if let leader = local.first(where: { $0.leads(range) }) { return leader }
+            if prefersReplica, let near = local.first(where: { $0.catalog.directory[range]?[$0.node] != nil }) {
+                return near
+            }
             guard !local.isEmpty else { return nil }
             state.nextGateway &+= 1
             return local[state.nextGateway % local.count]

@@ -61,8 +61,9 @@ public struct Database: Sendable {
             let transaction = Transaction(database: self, end: end)
             do {
                 let result = try await body(transaction)
-                let receipt = try await transaction.commit(
+                var receipt = try await transaction.commit(
                     request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts)
+                receipt.token = host.seal.token(at: receipt.timestamp)
                 await locks.release(committed: transaction.committedRanges, end: end)
                 return (result, receipt)
             } catch let error as MeridianError where error.code == .conflict && host.now < end {
@@ -80,13 +81,22 @@ public struct Database: Sendable {
         }
     }
 
-    /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, which lies after
-    /// every commit that ended before the first read began. Rows of any tables and regions may be read.
+    /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, without locks. Rows
+    /// of any tables and regions may be read.
+    ///
+    /// - Parameters:
+    ///   - consistency: as of when. Strong reads see every commit that ended before the first of them began; all others
+    ///     are served near by where a replica is.
+    ///   - deadline: when to give up.
+    /// - Throws: `MeridianError`: `.readTooOld` when versions of that time may be gone (`ClusterConfiguration.retention`),
+    ///   also for a closure that takes longer than that; `.readInFuture` for a timestamp or token more than half a second ahead
+    ///   of the region's clock; `.invalidToken`, `.foreignToken`; or what the closure throws.
     public func read<Result>(
-        deadline: Duration = Database.defaultDeadline, isolation: isolated (any Actor)? = #isolation,
-        _ body: (ReadTransaction) async throws -> Result
+        _ consistency: ReadConsistency = .strong, deadline: Duration = Database.defaultDeadline,
+        isolation: isolated (any Actor)? = #isolation, _ body: (ReadTransaction) async throws -> Result
     ) async throws -> Result {
-        try await body(ReadTransaction(database: self, end: host.deadline(after: deadline)))
+        let end = host.deadline(after: deadline)
+        return try await body(ReadTransaction(database: self, consistency: consistency, end: end))
     }
 
     // MARK: Asking ranges
@@ -123,10 +133,14 @@ public struct Database: Sendable {
     }
 
     /// Reads rows of one range.
+    /// - Parameter fromNearest: any replica may serve it, the nearest first.
     func read(
-        _ range: RangeID, _ operations: [ReadOperation], at timestamp: Timestamp?, end: Instant
+        _ range: RangeID, _ operations: [ReadOperation], at timestamp: Timestamp?, fromNearest: Bool = false,
+        end: Instant
     ) async throws -> ReadResult {
-        let request = ReadRequest(timestamp: timestamp, operations: operations)
+        let request = ReadRequest(
+            timestamp: timestamp, operations: operations,
+            patienceNanoseconds: fromNearest && timestamp != nil ? 0 : nil)
         guard case .read(let result) = try await call(range, .read(request), end: end) else {
             preconditionFailure("\(range) answered a read with something else")
         }

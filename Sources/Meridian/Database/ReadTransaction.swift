@@ -3,16 +3,25 @@ import MeridianPlacement
 import MeridianReplica
 import Synchronization
 
-/// Reads as of one timestamp.
+/// Reads as of one timestamp. The first read fixes it, as the `ReadConsistency` asks.
 public final class ReadTransaction: Sendable {
     private let database: Database
     private let end: Instant
-    private let timestamp = Mutex<Timestamp?>(nil)
+    private let consistency: ReadConsistency
+    private let fixed = Mutex<Timestamp?>(nil)
 
-    init(database: Database, end: Instant) {
+    init(database: Database, consistency: ReadConsistency, end: Instant) {
         self.database = database
+        self.consistency = consistency
         self.end = end
     }
+
+    /// As of when the closure reads; `nil` before its first read. All that was committed at or below it is seen, and
+    /// nothing above it.
+    public var timestamp: Timestamp? { fixed.withLock { $0 } }
+
+    /// A proof of what was read: a `read(.after(token))` anywhere sees at least as much. `nil` before the first read.
+    public var token: CausalToken? { timestamp.map { database.host.seal.token(at: $0) } }
 
     /// The row with this key. In a table that is regional by row, the client's own region is asked first, then the
     /// others at once; name the region to ask only there.
@@ -20,7 +29,7 @@ public final class ReadTransaction: Sendable {
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws -> Row? {
         let resolved = try await database.resolve(table, end: end)
-        let reader = try await reader()
+        let reader = try await reader(resolved)
         let found = try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
         return try found.map { try table.decode($0.row) }
     }
@@ -34,23 +43,66 @@ public final class ReadTransaction: Sendable {
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
         let resolved = try await database.resolve(table, end: end)
-        let reader = try await reader()
+        let reader = try await reader(resolved)
         let rows = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: region, limit: limit)
         return try rows.map { try table.decode($0.row) }
     }
 
+    private func reader(_ table: ResolvedTable) async throws -> RowReader {
+        var reader = RowReader(database: database, end: end, timestamp: try await readTimestamp(table))
+        reader.source = consistency == .strong ? .nearestOfGlobal : .nearest
+        return reader
+    }
+
     /// The timestamp of all reads: the first read's.
-    private func reader() async throws -> RowReader {
-        if let timestamp = timestamp.withLock({ $0 }) {
-            return RowReader(database: database, end: end, timestamp: timestamp)
+    private func readTimestamp(_ table: ResolvedTable) async throws -> Timestamp {
+        if let timestamp { return timestamp }
+        let chosen = try await choose(table)
+        return fixed.withLock { timestamp in
+            let first = timestamp ?? chosen
+            timestamp = first
+            return first
         }
-        let now = try await database.readTimestamp(end: end)
-        let fixed = timestamp.withLock { timestamp in
-            let chosen = timestamp ?? now
-            timestamp = chosen
-            return chosen
+    }
+
+    private func choose(_ table: ResolvedTable) async throws -> Timestamp {
+        switch consistency {
+        case .strong:
+            return try await database.readTimestamp(end: end)
+        case .exactStaleness(let age):
+            return try await database.readTimestamp(end: end).advanced(byNanoseconds: -max(0, age.nanoseconds))
+        case .boundedStaleness(let age):
+            let bound = try await database.readTimestamp(end: end).advanced(byNanoseconds: -max(0, age.nanoseconds))
+            return try await database.freshestTimestamp(table, notBefore: bound, end: end)
+        case .at(let timestamp):
+            try consistency.checkLead(timestamp, now: try await database.readTimestamp(end: end))
+            return timestamp
+        case .after(let token):
+            var bound = try database.host.seal.timestamp(of: token)
+            if Planted.isOn(.tokenIgnored) { bound = .zero }
+            try consistency.checkLead(bound, now: try await database.readTimestamp(end: end))
+            return try await database.freshestTimestamp(table, notBefore: bound, end: end)
         }
-        return RowReader(database: database, end: end, timestamp: fixed)
+    }
+}
+
+extension Database {
+    /// As of when a table's rows can be read near by, at or after a bound.
+    fileprivate func freshestTimestamp(
+        _ table: ResolvedTable, notBefore bound: Timestamp, end: Instant
+    ) async throws -> Timestamp {
+        let ranges = table.homes(nearest: region).map(\.id)
+        let request = ReadRequest(
+            timestamp: nil, operations: [], freshness: FreshnessQuestion(notBefore: bound, ranges: ranges))
+        do {
+            guard case .read(let result) = try await call(ranges[0], .read(request), end: end) else {
+                preconditionFailure("\(ranges[0]) answered a read with something else")
+            }
+            return result.timestamp
+        } catch let error as MeridianError where error.code == .unavailable {
+            // No clock to go by near here; the leaseholders' can serve what the bound asks for.
+            return bound > .zero ? bound : try await readTimestamp(end: end)
+        }
     }
 }

@@ -28,6 +28,8 @@ final class ResolvedTable: Sendable {
         if case .regionalByRow = record.descriptor.locality { true } else { false }
     }
 
+    var isGlobal: Bool { record.descriptor.locality == .global }
+
     /// The home regions, the given one first, the others by their distance from it.
     func homes(nearest region: Region) -> [RangeDescriptor] {
         guard record.ranges.count > 1 else { return record.ranges }

@@ -8,6 +8,15 @@ struct RowReader: Sendable {
     let database: Database
     let end: Instant
     let timestamp: Timestamp?
+    var source = Source.leaseholder
+
+    /// Who serves the reads.
+    enum Source {
+        case leaseholder
+        /// The nearest replica of a global table, else the leaseholder.
+        case nearestOfGlobal
+        case nearest
+    }
 
     struct Found {
         var row: [Value]
@@ -46,8 +55,17 @@ struct RowReader: Sendable {
 
     private func get(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
         let stored = try table.key(key, in: range)
-        let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: end)
+        let result = try await database.read(
+            range.id, [.get(stored)], at: timestamp, fromNearest: isNear(table), end: end)
         return try result.rows[0].first.flatMap { try found($0, table, range) }
+    }
+
+    private func isNear(_ table: ResolvedTable) -> Bool {
+        switch source {
+        case .leaseholder: false
+        case .nearestOfGlobal: table.isGlobal
+        case .nearest: true
+        }
     }
 
     func scan(
@@ -74,7 +92,8 @@ struct RowReader: Sendable {
         while rows.count < limit {
             let count = min(Self.pageRows, limit - rows.count)
             let result = try await database.read(
-                range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, end: end)
+                range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, fromNearest: isNear(table),
+                end: end)
             // Later pages are of the same moment.
             at = result.timestamp
             for row in result.rows[0] { if let found = try found(row, table, range) { rows.append(found) } }

@@ -9,6 +9,8 @@ import MeridianReplica
 package protocol DatabaseHost: AnyObject, Sendable {
     var topology: Topology { get }
     var tables: TableCache { get }
+    /// Makes and checks the cluster's causal tokens.
+    var seal: TokenSeal { get }
 
     /// Monotonic time, for deadlines and durations.
     var now: Instant { get }

@@ -149,6 +149,11 @@ package struct Raft: Sendable {
     package var basePosition: LogPosition { log.base }
     /// The term of an entry in memory or of the base; `nil` elsewhere.
     package func term(at index: LogIndex) -> Term? { log.term(at: index) }
+    /// The entries in memory of a part of the log.
+    package func entries(after index: LogIndex, through last: LogIndex) -> [Entry] {
+        guard last > index, index >= log.base.index, last <= log.lastIndex else { return [] }
+        return log.slice(from: index.next, through: last)
+    }
     /// The membership in force for the entry at `index`. Precondition: `index` is not below the applied index.
     package func membership(at index: LogIndex) -> Membership {
         guard let membership = history.membership(at: index) else {

@@ -29,6 +29,28 @@ extension Raft {
             && !lead.isResigning
     }
 
+    /// Asks for a lease on a way of the host's own, for a quiescent group. The answers come back by `noteLease`.
+    package mutating func renewLease(at now: Moment) -> Timestamp? { askForLease(at: now) }
+
+    /// A follower's side of that.
+    /// - Returns: whether the promise was made, to this leader in this term.
+    package mutating func acceptLease(
+        _ lease: Timestamp, of leader: NodeID, in term: Term, at now: Moment
+    ) -> Bool {
+        guard role == .follower, self.leader == leader, self.term == term, !isRecovering, isHardStateDurable else {
+            return false
+        }
+        return promise.accept(lease, at: now)
+    }
+
+    /// A follower has made the promise.
+    package mutating func noteLease(_ lease: Timestamp, of node: NodeID, in term: Term) {
+        guard role == .leader, self.term == term, let slot = lead.progress.slot(of: node),
+            !lead.progress.isRecovering(node)
+        else { return }
+        lead.progress[slot].lease = max(lead.progress[slot].lease ?? lease, lease)
+    }
+
     /// The lease to ask for now. The leader makes the promise itself before it asks anybody.
     mutating func askForLease(at now: Moment) -> Timestamp? {
         guard role == .leader, mayHoldLease, now.clock.isKnown else { return nil }

@@ -5,6 +5,8 @@ import MeridianPlacement
 package struct Catalog: Sendable {
     package private(set) var tables: [String: TableRecord] = [:]
     package private(set) var directory = RangeDirectory()
+    /// The tables that every region reads from its own replica.
+    private var globalTables: Set<TableID> = []
 
     /// The range that holds the catalog itself.
     package static let systemRange = RangeID(1)
@@ -12,6 +14,8 @@ package struct Catalog: Sendable {
 
     /// The system range as every node derives it from the topology.
     package init(system: RangeDescriptor) throws(MeridianError) { try directory.insert(system) }
+
+    func isGlobal(_ range: RangeDescriptor) -> Bool { globalTables.contains(range.table) }
 
     package subscript(table: TableID) -> TableRecord? { tables.values.first { $0.descriptor.id == table } }
 
@@ -46,6 +50,7 @@ package struct Catalog: Sendable {
         guard tables[record.descriptor.name] == nil else { return [] }
         for range in record.ranges { try directory.insert(range) }
         tables[record.descriptor.name] = record
+        if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
         return record.ranges
     }
 }

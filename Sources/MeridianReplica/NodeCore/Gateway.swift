@@ -35,6 +35,9 @@ struct Gateway: Sendable {
         var isFirstAttempt: Bool
         /// The attempt could be taken up in the leadership alone that it was meant for.
         var wasBoundToTerm = false
+
+        /// Any replica may serve it.
+        var isLocalRead: Bool { if case .read(let read) = body { read.isLocal } else { false } }
     }
 
     struct Leaseholder: Sendable {
@@ -84,6 +87,8 @@ struct Gateway: Sendable {
 extension NodeCore {
     mutating func call(_ call: GatewayCall, at now: Moment, _ effects: inout StepEffects) {
         switch call.body {
+        case .request(.read(let read)) where read.freshness != nil:
+            if let question = read.freshness { answer(question, call.id, at: now, &effects) }
         case .request(let body):
             begin(
                 Gateway.Call(
@@ -113,7 +118,13 @@ extension NodeCore {
             return
         }
         let known = gateway.leaseholders[call.range]
-        let target = chooseTarget(range, known: known, call: call)
+        var target = chooseTarget(range, known: known, call: call)
+        if case .read(var read) = call.body, read.isLocal {
+            let replica = nearestReplica(range, known: known)
+            read.patienceNanoseconds = replica?.patience
+            call.body = .read(read)
+            if let replica { target = replica.node }
+        }
         // Only a first attempt, sent to a leader whose term is known, can be taken for new.
         let isFirst = call.isFirstAttempt && call.attempts == 0 || Planted.isOn(.retryTakenForFirst)
         let freshIn = isFirst && known?.node == target ? known?.term : nil
@@ -156,7 +167,7 @@ extension NodeCore {
             let route = max(0, total - result.leaseholderNanoseconds)
             finish(reply.id, reply.body, .committed(result, routeNanoseconds: route), at: now, &effects)
         case .read(let result):
-            gateway.learn(sender, leads: reply.range, in: result.term)
+            if result.term > .zero { gateway.learn(sender, leads: reply.range, in: result.term) }
             finish(reply.id, reply.body, .read(result), at: now, &effects)
         case .prepared(let result, _):
             gateway.learn(sender, leads: reply.range, in: result.term)
@@ -180,6 +191,12 @@ extension NodeCore {
             retry(reply.id, afterNanoseconds: Self.backOffNanoseconds, at: now)
         case .notLeaseholder(let leader, let term):
             guard call.sentTo == sender else { return }
+            if call.isLocalRead {
+                if let leader { gateway.learn(leader, leads: reply.range, in: term) }
+                askLeaseholder(reply.id)
+                attempt(reply.id, at: now, &effects)
+                return
+            }
             call.isOutstanding = false
             call.redirects += 1
             if let known = gateway.leaseholders[reply.range], known.node == sender, known.term <= term {
@@ -219,6 +236,7 @@ extension NodeCore {
         guard let call = gateway.calls[id] else { return }
         if call.isOutstanding {
             gateway.calls[id]?.mayHaveCommitted = true
+            if call.isLocalRead { askLeaseholder(id) }
             // It did not answer: what is known of the leaseholder is probably old.
             if let known = gateway.leaseholders[call.range], known.node == call.sentTo {
                 gateway.leaseholders[call.range] = nil

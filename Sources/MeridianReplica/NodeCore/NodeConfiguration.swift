@@ -17,6 +17,8 @@ package struct NodeConfiguration: Sendable {
     /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
     package var retainedLogEntries: UInt64 = 4096
     package var maximumEntriesPerMessage = 1024
+    /// How long old versions are kept.
+    package var retentionNanoseconds: Int64 = 600_000_000_000
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         self.node = node
@@ -32,7 +34,8 @@ package struct NodeConfiguration: Sendable {
 
     /// A range's timing follows its own distances: a range that lives in one region need not wait as long for its
     /// leader as one that spans the world.
-    func raft(for range: RangeDescriptor) -> RaftConfiguration {
+    /// - Parameter isGlobal: the range belongs to a global table.
+    func raft(for range: RangeDescriptor, isGlobal: Bool = false) -> RaftConfiguration {
         let voters = range.members.filter { $0.role != .learner }
         let own = topology.node(node)?.region ?? range.home
         let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
@@ -46,13 +49,42 @@ package struct NodeConfiguration: Sendable {
             heartbeatIntervalNanoseconds: heartbeatIntervalNanoseconds,
             // A lease must outlast the way to the quorum and back, and a heartbeat that is lost. All members count
             // alike, since each bounds what it promises by it.
-            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest + leaseExtensionNanoseconds,
+            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest + leaseExtensionNanoseconds
+                + (isGlobal ? longestCloseLeadNanoseconds(of: range) : 0),
             seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
         // The system range's followers route by what they apply, so they should hear of it at once.
-        configuration.announcesCommits = range.id == Catalog.systemRange
-        configuration.quiesceAfterNanoseconds = quiesceAfterNanoseconds
+        // So should those of global tables, whose fresh reads wait for it.
+        configuration.announcesCommits = range.id == Catalog.systemRange || isGlobal
+        // A global table is closed all the time, which takes a lease all the time.
+        configuration.quiesceAfterNanoseconds = isGlobal ? 0 : quiesceAfterNanoseconds
         configuration.maximumEntriesPerMessage = maximumEntriesPerMessage
         if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
         return configuration
     }
+
+    /// How far ahead of the clock a global table's leaseholder on this node closes timestamps. What it closes must still
+    /// lie in the future when the next message arrives in the farthest region: the way there, longer by what links vary,
+    /// the time between two messages, and what threads may lose. The clocks' uncertainty comes on top (`Replica.close`).
+    ///
+    /// It is what writers wait for, so it is no longer than that. Raft's quorum may be farther: a fresh read of a row that
+    /// is just being written then waits for the commit; reads of others do not (`Replica+LocalReads.swift`).
+    func closeLeadNanoseconds(of range: RangeDescriptor) -> Int64 {
+        closeLeadNanoseconds(of: range, from: topology.node(node)?.region ?? range.home)
+    }
+
+    private func closeLeadNanoseconds(of range: RangeDescriptor, from origin: Region) -> Int64 {
+        let farthest =
+            range.members.map { topology.matrix.roundTripNanoseconds(from: origin, to: $0.region) }.max() ?? 0
+        let oneWay = farthest / 2
+        return oneWay + oneWay / 40 + Replica.aheadIntervalNanoseconds + Self.closeSlackNanoseconds
+    }
+
+    /// The same whoever leads, so that all members count alike: leases must reach as far as what is closed. On top comes
+    /// what a lease loses on its way to the quorum, and the uncertainty of usual clocks.
+    private func longestCloseLeadNanoseconds(of range: RangeDescriptor) -> Int64 {
+        let longest = range.members.map { closeLeadNanoseconds(of: range, from: $0.region) }.max() ?? 0
+        return longest + 2 * heartbeatIntervalNanoseconds
+    }
+
+    private static var closeSlackNanoseconds: Int64 { 3_000_000 }
 }

@@ -114,8 +114,7 @@ extension NodeCore {
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
         case .confirm(let range, let timestamp):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
-            let read = ReadRequest(
-                timestamp: timestamp, operations: [], preconditions: part.preconditions, unlocks: id.request)
+            let read = ReadRequest(confirming: part.preconditions, upTo: timestamp, unlocks: id.request)
             ask(
                 range, .read(read), name, for: .coordinator(id),
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)

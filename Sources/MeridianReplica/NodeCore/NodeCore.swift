@@ -27,6 +27,7 @@ package struct NodeCore: Sendable {
     var gateway = Gateway()
     var transactions = Transactions()
     var peers: Peers
+    var quiet = QuietPeers()
     var agreement: ClockAgreement
     /// What this node's own clock said at the present step. Everything but the comparison of clocks goes by
     /// `agreement.interval`.
@@ -183,6 +184,10 @@ package struct NodeCore: Sendable {
             switch message {
             case .raft(let range, let message):
                 with(range, at: now) { $0.raft.receive(.message(message), at: now) }
+            case .closed(let range, let promise):
+                with(range, at: now) { $0.noteClosed(promise, at: now, &effects) }
+            case .quiet(let ranges): receive(ranges, from: frame.from, at: now, &effects)
+            case .quietReply(let reply): receive(reply, from: frame.from)
             case .request(let request): receive(request, from: frame.from, at: now, &effects)
             case .reply(let reply): receive(reply, from: frame.from, at: now, &effects)
             case .snapshotChunk(let chunk):
@@ -296,12 +301,16 @@ package struct NodeCore: Sendable {
             unclaimedStates.removeValue(forKey: range.id)
             ?? AppliedState(position: .zero, membership: range.membership, closed: .zero)
         let stored = unclaimedLogs.removeValue(forKey: range.id) ?? unknownPast
+        let isGlobal = catalog.isGlobal(range)
         let replica = Replica(
-            descriptor: range, configuration: configuration.raft(for: range), stored: stored, applied: applied, at: now)
+            descriptor: range, configuration: configuration.raft(for: range, isGlobal: isGlobal), stored: stored,
+            applied: applied, at: now)
         let slot = replicas.count
         slots[range.id] = slot
         replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
+        if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
+        replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted
         if isNew, range.preferredLeaders.first == configuration.node {
@@ -331,6 +340,7 @@ package struct NodeCore: Sendable {
             replicas[slot].raft.receive(.tick, at: later)
             replicas[slot].retrySnapshots(at: now, &effects)
             replicas[slot].lookForAbandoned(at: now, &effects)
+            replicas[slot].retryLocalReads(at: later, &effects)
             let peers = peers
             if failure == nil {
                 replicas[slot].preferHome(isAlive: { peers.canLead($0) }, at: now)
@@ -349,6 +359,7 @@ package struct NodeCore: Sendable {
         }
         ringAlarms(at: now, &effects)
         watchPeers(at: now, &effects)
+        tellQuietRanges(at: now, &effects)
     }
 
     private static var timerSlackNanoseconds: Int64 { 2_000_000 }

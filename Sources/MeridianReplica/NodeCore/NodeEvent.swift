@@ -54,6 +54,11 @@ package struct GatewayCall: Sendable {
             }
         }
 
+        /// Whether a node with a replica of the range can answer it alone.
+        package var isForReplicas: Bool {
+            if case .request(let request) = self { request.isForReplicas } else { false }
+        }
+
         package static func commit(_ commit: CommitRequest) -> Body { .request(.commit(commit)) }
         package static func read(_ read: ReadRequest) -> Body { .request(.read(read)) }
     }

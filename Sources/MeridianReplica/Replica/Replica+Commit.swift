@@ -25,10 +25,10 @@ extension Replica {
             request: commit.id, ticket: ticket, timestamp: timestamp, arrival: arrival, proposed: now.instant)
         raft.noteTimestamp(timestamp)
         // The allocator gives no lower timestamp any more, so each command closes everything up to its own.
+        let closed = closable(timestamp)
         let command = Command(
             request: commit.id, timestamp: timestamp,
-            closed: Planted.isOn(.closedTooFar)
-                ? timestamp.advanced(byNanoseconds: 1_000_000_000) : closable(timestamp),
+            closed: Planted.isOn(.closedTooFar) ? closed.advanced(byNanoseconds: 1_000_000_000) : closed,
             mutations: commit.mutations)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
@@ -38,15 +38,6 @@ extension Replica {
         // its place, will be behind this one's.
         guard let next = serving?.latches.releaseShared(ticket) else { return }
         grant(next, at: now, &effects)
-    }
-
-    /// How much of a wanted closed timestamp can be promised: what is prepared may yet commit, at its own timestamp or
-    /// above (Spanner §4.2.4).
-    func closable(_ wanted: Timestamp) -> Timestamp {
-        guard let lowest = serving?.transactions.lowestTimestamp, !Planted.isOn(.closedOverPrepared) else {
-            return wanted
-        }
-        return min(wanted, lowest.advanced(byNanoseconds: -1))
     }
 
     mutating func fail(
@@ -178,7 +169,9 @@ extension Replica {
     /// Answers the commits whose timestamps are past everywhere (commit wait, Spanner §4.1.2).
     mutating func endCommitWaits(at now: Moment, _ effects: inout StepEffects) {
         for id in commitWait.ready(at: now.clock) {
-            if id == Self.readinessToken {
+            if id == Self.localReadsToken {
+                retryLocalReads(at: now, &effects)
+            } else if id == Self.readinessToken {
                 serving?.isReadinessAwaited = false
                 becomeReadyIfPossible(at: now, &effects)
             } else if let ticket = serving?.future.removeValue(forKey: id) {
@@ -219,6 +212,7 @@ extension Replica {
     mutating func applied(through index: LogIndex, at now: Moment, _ effects: inout StepEffects) {
         guard index > appliedIndex else { return }
         appliedIndex = index
+        closed.advance(to: index)
         raft.receive(.applied(index), at: now)
         var retired: [UInt64] = []
         for (id, commit) in settled where !commit.isApplied && commit.index <= index {
@@ -231,6 +225,7 @@ extension Replica {
         }
         becomeReadyIfPossible(at: now, &effects)
         serveAppliedReads(at: now, &effects)
+        retryLocalReads(at: now, &effects)
     }
 
     /// Notes when this leader's own disk had the commits, for their receipts.

@@ -1,6 +1,7 @@
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
+import MeridianTransactions
 
 /// Turns what consensus wants into what the node does.
 extension Replica {
@@ -9,6 +10,7 @@ extension Replica {
     mutating func flush(at now: Moment, _ effects: inout StepEffects) {
         isDirty = false
         var rounds = 0
+        var hasHeartbeats = false
         // Of requests that wait for one key each may be refused in a round of its own.
         let limit = 64 + (serving?.requests.count ?? 0)
         while true {
@@ -18,6 +20,7 @@ extension Replica {
             precondition(rounds < limit, "\(descriptor.id) does not come to rest")
             if let job = output.persist { effects.persist(job, range: descriptor.id) }
             for message in output.messages { effects.send(.raft(descriptor.id, message), to: message.to) }
+            if !hasHeartbeats { hasHeartbeats = output.messages.contains(where: \.isHeartbeat) }
             for outcome in output.outcomes { concluded(outcome, at: now, &effects) }
             if !output.committed.isEmpty { dispatch(output.committed, &effects) }
             if output.leadershipChanged { leadershipChanged(at: now, &effects) }
@@ -26,6 +29,7 @@ extension Replica {
             if !output.committed.isEmpty { becomeReadyIfPossible(at: now, &effects) }
         }
         writeSnapshots(&effects)
+        if raft.role == .leader { sendClosed(withHeartbeats: hasHeartbeats, at: now, &effects) }
     }
 
     /// Gives committed entries to the state store.
@@ -43,6 +47,7 @@ extension Replica {
             case .membership(let membership): dispatched.membership = membership
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)
+                highestDispatched = max(highestDispatched, command.timestamp)
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
                 let effects = dispatched.transactions.apply(command)
@@ -51,6 +56,8 @@ extension Replica {
             }
         }
         dispatched.position = last.position
+        closed.note(
+            ClosedTimestamp(timestamp: dispatched.closed, position: last.position), applied: appliedIndex)
         effects.apply(ApplyBatch(range: descriptor.id, commands: commands, state: dispatched))
     }
 

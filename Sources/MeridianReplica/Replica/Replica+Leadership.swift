@@ -33,6 +33,9 @@ extension Replica {
             return
         }
         allocator.raiseFloor(max(highest, raft.timestampFloor))
+        // Earlier leaseholders served reads, and closed timestamps, up to the ends of their leases, which are past. A
+        // commit lies above them because it takes its timestamp from the clock; a prepare takes its coordinator's.
+        if now.clock.isKnown, !Planted.isOn(.prepareBelowEarlierLeases) { allocator.raiseFloor(now.clock.latest) }
         takeOverPrepared(at: now)
         serving?.isReady = true
         serving?.early = []

@@ -84,7 +84,11 @@ extension Replica {
     /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does
     /// not reach back for ever, so what is late must not be taken up.
     private func refusalOfCandidate(_ candidate: Timestamp, at now: Moment) -> MeridianError? {
-        guard now.clock.isKnown else { return nil }
+        guard now.clock.isKnown else {
+            return MeridianError(
+                .unavailable, "\(node) has no usable clock, so it can give no timestamp; retry",
+                retry: .after(.seconds(1)))
+        }
         if candidate > now.clock.latest.advanced(byNanoseconds: Self.maximumLeadNanoseconds) {
             return MeridianError(
                 .unavailable, "the gateway's clock runs far ahead of \(node)'s; check both clocks",

@@ -8,6 +8,11 @@ import MeridianTransactions
 extension Replica {
     mutating func receive(_ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects) {
         let address = ReplyAddress(node: gateway, id: request.id)
+        if case .read(let read) = request.body, read.isLocal || raft.role == .leader && read.timestamp != nil,
+            beginLocal(read, address, at: now, &effects)
+        {
+            return
+        }
         guard raft.role == .leader else {
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
             return
@@ -182,6 +187,7 @@ extension Replica {
     }
 
     mutating func evaluated(_ result: EvaluationResult, at now: Moment, _ effects: inout StepEffects) {
+        if result.isLocal { return evaluatedLocal(result, at: now, &effects) }
         // An answer to an earlier leadership's question concerns nobody any more.
         guard var serving, serving.term == result.term, let served = serving.requests[result.ticket] else { return }
         switch (served.body, result.outcome) {
@@ -205,7 +211,8 @@ extension Replica {
             release(result.ticket, at: now, &effects)
             lookedUp(resolve, outcome, served.address, at: now, &effects)
         case (.read(let read, let timestamp), .rows(let rows)):
-            let body = RangeReply.Body.read(ReadResult(timestamp: timestamp, term: raft.term, rows: rows))
+            let answer = ReadResult(timestamp: timestamp, term: raft.term, rows: rows)
+            let body = collected(as: timestamp, at: now).map { .failed($0) } ?? RangeReply.Body.read(answer)
             finishRead(body, served, ticket: result.ticket, at: now, &effects)
             if let owner = read.unlocks { unlock(owner, at: now, &effects) }
         case (.read, .failed(let error)):

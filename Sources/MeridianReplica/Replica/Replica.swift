@@ -28,6 +28,14 @@ package struct Replica: Sendable {
     var appliedIndex: LogIndex
     /// What has been handed to the state store.
     var dispatched: AppliedState
+    /// Up to when the applied rows are complete (`Replica+Closing.swift`).
+    package internal(set) var closed: ClosedTimestamps
+    /// The highest timestamp of a command that was handed to the state store.
+    var highestDispatched: Timestamp
+    /// When followers are told of the next closed timestamp, where heartbeats do not set the pace.
+    var nextClose: Instant?
+    /// Reads that any replica may serve (`Replica+LocalReads.swift`).
+    var local = LocalReads()
     /// The state store is durable up to here.
     var durableIndex: LogIndex
 
@@ -44,6 +52,10 @@ package struct Replica: Sendable {
 
     var snapshots = SnapshotStreams()
     var retainedLogEntries: UInt64 = 4096
+    /// How long old versions are kept: no read may go back farther.
+    var retentionNanoseconds: Int64 = .max
+    /// How far ahead of the clock timestamps are closed; 0 except for global tables.
+    var closeLeadNanoseconds: Int64 = 0
     /// When this node's timer wheel will look at the replica next.
     var scheduledDeadline: Instant = .distantFuture
     var isDirty = false
@@ -62,6 +74,8 @@ package struct Replica: Sendable {
         self.raft = Raft(configuration: configuration, stored: stored, applied: applied, at: now)
         self.appliedIndex = applied.position.index
         self.dispatched = applied
+        self.closed = ClosedTimestamps(usable: applied.closed)
+        self.highestDispatched = applied.closed
         self.durableIndex = applied.position.index
     }
 
@@ -71,11 +85,11 @@ package struct Replica: Sendable {
     /// When the replica wants a tick: consensus, a snapshot that must be sent again, transactions to look after.
     var nextDeadline: Instant? {
         var deadline = raft.nextDeadline ?? .distantFuture
-        if !snapshots.outgoing.isEmpty {
-            deadline = min(deadline, snapshots.outgoing.map(\.stream.retryAt).min() ?? .distantFuture)
-        }
+        if let retry = snapshots.outgoing.map(\.stream.retryAt).min() { deadline = min(deadline, retry) }
         if let look = serving?.transactions.nextLook { deadline = min(deadline, look) }
-        return deadline == .distantFuture ? nil : deadline
+        if let patience = local.nextDeadline { deadline = min(deadline, patience) }
+        if raft.role == .leader, let nextClose { deadline = min(deadline, nextClose) }
+        return deadline < .distantFuture ? deadline : nil
     }
 
     /// The next deadline, if the timer wheel has to know: it is earlier than what was scheduled.

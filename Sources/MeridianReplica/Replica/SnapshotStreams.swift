@@ -1,6 +1,7 @@
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
+import MeridianTransactions
 
 /// Snapshots that this replica sends and receives, one of each a peer.
 ///
@@ -139,6 +140,11 @@ extension Replica {
         {
             dispatched = message.state
             appliedIndex = max(appliedIndex, message.state.position.index)
+            highestDispatched = max(highestDispatched, message.state.closed)
+            closed.note(
+                ClosedTimestamp(timestamp: message.state.closed, position: message.state.position),
+                applied: appliedIndex)
+            closed.advance(to: appliedIndex)
             durableIndex = max(durableIndex, message.state.position.index)
             let metadata = SnapshotMetadata(position: message.state.position, membership: message.state.membership)
             raft.receive(.snapshotInstalled(metadata, from: result.write.from), at: now)

@@ -19,6 +19,8 @@ package struct Evaluation: Sendable {
     /// The term in which it was asked. Tickets start again with each leadership.
     package var term: Term
     package var body: Body
+    /// Asked by `Replica+LocalReads.swift`: the ticket is of its own count, and no latch is held.
+    package var isLocal = false
 }
 
 package struct EvaluationResult: Sendable {
@@ -32,13 +34,14 @@ package struct EvaluationResult: Sendable {
     package var range: RangeID
     package var ticket: Latches.Ticket
     package var term: Term
+    package var isLocal = false
     package var outcome: Outcome
 }
 
 extension Evaluation {
     /// Asks the rows.
     package func run(with reader: any StateReader) -> EvaluationResult {
-        EvaluationResult(range: range, ticket: ticket, term: term, outcome: outcome(with: reader))
+        EvaluationResult(range: range, ticket: ticket, term: term, isLocal: isLocal, outcome: outcome(with: reader))
     }
 
     private func outcome(with reader: any StateReader) -> EvaluationResult.Outcome {

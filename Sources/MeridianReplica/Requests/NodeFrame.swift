@@ -45,6 +45,10 @@ package struct FrameEcho: Hashable, Sendable {
 
 package enum NodeMessage: Sendable {
     case raft(RangeID, RaftMessage)
+    /// From a leaseholder to its followers.
+    case closed(RangeID, ClosedTimestamp)
+    case quiet(QuietRanges)
+    case quietReply(QuietRangesReply)
     case request(RangeRequest)
     case reply(RangeReply)
     case snapshotChunk(SnapshotChunkMessage)

@@ -22,6 +22,11 @@ package struct RangeRequest: Hashable, Sendable {
         case unlock(RequestID)
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
+
+        /// Whether a node with a replica of the range can answer it alone.
+        package var isForReplicas: Bool {
+            if case .read(let read) = self { read.isLocal || read.freshness != nil } else { false }
+        }
     }
 
     package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?) {
@@ -75,19 +80,46 @@ package struct ReadRequest: Hashable, Sendable {
     /// The timestamp to read at, or `nil` for now. All reads of one transaction use one.
     package var timestamp: Timestamp?
     package var operations: [ReadOperation]
+    /// Any replica may serve the read at its timestamp, waiting so long in nanoseconds for its closed timestamp to
+    /// pass it before it sends the gateway to the leaseholder. `nil`: the leaseholder serves it.
+    package var patienceNanoseconds: Int64?
+    /// The gateway itself answers, with a timestamp (`NodeCore+Freshness.swift`).
+    package var freshness: FreshnessQuestion?
     /// What a transaction has read here before and needs to be still so. No later commit lies at or below `timestamp`.
-    package var preconditions: [Precondition]
+    package var preconditions: [Precondition] = []
     /// Whose locks are needed no longer once the preconditions have been looked at.
     package var unlocks: RequestID?
 
     package init(
-        timestamp: Timestamp?, operations: [ReadOperation], preconditions: [Precondition] = [],
-        unlocks: RequestID? = nil
+        timestamp: Timestamp?, operations: [ReadOperation], patienceNanoseconds: Int64? = nil,
+        freshness: FreshnessQuestion? = nil
     ) {
+        precondition(patienceNanoseconds == nil || timestamp != nil, "any replica may serve, but at no timestamp")
         self.timestamp = timestamp
         self.operations = operations
+        self.patienceNanoseconds = patienceNanoseconds
+        self.freshness = freshness
+    }
+
+    /// A coordinator's question: is this still so, and will it be up to a timestamp?
+    package init(confirming preconditions: [Precondition], upTo timestamp: Timestamp, unlocks: RequestID) {
+        self.init(timestamp: timestamp, operations: [])
         self.preconditions = preconditions
         self.unlocks = unlocks
+    }
+
+    /// Whether any replica may serve it.
+    package var isLocal: Bool { patienceNanoseconds != nil }
+}
+
+/// As of when can these ranges be read near by? The answer is not before a certain time.
+package struct FreshnessQuestion: Hashable, Sendable {
+    package var notBefore: Timestamp
+    package var ranges: [RangeID]
+
+    package init(notBefore: Timestamp, ranges: [RangeID]) {
+        self.notBefore = notBefore
+        self.ranges = ranges
     }
 }
 
@@ -158,6 +190,7 @@ package struct CommitResult: Hashable, Sendable {
 package struct ReadResult: Hashable, Sendable {
     /// The timestamp at which the rows were read.
     package var timestamp: Timestamp
+    /// The leaseholder's term; zero when another replica served the read.
     package var term: Term
     /// One element an operation: the rows found, in key order.
     package var rows: [[KeyedVersion]]

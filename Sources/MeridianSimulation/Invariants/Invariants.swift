@@ -23,12 +23,12 @@ final class Invariants {
         pins = PinnedBytes(engine.topology) { [weak engine] in engine }
         var all: [any Invariant] = [
             ElectionSafety(), OneVote(), LogMatching(), LeaderCompleteness(), CurrentTermCommit(),
-            StateMachineSafety(), CommittedDurability(), MonotonicState(), RequestsOnce(), ClosedTimestamps(),
-            ReplicasEqual(), pins,
+            StateMachineSafety(), CommittedDurability(), MonotonicState(), RequestsOnce(),
+            ClosedTimestamps(checksPromises: !clocksMayLie), ReplicasEqual(), pins,
         ]
         if !clocksMayLie {
             let promises = PromisesKept { [weak engine] in engine?.trueTime }
-            all += [SingleLease(), VisibleIsPast(), promises] as [any Invariant]
+            all += [SingleLease(), VisibleIsPast(), LocalReadsComplete(), promises] as [any Invariant]
         }
         self.all = all
         engine.onStep = { [unowned self] node, effects, moment in check(node, effects, moment) }

@@ -30,7 +30,7 @@ final class PinnedBytes: Invariant {
                 guard case .append(let append) = message.body, !append.entries.isEmpty else { continue }
                 range = id
             case .snapshotChunk(let chunk): range = chunk.range
-            case .request, .reply, .snapshotReply, .wound: continue
+            case .closed, .quiet, .quietReply, .request, .reply, .snapshotReply, .wound: continue
             }
             guard let law = law(of: range, from: frame.from), let node = topology.node(frame.to) else { continue }
             if topology.jurisdiction(of: node.region) != law {

@@ -187,6 +187,8 @@ final class SimulationRun {
             let isStrict = !plan.hasClockLies
             if let text = try HistoryJudge.anomaly(in: history, isStrict: isStrict) {
                 world.invariants.report(workload.model.rawValue, text)
+            } else if isStrict, let text = workload.anomaly() {
+                world.invariants.report("reads at a chosen time", text)
             }
         } catch {
             world.invariants.report("the history is well-formed", "\(error)")

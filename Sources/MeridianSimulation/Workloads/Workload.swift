@@ -16,17 +16,20 @@ public protocol Workload: Sendable {
     func operation(_ client: WorkloadClient) async
     /// Operations after the faults, such as the reads that must find all that was acknowledged.
     func finish(_ client: WorkloadClient) async
+    /// What the workload itself finds wrong with what its clients saw, at the end of a run whose clocks did not lie.
+    func anomaly() -> String?
 }
 
 extension Workload {
     public func finish(_ client: WorkloadClient) async {}
+    public func anomaly() -> String? { nil }
 }
 
 /// The workloads that come with the library, by name.
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide",
+        "registers-wide", "bank-wide", "stale",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
@@ -43,6 +46,7 @@ public enum Workloads {
         case "causal": SetWorkload(topology, model: .causal)
         case "long-fork": LongForkWorkload(topology)
         case "residency": ResidencyWorkload(topology)
+        case "stale": StaleWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }

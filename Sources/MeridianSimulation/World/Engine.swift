@@ -192,6 +192,7 @@ final class Engine {
         configuration.electionTimeoutNanoseconds = settings.electionTimeoutNanoseconds[node.position]
         configuration.leaseExtensionNanoseconds = settings.leaseExtensionNanoseconds
         configuration.maximumEntriesPerMessage = settings.maximumEntriesPerMessage
+        configuration.retentionNanoseconds = settings.retentionNanoseconds
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()

@@ -149,6 +149,9 @@ extension NodeMessage {
             case .prepare(let prepare): return prepare.byteCount
             case .read, .resolve, .lock, .unlock, .transferLease: return 96
             }
+        case .closed: return 32
+        case .quiet(let quiet): return 40 + 40 * (quiet.ranges?.count ?? 0)
+        case .quietReply: return 24
         case .reply: return 96
         case .snapshotChunk(let chunk): return 64 + chunk.chunk.bytes.count
         case .snapshotReply, .wound: return 48

@@ -8,6 +8,7 @@ import MeridianReplica
 final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     let topology: Topology
     let tables = TableCache()
+    let seal: TokenSeal
     private let engine: Engine
     private var random: SplitMix64
     private var nextGateway = 0
@@ -17,6 +18,8 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     init(_ engine: Engine, random: SplitMix64) {
         self.engine = engine
         self.random = random
+        var key = SplitMix64(seed: engine.seed ^ 0x746F_6B65_6E73)
+        seal = TokenSeal(key: (0..<TokenSeal.keyByteCount).map { _ in UInt8(truncatingIfNeeded: key.next() >> 32) })
         topology = engine.topology
         engine.onAnswer = { [unowned self] _, answer in
             waiting.removeValue(forKey: answer.id.rawValue)?.continuation.resume(returning: answer.body)
@@ -44,7 +47,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     func call(
         _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
-        guard let node = gateway(in: region, for: range) else {
+        guard let node = gateway(in: region, for: range, prefersReplica: body.isForReplicas) else {
             // Nobody to ask: a moment passes, so that whoever asks again at once does not ask for ever in no time.
             await pause(for: .milliseconds(1))
             throw MeridianError(
@@ -64,13 +67,14 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     }
 
     /// The range's leaseholder if it is in the region, else the next of those that run.
-    private func gateway(in region: Region, for range: RangeID) -> SimulatedNode? {
+    private func gateway(in region: Region, for range: RangeID, prefersReplica: Bool) -> SimulatedNode? {
         let local = engine.nodes.filter { $0.descriptor.region == region && $0.isRunning }
         if let leader = local.first(where: { node in
             node.core?.slot(of: range).map { node.core!.replicas[$0].raft.role == .leader } ?? false
         }) {
             return leader
         }
+        if prefersReplica, let near = local.first(where: { $0.core?.slot(of: range) != nil }) { return near }
         guard !local.isEmpty else { return nil }
         nextGateway &+= 1
         return local[nextGateway % local.count]

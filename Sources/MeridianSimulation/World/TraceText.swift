@@ -37,6 +37,10 @@ extension NodeMessage {
     var traceDescription: String {
         switch self {
         case .raft(let range, let message): "\(range) \(message.traceDescription)"
+        case .closed(let range, let promise):
+            "\(range) closed \(promise.timestamp.rawValue) from \(promise.position)"
+        case .quiet(let quiet): "quiet ranges, closed \(quiet.closed.rawValue)"
+        case .quietReply(let reply): "quiet ranges but \(reply.refused.count)"
         case .request(let request):
             switch request.body {
             case .commit(let commit): "\(request.range) commit \(commit.id) of \(commit.mutations.count) rows"

@@ -1,0 +1,102 @@
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianTransactions
+
+/// Leases and closed timestamps of quiescent ranges, by one message for each pair of nodes instead of one for each range.
+///
+/// A quiescent range sends no heartbeats, so its leases would run out, and without a lease nothing can be closed: idle
+/// rows would be the ones that cannot be read near by. Ten times a second a node tells each other node which quiescent
+/// ranges it leads there, what is closed in them, and until when it asks for leases. Both sides do for each range what a
+/// heartbeat and its answer do; only the list is sent when it has changed alone, and named by its digest otherwise.
+///
+/// Promises: a lease is counted only for ranges that the answer stands for: the receiver made the promise in exactly the
+/// ranges of the list of that digest, except those that it names. Nothing is inferred from a range's silence.
+///
+/// A range with a lease serves strong reads without waking. What wakes a quiescent range is as before (`Raft+Heartbeat`).
+struct QuietPeers: Sendable {
+    struct Sent: Sendable {
+        var ranges: [QuietRanges.Range]
+        var digest: UInt64
+        var isKnown = false
+    }
+
+    /// What each peer was sent last.
+    var sent: [NodeID: Sent] = [:]
+    /// What each peer has sent last.
+    var heard: [NodeID: (digest: UInt64, ranges: [QuietRanges.Range])] = [:]
+    var nextRound: Instant = .zero
+
+    /// Nodes are stepped for their keepalives, so a round comes when the next of these does.
+    static let intervalNanoseconds: Int64 = Peers.keepaliveNanoseconds - Peers.keepaliveNanoseconds / 4
+}
+
+extension NodeCore {
+    mutating func tellQuietRanges(at now: Moment, _ effects: inout StepEffects) {
+        guard now.instant >= quiet.nextRound else { return }
+        quiet.nextRound = now.instant.advanced(byNanoseconds: QuietPeers.intervalNanoseconds)
+        guard now.clock.isKnown else { return }
+        let closed = now.clock.latest
+        var lists: [NodeID: [QuietRanges.Range]] = [:]
+        var unclosed: [RangeID] = []
+        for slot in replicas.indices where replicas[slot].raft.isQuiescent && replicas[slot].isServing {
+            guard let lease = replicas[slot].raft.renewLease(at: now) else { continue }
+            if !replicas[slot].close(exactly: closed) { unclosed.append(replicas[slot].descriptor.id) }
+            let range = QuietRanges.Range(
+                range: replicas[slot].descriptor.id, position: replicas[slot].raft.lastPosition,
+                term: replicas[slot].raft.term,
+                leaseNanoseconds: lease.rawValue - now.clock.earliest.rawValue)
+            for member in replicas[slot].raft.membership.members where member.node != configuration.node {
+                lists[member.node, default: []].append(range)
+            }
+        }
+        for (peer, ranges) in lists.sorted(by: { $0.key < $1.key }) {
+            let digest = ranges.digest
+            let isKnown = quiet.sent[peer].map { $0.digest == digest && $0.isKnown } ?? false
+            quiet.sent[peer] = QuietPeers.Sent(ranges: ranges, digest: digest, isKnown: isKnown)
+            let message = QuietRanges(
+                digest: digest, ranges: isKnown ? nil : ranges, base: now.clock.earliest, closed: closed,
+                unclosed: unclosed)
+            effects.send(.quiet(message), to: peer)
+        }
+    }
+
+    mutating func receive(
+        _ message: QuietRanges, from sender: NodeID, at now: Moment, _ effects: inout StepEffects
+    ) {
+        if let ranges = message.ranges { quiet.heard[sender] = (message.digest, ranges) }
+        var reply = QuietRangesReply(digest: message.digest, base: message.base, refused: [], isUnknown: false)
+        guard let heard = quiet.heard[sender], heard.digest == message.digest else {
+            reply.isUnknown = true
+            effects.send(.quietReply(reply), to: sender)
+            return
+        }
+        for range in heard.ranges {
+            guard let slot = slots[range.range] else {
+                reply.refused.append(range.range)
+                continue
+            }
+            let lease = message.base.advanced(byNanoseconds: range.leaseNanoseconds)
+            if !replicas[slot].raft.acceptLease(lease, of: sender, in: range.term, at: now) {
+                reply.refused.append(range.range)
+            }
+            if message.unclosed.contains(range.range) { continue }
+            let promise = ClosedTimestamp(timestamp: message.closed, position: range.position)
+            replicas[slot].noteClosed(promise, at: now, &effects)
+        }
+        effects.send(.quietReply(reply), to: sender)
+    }
+
+    mutating func receive(_ reply: QuietRangesReply, from sender: NodeID) {
+        guard let sent = quiet.sent[sender], sent.digest == reply.digest else { return }
+        quiet.sent[sender]?.isKnown = !reply.isUnknown
+        guard !reply.isUnknown else { return }
+        for range in sent.ranges {
+            guard let slot = slots[range.range], reply.refused.isEmpty || !reply.refused.contains(range.range)
+            else { continue }
+            let lease = reply.base.advanced(byNanoseconds: range.leaseNanoseconds)
+            replicas[slot].raft.noteLease(lease, of: sender, in: range.term)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+import MeridianCore
+import MeridianReplica
+import MeridianStorage
+
+/// Whoever serves a read by what is closed shows the range as it was at that timestamp: all that had been committed at or
+/// below it, anywhere, and nothing else (Spanner §4.1.3).
+///
+/// The yardstick is a store of its own, to which every committed command is applied when the first node applies it. What
+/// is committed later at or below a timestamp that was read is found by `ClosedTimestamps`.
+final class LocalReadsComplete: Invariant {
+    static let name = "a local read is complete"
+
+    private let everything = MemoryStateStore()
+    private let reader: any StateReader
+
+    init() { reader = everything.makeReader() }
+
+    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+        // The commands of this step are applied after its reads were asked for, and before they are answered.
+        let text = step.effects.evaluations.lazy.compactMap { self.check($0, step) }.first
+        if let text { return text }
+        do {
+            try everything.apply(step.effects.applies)
+        } catch {
+            return "the yardstick cannot be applied to: \(error)"
+        }
+        return nil
+    }
+
+    private func check(_ evaluation: Evaluation, _ step: StepView) -> String? {
+        guard evaluation.isLocal, case .read(_, let timestamp, _) = evaluation.body, let own = step.node.reader else {
+            return nil
+        }
+        // Near the end of the retention a node may have collected what it will refuse to show.
+        let oldest = step.moment.clock.latest.advanced(byNanoseconds: -step.engine.settings.retentionNanoseconds)
+        guard timestamp > oldest.advanced(byNanoseconds: 1_000_000_000) else { return nil }
+        guard case .rows(let shown) = evaluation.run(with: own).outcome,
+            case .rows(let expected) = evaluation.run(with: reader).outcome, shown != expected
+        else { return nil }
+        return "\(evaluation.range): \(step.node.id) reads \(shown.joined().count) rows as of \(timestamp.rawValue), "
+            + "which are not the \(expected.joined().count) that were committed by then"
+    }
+}
