@@ -86,5 +86,5 @@ package struct NodeConfiguration: Sendable {
         return longest + 2 * heartbeatIntervalNanoseconds
     }
 
-    private static var closeSlackNanoseconds: Int64 { 3_000_000 }
+    private static var closeSlackNanoseconds: Int64 { 7_000_000 }
 }

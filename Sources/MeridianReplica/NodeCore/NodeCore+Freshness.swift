@@ -9,8 +9,9 @@ import MeridianTransactions
 /// The latest at which this node's replicas can serve without waiting. The ranges that are asked for hold it back down to
 /// the bound that the client gave; others, which the transaction may read next, only while they lag as replicas usually
 /// do, so that one range without a quorum does not make all reads old. Where the client's region has several nodes, some
-/// of the rows lie on others, whose replicas can be one heartbeat behind. It is also past on every clock, so that nothing
-/// is seen that a later reader elsewhere could miss.
+/// rows lie on others, whose replicas can be a little behind: a heartbeat for what may be read next, two where the ranges
+/// that are asked for lie there. It is also past on every clock, so that nothing is seen that a later reader elsewhere
+/// could miss.
 ///
 /// It is a choice, not a promise: each range checks for itself what it can serve.
 extension NodeCore {
@@ -24,13 +25,19 @@ extension NodeCore {
             let bound = asked.contains(replica.descriptor.id) ? question.notBefore : max(question.notBefore, usual)
             if usable >= bound { freshest = min(freshest, usable) }
         }
-        if hasNeighbours { freshest = freshest.advanced(byNanoseconds: -Peers.keepaliveNanoseconds) }
+        freshest = freshest.advanced(byNanoseconds: -neighboursLagNanoseconds(question.ranges))
         return max(question.notBefore, freshest)
     }
 
-    private var hasNeighbours: Bool {
-        guard let region = configuration.topology.node(configuration.node)?.region else { return false }
-        return configuration.topology.nodes(in: region).count > 1
+    private func neighboursLagNanoseconds(_ ranges: [RangeID]) -> Int64 {
+        guard let region = configuration.topology.node(configuration.node)?.region,
+            configuration.topology.nodes(in: region).count > 1
+        else { return 0 }
+        let isElsewhere = ranges.contains { id in
+            guard slots[id] == nil, let range = catalog.directory[id] else { return false }
+            return range.members.contains { $0.region == region }
+        }
+        return isElsewhere ? 2 * Peers.keepaliveNanoseconds : Peers.keepaliveNanoseconds
     }
 
     private static var usualLagNanoseconds: Int64 { 1_000_000_000 }
