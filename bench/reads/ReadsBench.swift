@@ -4,11 +4,12 @@ import Meridian
 import MeridianCore
 import MeridianPlacement
 
-/// `bench-reads`: what reads cost that stay near the client, how old what they show is, and what global tables cost their
-/// writers.
+/// `bench-reads`: what reads cost that stay near the client, how old what they show is, and what global tables cost
+/// their writers.
 ///
-/// Two topologies: five AWS regions around the world and three in North America, three nodes a region, links of the AWS matrix
-/// with 1 % jitter, ε = 0.5 ms, each node with its own SQLite files. Stale reads go to followers in the clients' regions.
+/// Two topologies: five AWS regions around the world and three in North America, three nodes a region, links of the AWS
+/// matrix with 1 % jitter, ε = 0.5 ms, each node with its own SQLite files. Stale reads go to followers in the clients'
+/// regions.
 @main struct ReadsBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-reads", abstract: "Local reads: latency, age, and the price of fresh ones everywhere.")

@@ -4,17 +4,19 @@ import MeridianCore
 import MeridianPlacement
 import MeridianTransactions
 
-/// Leases and closed timestamps of quiescent ranges, by one message for each pair of nodes instead of one for each range.
+/// Leases and closed timestamps of quiescent ranges, by one message for each pair of nodes instead of one for each
+/// range.
 ///
 /// A quiescent range sends no heartbeats, so its leases would run out, and without a lease nothing can be closed: idle
 /// rows would be the ones that cannot be read near by. Five times a second a node tells each other node which quiescent
-/// ranges it leads there, what is closed in them, and until when it asks for leases. Both sides do for each range what a
-/// heartbeat and its answer do; only the list is sent when it has changed alone, and named by its digest otherwise.
+/// ranges it leads there, what is closed in them, and until when it asks for leases. Both sides do for each range what
+/// a heartbeat and its answer do; only the list is sent when it has changed alone, and named by its digest otherwise.
 ///
-/// Promises: a lease is counted only for ranges that the answer stands for: the receiver made the promise in exactly the
-/// ranges of the list of that digest, except those that it names. Nothing is inferred from a range's silence.
+/// Promises: a lease is counted only for ranges that the answer stands for: the receiver made the promise in exactly
+/// the ranges of the list of that digest, except those that it names. Nothing is inferred from a range's silence.
 ///
-/// A range with a lease serves strong reads without waking. What wakes a quiescent range is as before (`Raft+Heartbeat`).
+/// A range with a lease serves strong reads without waking. What wakes a quiescent range is as before
+/// (`Raft+Heartbeat`).
 struct QuietPeers: Sendable {
     struct Sent: Sendable {
         var ranges: [QuietRanges.Range]
@@ -101,6 +103,8 @@ extension NodeCore {
             if !message.unclosed.isEmpty, message.unclosed.contains(range.range) { continue }
             let promise = ClosedTimestamp(timestamp: message.closed, position: range.position)
             replicas[slot].noteClosed(promise, at: now, &effects)
+            // A read that was waiting for it may now wait for the clock, or has its rows looked up.
+            if !replicas[slot].local.waiting.isEmpty { markDirty(slot) }
         }
         effects.send(.quietReply(reply), to: sender)
     }

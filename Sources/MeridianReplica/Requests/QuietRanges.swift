@@ -33,8 +33,8 @@ package struct QuietRangesReply: Hashable, Sendable {
 }
 
 extension [QuietRanges.Range] {
-    /// Equal lists have equal digests in every process, and others, in practice, have not. Each word is mixed as SplitMix64
-    /// mixes its state (Steele, Lea and Flood 2014).
+    /// Equal lists have equal digests in every process, and others, in practice, have not. Each word is mixed as
+    /// SplitMix64 mixes its state (Steele, Lea and Flood 2014).
     var digest: UInt64 {
         var hash = UInt64(count)
         func mix(_ word: UInt64) {
