@@ -81,16 +81,17 @@ public struct Database: Sendable {
         }
     }
 
-    /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, without locks. Rows
-    /// of any tables and regions may be read.
+    /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, without locks.
+    /// Rows of any tables and regions may be read.
     ///
     /// - Parameters:
     ///   - consistency: as of when. Strong reads see every commit that ended before the first of them began; all others
     ///     are served near by where a replica is.
     ///   - deadline: when to give up.
-    /// - Throws: `MeridianError`: `.readTooOld` when versions of that time may be gone (`ClusterConfiguration.retention`),
-    ///   also for a closure that takes longer than that; `.readInFuture` for a timestamp or token more than half a second ahead
-    ///   of the region's clock; `.invalidToken`, `.foreignToken`; or what the closure throws.
+    /// - Throws: `MeridianError`: `.readTooOld` when versions of that time may be gone
+    ///   (`ClusterConfiguration.retention`), also for a closure that takes longer than that; `.readInFuture` for a
+    ///   timestamp or token more than half a second ahead of the region's clock; `.invalidToken`, `.foreignToken`; or
+    ///   what the closure throws.
     public func read<Result>(
         _ consistency: ReadConsistency = .strong, deadline: Duration = Database.defaultDeadline,
         isolation: isolated (any Actor)? = #isolation, _ body: (ReadTransaction) async throws -> Result

@@ -29,7 +29,7 @@ public final class ReadTransaction: Sendable {
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws -> Row? {
         let resolved = try await database.resolve(table, end: end)
-        let reader = try await reader(resolved)
+        let reader = try await reader(resolved, in: region)
         let found = try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
         return try found.map { try table.decode($0.row) }
     }
@@ -43,22 +43,24 @@ public final class ReadTransaction: Sendable {
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
         let resolved = try await database.resolve(table, end: end)
-        let reader = try await reader(resolved)
+        let reader = try await reader(resolved, in: region)
         let rows = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: region, limit: limit)
         return try rows.map { try table.decode($0.row) }
     }
 
-    private func reader(_ table: ResolvedTable) async throws -> RowReader {
-        var reader = RowReader(database: database, end: end, timestamp: try await readTimestamp(table))
+    private func reader(_ table: ResolvedTable, in region: Region?) async throws -> RowReader {
+        let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
+        var reader = RowReader(
+            database: database, end: end, timestamp: try await readTimestamp(ranges.map(\.id)))
         reader.source = consistency == .strong ? .nearestOfGlobal : .nearest
         return reader
     }
 
     /// The timestamp of all reads: the first read's.
-    private func readTimestamp(_ table: ResolvedTable) async throws -> Timestamp {
+    private func readTimestamp(_ ranges: [RangeID]) async throws -> Timestamp {
         if let timestamp { return timestamp }
-        let chosen = try await choose(table)
+        let chosen = try await choose(ranges)
         return fixed.withLock { timestamp in
             let first = timestamp ?? chosen
             timestamp = first
@@ -66,7 +68,8 @@ public final class ReadTransaction: Sendable {
         }
     }
 
-    private func choose(_ table: ResolvedTable) async throws -> Timestamp {
+    /// - Parameter ranges: what is read first, the nearest first.
+    private func choose(_ ranges: [RangeID]) async throws -> Timestamp {
         switch consistency {
         case .strong:
             return try await database.readTimestamp(end: end)
@@ -74,7 +77,7 @@ public final class ReadTransaction: Sendable {
             return try await database.readTimestamp(end: end).advanced(byNanoseconds: -max(0, age.nanoseconds))
         case .boundedStaleness(let age):
             let bound = try await database.readTimestamp(end: end).advanced(byNanoseconds: -max(0, age.nanoseconds))
-            return try await database.freshestTimestamp(table, notBefore: bound, end: end)
+            return try await database.freshestTimestamp(ranges, notBefore: bound, end: end)
         case .at(let timestamp):
             try consistency.checkLead(timestamp, now: try await database.readTimestamp(end: end))
             return timestamp
@@ -82,17 +85,16 @@ public final class ReadTransaction: Sendable {
             var bound = try database.host.seal.timestamp(of: token)
             if Planted.isOn(.tokenIgnored) { bound = .zero }
             try consistency.checkLead(bound, now: try await database.readTimestamp(end: end))
-            return try await database.freshestTimestamp(table, notBefore: bound, end: end)
+            return try await database.freshestTimestamp(ranges, notBefore: bound, end: end)
         }
     }
 }
 
 extension Database {
-    /// As of when a table's rows can be read near by, at or after a bound.
+    /// As of when ranges can be read near by, at or after a bound.
     fileprivate func freshestTimestamp(
-        _ table: ResolvedTable, notBefore bound: Timestamp, end: Instant
+        _ ranges: [RangeID], notBefore bound: Timestamp, end: Instant
     ) async throws -> Timestamp {
-        let ranges = table.homes(nearest: region).map(\.id)
         let request = ReadRequest(
             timestamp: nil, operations: [], freshness: FreshnessQuestion(notBefore: bound, ranges: ranges))
         do {

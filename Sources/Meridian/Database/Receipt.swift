@@ -8,8 +8,8 @@ public struct Receipt: Hashable, Sendable {
     /// returned has a higher timestamp (external consistency).
     public var timestamp: Timestamp
     public var latency: Latency
-    /// A proof of this commit: whoever reads after it sees what was written here. `Database.transact`, which alone gives
-    /// receipts out, puts it in.
+    /// A proof of this commit: whoever reads after it sees what was written here. `Database.transact`, which alone
+    /// gives receipts out, puts it in.
     public internal(set) var token = CausalToken.blank
     /// How often the closure ran.
     public var attempts: Int

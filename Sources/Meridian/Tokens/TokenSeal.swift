@@ -3,8 +3,8 @@ import MeridianCore
 
 /// Makes a cluster's causal tokens and checks them.
 ///
-/// The key is drawn at random when the cluster is made and kept with its identity (`ClusterDirectory`). Whoever has it can
-/// make tokens, and nothing else: it opens no rows. Codes are compared in constant time. The fingerprint that tells
+/// The key is drawn at random when the cluster is made and kept with its identity (`ClusterDirectory`). Whoever has it
+/// can make tokens, and nothing else: it opens no rows. Codes are compared in constant time. The fingerprint that tells
 /// clusters apart follows from the key, which it does not reveal.
 package struct TokenSeal: Sendable {
     package static let keyByteCount = 32

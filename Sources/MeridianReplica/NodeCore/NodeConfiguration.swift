@@ -62,12 +62,13 @@ package struct NodeConfiguration: Sendable {
         return configuration
     }
 
-    /// How far ahead of the clock a global table's leaseholder on this node closes timestamps. What it closes must still
-    /// lie in the future when the next message arrives in the farthest region: the way there, longer by what links vary,
-    /// the time between two messages, and what threads may lose. The clocks' uncertainty comes on top (`Replica.close`).
+    /// How far ahead of the clock a global table's leaseholder on this node closes timestamps. What it closes must
+    /// still lie in the future when the next message arrives in the farthest region: the way there, longer by what
+    /// links vary, the time between two messages, and what threads may lose. The clocks' uncertainty comes on top
+    /// (`Replica.close`).
     ///
-    /// It is what writers wait for, so it is no longer than that. Raft's quorum may be farther: a fresh read of a row that
-    /// is just being written then waits for the commit; reads of others do not (`Replica+LocalReads.swift`).
+    /// It is what writers wait for, so it is no longer than that. Raft's quorum may be farther: a fresh read of a row
+    /// that is just being written then waits for the commit; reads of others do not (`Replica+LocalReads.swift`).
     func closeLeadNanoseconds(of range: RangeDescriptor) -> Int64 {
         closeLeadNanoseconds(of: range, from: topology.node(node)?.region ?? range.home)
     }
@@ -79,12 +80,12 @@ package struct NodeConfiguration: Sendable {
         return oneWay + oneWay / 40 + Replica.aheadIntervalNanoseconds + Self.closeSlackNanoseconds
     }
 
-    /// The same whoever leads, so that all members count alike: leases must reach as far as what is closed. On top comes
-    /// what a lease loses on its way to the quorum, and the uncertainty of usual clocks.
+    /// The same whoever leads, so that all members count alike: leases must reach as far as what is closed. On top
+    /// comes what a lease loses on its way to the quorum, and the uncertainty of usual clocks.
     private func longestCloseLeadNanoseconds(of range: RangeDescriptor) -> Int64 {
         let longest = range.members.map { closeLeadNanoseconds(of: range, from: $0.region) }.max() ?? 0
         return longest + 2 * heartbeatIntervalNanoseconds
     }
 
-    private static var closeSlackNanoseconds: Int64 { 3_000_000 }
+    private static var closeSlackNanoseconds: Int64 { 7_000_000 }
 }

@@ -15,14 +15,15 @@ import MeridianTransactions
 ///    leaseholder's up to there;
 /// 2. no row that it can show is of the future: its timestamp, or that of the last command applied, is past on every
 ///    clock. Else another client, elsewhere, could read later and see less;
-/// 3. no version as of `s` can have been collected as garbage, judged when the rows have been read: a collection by then
-///    had a horizon below `now - retention` on a correct clock, whichever replica made it, and snapshots bring no more.
+/// 3. no version as of `s` can have been collected as garbage, judged when the rows have been read: a collection by
+///    then had a horizon below `now - retention` on a correct clock, whichever replica made it, and snapshots bring no
+///    more.
 ///
 /// What is not covered yet waits, if that is likely to be sooner than asking the leaseholder; the gateway says how far
 /// that is. Otherwise the answer is `notLeaseholder`, and the gateway asks there.
 ///
-/// HAZARD: the third rule compares this node's clock with those that collected. A node whose clock ran ahead of its bound
-/// has collected too much, and once it is corrected, reads near the end of the retention can miss rows there.
+/// HAZARD: the third rule compares this node's clock with those that collected. A node whose clock ran ahead of its
+/// bound has collected too much, and once it is corrected, reads near the end of the retention can miss rows there.
 extension Replica {
     /// What stands in `commitWait` for local reads that wait for the clock.
     static let localReadsToken = UInt64.max

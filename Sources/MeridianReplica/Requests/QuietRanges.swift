@@ -33,13 +33,15 @@ package struct QuietRangesReply: Hashable, Sendable {
 }
 
 extension [QuietRanges.Range] {
-    /// FNV-1a over the words: equal lists have equal digests in every process, and others, in practice, have not.
+    /// Equal lists have equal digests in every process, and others, in practice, have not. Each word is mixed as
+    /// SplitMix64 mixes its state (Steele, Lea and Flood 2014).
     var digest: UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        var hash = UInt64(count)
         func mix(_ word: UInt64) {
-            for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                hash = (hash ^ (word >> shift & 0xFF)) &* 0x100_0000_01B3
-            }
+            var mixed = (hash ^ word) &+ 0x9E37_79B9_7F4A_7C15
+            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+            hash = mixed ^ (mixed >> 31)
         }
         for range in self {
             mix(range.range.rawValue)

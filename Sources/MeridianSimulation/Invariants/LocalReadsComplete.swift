@@ -2,11 +2,11 @@ import MeridianCore
 import MeridianReplica
 import MeridianStorage
 
-/// Whoever serves a read by what is closed shows the range as it was at that timestamp: all that had been committed at or
-/// below it, anywhere, and nothing else (Spanner §4.1.3).
+/// Whoever serves a read by what is closed shows the range as it was at that timestamp: all that had been committed at
+/// or below it, anywhere, and nothing else (Spanner §4.1.3).
 ///
-/// The yardstick is a store of its own, to which every committed command is applied when the first node applies it. What
-/// is committed later at or below a timestamp that was read is found by `ClosedTimestamps`.
+/// The yardstick is a store of its own, to which every committed command is applied when the first node applies it.
+/// What is committed later at or below a timestamp that was read is found by `ClosedTimestamps`.
 final class LocalReadsComplete: Invariant {
     static let name = "a local read is complete"
 

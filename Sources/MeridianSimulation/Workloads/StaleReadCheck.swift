@@ -1,8 +1,8 @@
 import MeridianCore
 
-/// Judges reads at chosen times against the writes that were acknowledged: each key shows exactly its newest value as of
-/// the read's timestamp, in all tables and regions at once, and the timestamp is as fresh as was asked for (Bailis et al.,
-/// bounded staleness; Terry et al., session guarantees; Spanner §4.1.4, reads at a timestamp).
+/// Judges reads at chosen times against the writes that were acknowledged: each key shows exactly its newest value as
+/// of the read's timestamp, in all tables and regions at once, and the timestamp is as fresh as was asked for (Bailis
+/// et al., bounded staleness; Terry et al., session guarantees; Spanner §4.1.4, reads at a timestamp).
 ///
 /// A write whose outcome is unknown may show or not; it has no timestamp to be held to.
 struct StaleReadCheck: Sendable {

@@ -3,8 +3,8 @@ import MeridianCheckers
 import MeridianCore
 
 /// Rows at home in every region and rows of a global table, written blindly and read at every consistency. What stale
-/// reads show is judged against the timestamps of the writes' receipts (`StaleReadCheck`); writes and fresh reads of single
-/// rows, those of the global table from each region's own replica, make a history of linearizable registers.
+/// reads show is judged against the timestamps of the writes' receipts (`StaleReadCheck`); writes and fresh reads of
+/// single rows, those of the global table from each region's own replica, make a history of linearizable registers.
 struct StaleWorkload: Workload {
     let model = HistoryModel.register
     private let counters: Table<HomedRow>
