@@ -50,6 +50,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case pushIgnored
     case recoveryAborts
     case abortUnasked
+    case confirmedFromThePast
     case prepareBelowReads
     case prepareBelowEarlierLeases
     case preparedForgottenByLeader
@@ -112,6 +113,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .pushIgnored: "a transaction commits at its candidate although a range was pushed (Spanner §4.2.1)"
         case .recoveryAborts: "a fully prepared transaction is aborted by who finds it (YugabyteDB #17319; FC 6)"
         case .abortUnasked: "a coordinator aborts without asking the anchor (CockroachDB's parallel commits)"
+        case .confirmedFromThePast: "what was only read is confirmed from what is closed (seed 69, registers-wide)"
         case .prepareBelowReads: "a range prepares below what it has served to readers (Spanner §4.2.1)"
         case .prepareBelowEarlierLeases: "a new leader prepares below what earlier leases served (Spanner §4.1.2)"
         case .preparedForgottenByLeader: "a new leader forgets what is prepared (FC 6)"

@@ -47,7 +47,6 @@ extension Replica {
             case .membership(let membership): dispatched.membership = membership
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)
-                highestDispatched = max(highestDispatched, command.timestamp)
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
                 let effects = dispatched.transactions.apply(command)

@@ -66,7 +66,7 @@ extension Replica {
             let (missing, overflow) = timestamp.rawValue.subtractingReportingOverflow(closed.newest.rawValue)
             return .unclosed(overflow ? .max : max(missing, 0))
         }
-        let visible = min(timestamp, highestDispatched)
+        let visible = min(timestamp, dispatched.highestTimestamp)
         return now.clock.earliest > visible ? .ready : .past(visible)
     }
 
@@ -144,6 +144,8 @@ extension EntryPayload {
     /// that it names must say yes.
     fileprivate func mayWrite(what operation: ReadOperation) -> Bool {
         guard case .command(let command) = self else { return false }
+        // What a transaction's commit writes stands in another entry. Its prepare writes nothing yet.
+        if let step = command.step { return step.kind == .commit }
         return command.mutations.contains { mutation in
             switch operation {
             case .get(let key): mutation.key == key

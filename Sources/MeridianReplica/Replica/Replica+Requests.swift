@@ -8,7 +8,7 @@ import MeridianTransactions
 extension Replica {
     mutating func receive(_ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects) {
         let address = ReplyAddress(node: gateway, id: request.id)
-        if case .read(let read) = request.body, read.isLocal || raft.role == .leader && read.timestamp != nil,
+        if case .read(let read) = request.body, read.mayBeLocal(isLeader: raft.role == .leader),
             beginLocal(read, address, at: now, &effects)
         {
             return

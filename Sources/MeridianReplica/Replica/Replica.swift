@@ -30,8 +30,6 @@ package struct Replica: Sendable {
     var dispatched: AppliedState
     /// Up to when the applied rows are complete (`Replica+Closing.swift`).
     package internal(set) var closed: ClosedTimestamps
-    /// The highest timestamp of a command that was handed to the state store.
-    var highestDispatched: Timestamp
     /// When followers are told of the next closed timestamp, where heartbeats do not set the pace.
     var nextClose: Instant?
     /// Reads that any replica may serve (`Replica+LocalReads.swift`).
@@ -75,7 +73,6 @@ package struct Replica: Sendable {
         self.appliedIndex = applied.position.index
         self.dispatched = applied
         self.closed = ClosedTimestamps(usable: applied.closed)
-        self.highestDispatched = applied.closed
         self.durableIndex = applied.position.index
     }
 

@@ -108,6 +108,13 @@ package struct ReadRequest: Hashable, Sendable {
         self.unlocks = unlocks
     }
 
+    /// Whether this replica may serve it without latches, from what is closed. A coordinator's question is of the
+    /// present, not of its timestamp: it needs the latches.
+    func mayBeLocal(isLeader: Bool) -> Bool {
+        let isQuestion = !preconditions.isEmpty && !Planted.isOn(.confirmedFromThePast)
+        return !isQuestion && (isLocal || isLeader && timestamp != nil)
+    }
+
     /// Whether any replica may serve it.
     package var isLocal: Bool { patienceNanoseconds != nil }
 }
