@@ -69,15 +69,15 @@ package struct Replica: Sendable {
     var isServing: Bool { serving?.isReady ?? false }
 
     /// When the replica wants a tick: consensus, or a snapshot that must be sent again.
-    var nextDeadline: Instant? {
-        let snapshot = snapshots.outgoing.map(\.stream.retryAt).min()
-        guard let deadline = raft.nextDeadline else { return snapshot }
-        return snapshot.map { min($0, deadline) } ?? deadline
+    private mutating func nextDeadline() -> Instant? {
+        let deadline = raft.nextTick()
+        guard let snapshot = snapshots.outgoing.lazy.map(\.stream.retryAt).min() else { return deadline }
+        return deadline.map { min($0, snapshot) } ?? snapshot
     }
 
     /// The next deadline, if the timer wheel has to know: it is earlier than what was scheduled.
     mutating func earlierDeadline() -> Instant? {
-        guard let deadline = nextDeadline, deadline < scheduledDeadline else { return nil }
+        guard let deadline = nextDeadline(), deadline < scheduledDeadline else { return nil }
         scheduledDeadline = deadline
         return deadline
     }
