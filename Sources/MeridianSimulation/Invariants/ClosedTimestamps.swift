@@ -5,10 +5,11 @@ import MeridianReplica
 /// timestamps"; Spanner §4.1.3, safe time): along a range's log every timestamp lies above all that was closed before.
 final class ClosedTimestamps: Invariant {
     static let name = "closed timestamps are never crossed"
+    static let interest: Interest = .commits
 
     private var closed: [RangeID: Timestamp] = [:]
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         for (range, _, indexes) in ledger.news {
             for index in indexes {
                 guard let entry = ledger.entry(range, LogIndex(index)), let timestamp = entry.timestamp
