@@ -1,10 +1,10 @@
 /// A small seeded generator (Steele, Lea and Flood 2014), for jitter and random timeouts that repeat with their seed.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    @usableFromInline var state: UInt64
 
-    package init(seed: UInt64) { state = seed }
+    @inlinable package init(seed: UInt64) { state = seed }
 
-    package mutating func next() -> UInt64 {
+    @inlinable package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -13,7 +13,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable {
     }
 
     /// A number in `0..<bound`. Precondition: `bound > 0`.
-    package mutating func below(_ bound: UInt64) -> UInt64 {
+    @inlinable package mutating func below(_ bound: UInt64) -> UInt64 {
         precondition(bound > 0, "no number below zero")
         return next() % bound
     }

@@ -233,8 +233,8 @@ package final class NodeDriver: @unchecked Sendable {
             if isDue { events.append(.tick) }
             let effects = core.step(events, at: now)
             isClockTrusted.store(core.isClockTrusted, ordering: .relaxed)
-            found = carryOut(effects)
-            let next = effects.deadline.rawValue
+            if let effects { found = carryOut(effects) }
+            let next = core.deadline.rawValue
             if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }
@@ -266,7 +266,7 @@ package final class NodeDriver: @unchecked Sendable {
         sleepingUntil.store(.min, ordering: .sequentiallyConsistent)
     }
 
-    private func carryOut(_ effects: NodeEffects) -> [NodeEvent] {
+    private func carryOut(_ effects: borrowing NodeEffects) -> [NodeEvent] {
         for frame in effects.frames { send(frame) }
         if !effects.log.isEmpty { log.enqueue(effects.log) }
         let applied = applier.carryOut(effects, self)

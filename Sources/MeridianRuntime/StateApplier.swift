@@ -53,7 +53,7 @@ final class StateApplier: @unchecked Sendable {
     }
 
     /// - Returns: what was applied at once.
-    func carryOut(_ effects: NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
+    func carryOut(_ effects: borrowing NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
         guard !(effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty) else {
             return []
         }

@@ -20,6 +20,11 @@ import MeridianSimulation
     @Option(help: "Seeds for each speed.")
     var seeds: UInt64 = 120
 
+    @Option(help: "Measure this part alone: \(Part.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var only: Part?
+
+    enum Part: String, CaseIterable, ExpressibleByArgument { case memory, sqlite, replay, crashes, checkers }
+
     @Option(help: "Print the event hashes of this many seeds, and nothing else.")
     var hashes: UInt64?
 
@@ -38,11 +43,15 @@ import MeridianSimulation
             return
         }
         let report = FigureReport()
-        try speed(.memory, "simulation.memory", limit: 1_000, report)
-        try speed(.sqlite, "simulation.sqlite", limit: 100, report)
-        try replay(report)
-        try crashes(report)
-        try checkers(report)
+        for part in Part.allCases where only == nil || only == part {
+            switch part {
+            case .memory: try speed(.memory, "simulation.memory", limit: 1_000, report)
+            case .sqlite: try speed(.sqlite, "simulation.sqlite", limit: 100, report)
+            case .replay: try replay(report)
+            case .crashes: try crashes(report)
+            case .checkers: try checkers(report)
+            }
+        }
         try BenchRun.print(report, as: format)
     }
 

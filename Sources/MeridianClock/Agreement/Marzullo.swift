@@ -19,6 +19,9 @@ package enum Marzullo {
     /// Of several intervals with equally many sources the narrowest is returned, and of those the earliest; without
     /// a majority that is a guess, so callers compare `count` with what they need. `nil` without sources.
     package static func agreement(of intervals: [ClockInterval]) -> Agreement? {
+        if let common = common(to: intervals) {
+            return Agreement(interval: common, count: intervals.count, outvoted: [])
+        }
         let edges = edges(of: intervals)
         var count = 0
         var best: (count: Int, interval: ClockInterval)?
@@ -62,6 +65,16 @@ package enum Marzullo {
     package static func support(for interval: ClockInterval, among intervals: [ClockInterval]) -> Int {
         let clipped = intervals.compactMap { $0.intersection(interval) }
         return agreement(of: clipped)?.count ?? 0
+    }
+
+    /// What all share, as honest clocks do: then there is nothing to sort. `nil` if that is nothing.
+    private static func common(to intervals: [ClockInterval]) -> ClockInterval? {
+        guard var common = intervals.first else { return nil }
+        for interval in intervals {
+            guard let narrower = common.intersection(interval) else { return nil }
+            common = narrower
+        }
+        return common
     }
 
     private struct Edge {

@@ -36,6 +36,16 @@ package struct SimulatedClock: Sendable {
     private var guardian = MonotonicGuard()
     private var lastRead: Timestamp
     private var faults = Faults()
+    private var inUse: Poll?
+
+    /// The answer of a time server: what the clock errs by from then on.
+    private struct Poll: Sendable {
+        let number: Int64
+        /// When it was asked. The first poll of all was before 1970; what matters is the time since it.
+        let asked: Int64
+        let offsetNanoseconds: Int64
+        let driftNanosecondsPerSecond: Int64
+    }
 
     private struct Faults: Sendable {
         /// Added to every reading until the poll after `steppedAtPoll`.
@@ -93,19 +103,14 @@ package struct SimulatedClock: Sendable {
     /// Ends every fault. What was said under them is not taken back (`MonotonicGuard`).
     package mutating func heal() { faults = Faults() }
 
-    private func interval(at trueTime: Timestamp) -> ClockInterval {
+    private mutating func interval(at trueTime: Timestamp) -> ClockInterval {
         if let frozen = faults.frozen { return frozen }
         if faults.isBoundLost { return .unknown }
-        let poll = poll(at: trueTime)
-        // The first poll of all was before 1970; what matters is the time since it.
-        let polledAt = poll * configuration.pollIntervalNanoseconds - phaseNanoseconds
-        let elapsed = trueTime.rawValue - polledAt
-        var random = SplitMix64(seed: seed &+ UInt64(bitPattern: poll) &* 0x9E37_79B9_7F4A_7C15)
-        let offset = random.within(configuration.errorAtPollNanoseconds)
-        let drift = random.within(configuration.drift.nanosecondsPerSecond)
-        let step = faults.step.map { $0.steppedAtPoll == poll ? $0.nanoseconds : 0 } ?? 0
+        let poll = answer(at: trueTime)
+        let elapsed = trueTime.rawValue - poll.asked
+        let step = faults.step.map { $0.steppedAtPoll == poll.number ? $0.nanoseconds : 0 } ?? 0
         let bound = configuration.errorAtPollNanoseconds + configuration.drift.errorNanoseconds(over: elapsed)
-        var error = offset + scaled(elapsed, by: drift)
+        var error = poll.offsetNanoseconds + scaled(elapsed, by: poll.driftNanosecondsPerSecond)
         if let strobe = faults.strobeNanoseconds {
             let flash = UInt64(bitPattern: trueTime.rawValue / strobe)
             var random = SplitMix64(seed: seed ^ flash &* 0xD6E8_FEB8_6659_FD93)
@@ -113,6 +118,23 @@ package struct SimulatedClock: Sendable {
         }
         error += step + faults.lieNanoseconds
         return ClockInterval(reading: trueTime.advanced(byNanoseconds: error), errorNanoseconds: bound)
+    }
+
+    /// The poll whose answer is in use.
+    private mutating func answer(at trueTime: Timestamp) -> Poll {
+        if let inUse, faults.lastPoll == nil, inUse.asked <= trueTime.rawValue,
+            trueTime.rawValue - inUse.asked < configuration.pollIntervalNanoseconds
+        {
+            return inUse
+        }
+        let number = poll(at: trueTime)
+        var random = SplitMix64(seed: seed &+ UInt64(bitPattern: number) &* 0x9E37_79B9_7F4A_7C15)
+        let poll = Poll(
+            number: number, asked: number * configuration.pollIntervalNanoseconds - phaseNanoseconds,
+            offsetNanoseconds: random.within(configuration.errorAtPollNanoseconds),
+            driftNanosecondsPerSecond: random.within(configuration.drift.nanosecondsPerSecond))
+        inUse = poll
+        return poll
     }
 
     /// The number of the poll whose answer is in use.

@@ -4,22 +4,32 @@ import MeridianCore
 extension Raft {
     /// Hands over the effects of all inputs since the last flush.
     package mutating func flush(at now: Moment) -> RaftOutput {
+        prepareFlush(at: now) ? takeOutput() : RaftOutput()
+    }
+
+    /// The work of a flush.
+    /// - Returns: whether there is something for `takeOutput` to hand over. Mostly there is not, and outputs are large.
+    package mutating func prepareFlush(at now: Moment) -> Bool {
         observe(now)
         endRecoveryIfReadmitted(at: now)
         if role == .leader { checkLeadership(at: now) }
         if role == .leader { startReadRound() }
         // The job comes first: its entries are mostly what the followers get as well, and the copy is shared.
         var copied = EntryCopy()
-        let job = makePersistJob(at: now, copied: &copied)
+        makePersistJob(at: now, copied: &copied)
         if role == .leader {
             sendAppends(at: now, copied: &copied)
             if lead.isHeartbeatDue { sendHeartbeats(quiesce: false, at: now) }
             if lead.isResigning { resign(at: now) }
         }
         handOutCommitted()
+        return !effects.isEmpty
+    }
+
+    /// What `prepareFlush` has gathered.
+    package mutating func takeOutput() -> RaftOutput {
         var output = RaftOutput()
         swap(&output, &effects)
-        output.persist = job
         return output
     }
 
@@ -38,11 +48,12 @@ extension Raft {
         }
     }
 
-    private mutating func makePersistJob(at now: Moment, copied: inout EntryCopy) -> PersistJob? {
+    private mutating func makePersistJob(at now: Moment, copied: inout EntryCopy) {
         guard isHardStateDirty || log.hasUnscheduled || (!waiting.isEmpty && !log.isFullyPersisted) else {
+            guard !waiting.isEmpty else { return }
             effects.messages.append(contentsOf: waiting)
             waiting.removeAll(keepingCapacity: true)
-            return nil
+            return
         }
         lastToken = PersistToken(rawValue: lastToken.rawValue + 1)
         var job = PersistJob(token: lastToken)
@@ -61,7 +72,7 @@ extension Raft {
             hardStateToken = lastToken
         }
         swap(&job.messagesAfter, &waiting)
-        return job
+        effects.persist = job
     }
 
     /// Committed entries go out once, in order, as soon as they are known to be committed: possibly before they are

@@ -5,6 +5,12 @@ extension Raft {
     /// When the next `tick` is due; `nil` while the group is quiescent, and for replicas that never campaign and have
     /// no recovery to call for.
     package var nextDeadline: Instant? {
+        var raft = self
+        return raft.nextTick()
+    }
+
+    /// `nextDeadline` of a value that stays where it is: a getter would be given a copy, and a `Raft` is large.
+    package mutating func nextTick() -> Instant? {
         guard !isQuiescent else { return nil }
         guard role == .leader else {
             return isEligible || isRecovering ? electionDeadline : nil

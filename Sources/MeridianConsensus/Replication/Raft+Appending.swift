@@ -53,7 +53,9 @@ extension Raft {
     /// How far the follower may be sent the log. Others get entries before they are durable here (thesis §10.2.1). A
     /// witness gets only what a member that can campaign holds durably: an entry that the witness alone remembers
     /// would make it refuse every candidate there is.
-    private func limit(ofSlot slot: Int) -> LogIndex {
+    ///
+    /// Mutating, so that the value stays where it is: it is asked for with every flush, and a `Raft` is large.
+    private mutating func limit(ofSlot slot: Int) -> LogIndex {
         guard lead.progress[slot].isWitness else { return log.lastIndex }
         if membership.canCampaign(configuration.node) { return log.persisted }
         let candidates = membership.members.filter { $0.role == .voter }

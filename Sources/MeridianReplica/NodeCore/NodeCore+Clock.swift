@@ -13,12 +13,12 @@ import MeridianCore
 /// HAZARD: until the next poll after the first honest sample, half a second each, the lie is believed. What can break
 /// in that time is in docs/CONSISTENCY.md.
 extension NodeCore {
-    /// Takes in what a frame says about the time.
-    mutating func compareClock(of frame: NodeFrame, at instant: Instant) {
+    /// Notes that a frame came, and takes in what it says about the time.
+    mutating func hear(_ frame: NodeFrame, at instant: Instant) {
+        precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
         // While this node did not run, frames waited for it: their clocks' readings are old, and nobody knows how old.
-        guard let clock = frame.clock, !hasStalled, peers.wantsClockSample(from: frame.from, at: instant) else {
-            return
-        }
+        let wantsClock = frame.clock != nil && !hasStalled
+        guard peers.noteHeard(frame, at: instant, wantsClock: wantsClock), let clock = frame.clock else { return }
         agreement.observe(clock, from: frame.from, requestSentAt: earliestSending(of: frame, at: instant), at: instant)
     }
 

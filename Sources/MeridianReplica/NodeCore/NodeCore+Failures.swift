@@ -11,6 +11,7 @@ import MeridianPlacement
 extension NodeCore {
     /// Why this node cannot write; `nil` when it can.
     package var failure: MeridianError? { logFailure ?? stateFailure }
+    mutating func noteFailures() { cannotWrite = failure != nil }
 
     mutating func logFailed(_ error: MeridianError?, at now: Moment) {
         logFailure = error

@@ -39,7 +39,7 @@ extension NodeCore {
 
     /// The answer of a range whose only voter lost its disk: nobody has its rows any more.
     func refusalBeyondRecovery(_ slot: Int) -> RangeReply.Body? {
-        guard replicas[slot].raft.isBeyondRecovery else { return nil }
+        guard replicas[slot].raft.isRecovering, replicas[slot].raft.isBeyondRecovery else { return nil }
         let error = MeridianError(
             .unavailable,
             "node \(configuration.node) was the only voter of \(replicas[slot].descriptor.id) and its disk was lost: "

@@ -16,7 +16,8 @@ package struct NodeCore: Sendable {
     package let configuration: NodeConfiguration
     package internal(set) var catalog: Catalog
     package internal(set) var replicas: [Replica] = []
-    var slots: [RangeID: Int] = [:]
+    /// Where in `replicas` each range's replica stands.
+    package private(set) var slots: [RangeID: Int] = [:]
     /// Replicas that have to be flushed before the step ends.
     var dirty: [Int] = []
     /// The slots of the replicas that the last step worked on, for whoever watches the node.
@@ -40,8 +41,10 @@ package struct NodeCore: Sendable {
     /// When replicas want their next tick; entries of replicas that were rescheduled are stale and harmless.
     var timers = Heap<Timer>()
     /// Why the log or the rows cannot be written at present (`NodeCore+Failures.swift`).
-    package internal(set) var logFailure: MeridianError?
-    package internal(set) var stateFailure: MeridianError?
+    package internal(set) var logFailure: MeridianError? { didSet { noteFailures() } }
+    package internal(set) var stateFailure: MeridianError? { didSet { noteFailures() } }
+    /// Whether there is a `failure`.
+    var cannotWrite = false
     /// Stored logs of ranges whose tables are not known yet.
     private var unclaimedLogs: [RangeID: StoredLog]
     private var unclaimedStates: [RangeID: AppliedState]
@@ -76,33 +79,30 @@ package struct NodeCore: Sendable {
         }
     }
 
-    /// Where in `replicas` this node's replica of a range stands; `nil` if it has none.
-    package func slot(of range: RangeID) -> Int? { slots[range] }
+    /// When the node wants to be stepped next, if nothing happens before. Changes with every step.
+    package private(set) var deadline: Instant = .zero
 
-    package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects {
+    /// - Returns: what is to be done; `nil`, which costs nothing, when that is nothing.
+    package mutating func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects? {
         hasStalled = moment.instant.nanoseconds(since: lastStep) > Self.stallNanoseconds
         lastStep = moment.instant
+        if !flushed.isEmpty { flushed.removeAll(keepingCapacity: true) }
         if let signOfLife = Self.signOfLife(events) {
-            flushed.removeAll(keepingCapacity: true)
             hear(signOfLife, at: moment.instant)
-            var effects = NodeEffects()
-            effects.deadline = nextDeadline(at: moment)
-            return effects
+            deadline = nextDeadline(at: moment)
+            return nil
         }
         ownClock = moment.clock
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
-        flushed.removeAll(keepingCapacity: true)
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
-        peers.noteSent(to: effects.peersWrittenTo, at: now.instant)
         for address in effects.refused { refused.insert(address, at: now.instant) }
-        effects.node.deadline = nextDeadline(at: moment)
-        return effects.finish(at: moment, peers, isReadOnly: failure != nil)
+        deadline = nextDeadline(at: moment)
+        return effects.finish(at: moment, &peers, isReadOnly: cannotWrite)
     }
 
-    /// When the node wants to be stepped next, if nothing happens before.
     private mutating func nextDeadline(at moment: Moment) -> Instant {
         var deadline = peers.nextKeepalive
         if let timer = timers.min { deadline = min(deadline, timer.at) }
@@ -172,12 +172,6 @@ package struct NodeCore: Sendable {
         return frame
     }
 
-    private mutating func hear(_ frame: NodeFrame, at instant: Instant) {
-        precondition(frame.to == configuration.node, "\(configuration.node) got a frame for \(frame.to)")
-        peers.noteHeard(frame, at: instant)
-        compareClock(of: frame, at: instant)
-    }
-
     private mutating func receive(_ frame: NodeFrame, at now: Moment, _ effects: inout StepEffects) {
         hear(frame, at: now.instant)
         for message in frame.messages {
@@ -212,7 +206,7 @@ package struct NodeCore: Sendable {
             effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }
-        if failure != nil, let refusal = refusal(of: request.body, slot, at: now) {
+        if cannotWrite, let refusal = refusal(of: request.body, slot, at: now) {
             effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
             return
         }
@@ -341,12 +335,7 @@ package struct NodeCore: Sendable {
             replicas[slot].retrySnapshots(at: now, &effects)
             replicas[slot].lookForAbandoned(at: now, &effects)
             replicas[slot].retryLocalReads(at: later, &effects)
-            let peers = peers
-            if failure == nil {
-                replicas[slot].preferHome(isAlive: { peers.canLead($0) }, at: now)
-            } else {
-                handOver(slot, at: now)
-            }
+            if cannotWrite { handOver(slot, at: now) } else { replicas[slot].preferHome(peers, at: now) }
             markDirty(slot)
         }
         if !waitingForClock.isEmpty {

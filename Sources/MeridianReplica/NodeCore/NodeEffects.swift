@@ -3,7 +3,9 @@ import MeridianCore
 import MeridianPlacement
 
 /// What the shell must do after a step. The parts are independent of each other, except as their fields say.
-package struct NodeEffects: Sendable {
+///
+/// Not copyable: whoever steps a node thousands of times a second would copy it unawares.
+package struct NodeEffects: ~Copyable, Sendable {
     /// To be sent at once, before anything is written: followers then write while the leader does.
     package var frames: [NodeFrame] = []
     /// One transaction and one fsync for all ranges. Jobs are written in the order in which steps gave them.
@@ -21,8 +23,6 @@ package struct NodeEffects: Sendable {
     package var directoryChanged = false
     /// A snapshot brought the catalog: read `Catalog.tableSpan` and answer with `NodeEvent.systemRows`.
     package var rereadsCatalog = false
-    /// When the node wants to be stepped next, if nothing happens before.
-    package var deadline = Instant.distantFuture
 
     package init() {}
 }

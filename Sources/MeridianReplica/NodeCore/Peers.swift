@@ -47,23 +47,29 @@ struct Peers: Sendable {
 
     private func position(_ node: NodeID) -> Int? { peers.firstIndex { $0.node == node } }
 
-    mutating func noteHeard(_ frame: NodeFrame, at now: Instant) {
-        guard let position = position(frame.from) else { return }
+    /// - Returns: whether the sender's clock is to be looked at; it is asked for twice a second at most.
+    mutating func noteHeard(_ frame: NodeFrame, at now: Instant, wantsClock: Bool) -> Bool {
+        guard let position = position(frame.from) else { return false }
         peers[position].isReadOnly = frame.isReadOnly
         peers[position].peerSent = frame.sent
         peers[position].heard = now
         peers[position].isSilent = false
-    }
-
-    mutating func noteSent(to nodes: [NodeID], at now: Instant) {
-        for node in nodes {
-            if let position = position(node) { peers[position].sent = now }
+        guard wantsClock else { return false }
+        if let sampled = peers[position].clockSampled,
+            now.nanoseconds(since: sampled) < Self.clockPollNanoseconds
+        {
+            return false
         }
+        peers[position].clockSampled = now
+        return true
     }
 
-    /// What a frame to this peer says of the last one that came from it.
-    func echo(to node: NodeID, at now: Instant) -> FrameEcho? {
-        guard let position = position(node), let sent = peers[position].peerSent else { return nil }
+    /// A frame goes to a peer.
+    /// - Returns: what it says of the last one that came from there.
+    mutating func noteSent(to node: NodeID, at now: Instant) -> FrameEcho? {
+        guard let position = position(node) else { return nil }
+        peers[position].sent = now
+        guard let sent = peers[position].peerSent else { return nil }
         return FrameEcho(sent: sent, heldNanoseconds: now.nanoseconds(since: peers[position].heard))
     }
 
@@ -74,33 +80,22 @@ struct Peers: Sendable {
         position(node).map { !peers[$0].isSilent && !peers[$0].isReadOnly } ?? false
     }
 
-    mutating func wantsClockSample(from node: NodeID, at now: Instant) -> Bool {
-        guard let position = position(node) else { return false }
-        if let sampled = peers[position].clockSampled,
-            now.nanoseconds(since: sampled) < Self.clockPollNanoseconds
-        {
-            return false
-        }
-        peers[position].clockSampled = now
-        return true
-    }
-
     mutating func clockPollIsDue(at now: Instant) -> Bool {
         guard now >= nextClockPoll else { return false }
         nextClockPoll = now.advanced(byNanoseconds: Self.clockPollNanoseconds)
         return true
     }
 
-    /// - Returns: who needs a sign of life, which the caller sends, and who has fallen silent since the last time.
-    mutating func watch(at now: Instant) -> (greet: [NodeID], silent: [NodeID]) {
-        guard now >= nextKeepalive, !peers.isEmpty else { return ([], []) }
-        var greet: [NodeID] = []
+    /// - Parameter greet: is given those who need a sign of life.
+    /// - Returns: who has fallen silent since the last time.
+    mutating func watch(at now: Instant, greet: (NodeID) -> Void) -> [NodeID] {
+        guard now >= nextKeepalive, !peers.isEmpty else { return [] }
         var silent: [NodeID] = []
         var next = Self.keepaliveNanoseconds
         for position in peers.indices {
             let quiet = now.nanoseconds(since: peers[position].sent)
             if quiet + Self.slackNanoseconds >= Self.keepaliveNanoseconds {
-                greet.append(peers[position].node)
+                greet(peers[position].node)
             } else {
                 next = min(next, Self.keepaliveNanoseconds - quiet)
             }
@@ -114,7 +109,7 @@ struct Peers: Sendable {
             }
         }
         nextKeepalive = now.advanced(byNanoseconds: next)
-        return (greet, silent)
+        return silent
     }
 }
 
@@ -130,9 +125,7 @@ extension NodeCore {
     }
 
     mutating func watchPeers(at now: Moment, _ effects: inout StepEffects) {
-        let (greet, silent) = peers.watch(at: now.instant)
-        for peer in greet { effects.greet(peer) }
-        for peer in silent {
+        for peer in peers.watch(at: now.instant, greet: { effects.greet($0) }) {
             // Followers of a quiescent range have no timer of their own: they wake when its leader's node is silent.
             for slot in replicas.indices
             where replicas[slot].raft.isQuiescent && replicas[slot].raft.leader == peer

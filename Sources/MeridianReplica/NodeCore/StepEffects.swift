@@ -2,11 +2,11 @@ import MeridianConsensus
 import MeridianCore
 
 /// Where the replicas of a node leave their effects during a step: one frame a peer, one log job for all.
-struct StepEffects: Sendable {
+///
+/// Frames stand in the order in which peers were first written to. When they were sent, and what they echo, is filled
+/// in at the end of the step.
+struct StepEffects: ~Copyable {
     var node = NodeEffects()
-    /// Messages by peer, in the order in which peers were first written to.
-    private var outgoing: [(peer: NodeID, messages: [NodeMessage])] = []
-    private var outgoingAfter: [(peer: NodeID, messages: [NodeMessage])] = []
     /// Answers to this node's own gateway.
     var localReplies: [RangeReply] = []
     /// Transactions that somebody must bring to their end.
@@ -19,11 +19,15 @@ struct StepEffects: Sendable {
 
     init(node: NodeID) { own = node }
 
-    mutating func send(_ message: NodeMessage, to peer: NodeID) { Self.add(message, to: peer, in: &outgoing) }
+    mutating func send(_ message: NodeMessage, to peer: NodeID) {
+        Self.add(message, from: own, to: peer, in: &node.frames)
+    }
 
     /// Sends a frame even if there is nothing to say.
     mutating func greet(_ peer: NodeID) {
-        if !outgoing.contains(where: { $0.peer == peer }) { outgoing.append((peer, [])) }
+        // Whoever greets one peer greets most of them.
+        if node.frames.isEmpty { node.frames.reserveCapacity(8) }
+        if !node.frames.contains(where: { $0.to == peer }) { node.frames.append(Self.frame(from: own, to: peer, [])) }
     }
 
     mutating func reply(_ body: RangeReply.Body, to address: ReplyAddress, range: RangeID) {
@@ -47,7 +51,9 @@ struct StepEffects: Sendable {
         write.hardState = job.hardState
         if write.reset != nil || !write.entries.isEmpty || write.hardState != nil { node.log.writes.append(write) }
         node.log.confirmations.append(PersistConfirmation(range: range, token: job.token))
-        for message in job.messagesAfter { Self.add(.raft(range, message), to: message.to, in: &outgoingAfter) }
+        for message in job.messagesAfter {
+            Self.add(.raft(range, message), from: own, to: message.to, in: &node.log.framesAfter)
+        }
     }
 
     mutating func compact(_ position: LogPosition, range: RangeID) {
@@ -61,36 +67,33 @@ struct StepEffects: Sendable {
     mutating func readSnapshot(_ read: SnapshotRead) { node.snapshotReads.append(read) }
     mutating func writeSnapshot(_ write: SnapshotWrite) { node.snapshotWrites.append(write) }
 
-    /// The peers that get a frame now.
-    var peersWrittenTo: [NodeID] { outgoing.map(\.peer) }
-
     /// - Parameters:
     ///   - moment: of the step, with the node's own clock.
-    ///   - peers: what was heard of them, for the echoes.
-    consuming func finish(at moment: Moment, _ peers: Peers, isReadOnly: Bool) -> NodeEffects {
-        for (peer, messages) in outgoing {
-            node.frames.append(
-                NodeFrame(
-                    from: own, to: peer, clock: moment.clock, sent: moment.instant,
-                    echo: peers.echo(to: peer, at: moment.instant), messages: messages, isReadOnly: isReadOnly))
+    ///   - peers: says what was heard of them, for the echoes, and learns what is sent.
+    consuming func finish(at moment: Moment, _ peers: inout Peers, isReadOnly: Bool) -> NodeEffects {
+        for position in node.frames.indices {
+            node.frames[position].clock = moment.clock
+            node.frames[position].sent = moment.instant
+            node.frames[position].echo = peers.noteSent(to: node.frames[position].to, at: moment.instant)
+            node.frames[position].isReadOnly = isReadOnly
         }
-        for (peer, messages) in outgoingAfter {
-            // How long the disk takes is not known, so the clock's reading would be stale.
-            node.log.framesAfter.append(
-                NodeFrame(
-                    from: own, to: peer, clock: nil, sent: moment.instant, messages: messages,
-                    isReadOnly: isReadOnly))
+        // How long the disk takes is not known, so the clock's reading would be stale.
+        for position in node.log.framesAfter.indices {
+            node.log.framesAfter[position].sent = moment.instant
+            node.log.framesAfter[position].isReadOnly = isReadOnly
         }
         return node
     }
 
-    private static func add(
-        _ message: NodeMessage, to peer: NodeID, in list: inout [(peer: NodeID, messages: [NodeMessage])]
-    ) {
-        if let position = list.firstIndex(where: { $0.peer == peer }) {
-            list[position].messages.append(message)
+    private static func frame(from own: NodeID, to peer: NodeID, _ messages: [NodeMessage]) -> NodeFrame {
+        NodeFrame(from: own, to: peer, clock: nil, sent: .zero, messages: messages)
+    }
+
+    private static func add(_ message: NodeMessage, from own: NodeID, to peer: NodeID, in frames: inout [NodeFrame]) {
+        if let position = frames.firstIndex(where: { $0.to == peer }) {
+            frames[position].messages.append(message)
         } else {
-            list.append((peer, [message]))
+            frames.append(frame(from: own, to: peer, [message]))
         }
     }
 }

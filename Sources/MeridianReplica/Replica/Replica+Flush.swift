@@ -14,8 +14,8 @@ extension Replica {
         // Of requests that wait for one key each may be refused in a round of its own.
         let limit = 64 + (serving?.requests.count ?? 0)
         while true {
-            let output = raft.flush(at: now)
-            if output.isEmpty { break }
+            guard raft.prepareFlush(at: now) else { break }
+            let output = raft.takeOutput()
             rounds += 1
             precondition(rounds < limit, "\(descriptor.id) does not come to rest")
             if let job = output.persist { effects.persist(job, range: descriptor.id) }

@@ -82,13 +82,13 @@ extension Replica {
     }
 
     /// Hands the leadership to a voter of the home region when it lies elsewhere (DESIGN §6, regional preference).
-    mutating func preferHome(isAlive: (NodeID) -> Bool, at now: Moment) {
+    mutating func preferHome(_ peers: Peers, at now: Moment) {
         guard raft.role == .leader, now.instant >= nextPreferenceCheck, isServing else { return }
         nextPreferenceCheck = now.instant.advanced(byNanoseconds: Self.preferenceIntervalNanoseconds)
         guard let own = descriptor[node], own.region != descriptor.home else { return }
         let home = descriptor.preferredLeaders.first { candidate in
             raft.membership[candidate].map { $0.role == .voter && $0.region == descriptor.home } == true
-                && isAlive(candidate)
+                && peers.canLead(candidate)
         }
         if let home { raft.receive(.transferLeadership(to: home), at: now) }
     }

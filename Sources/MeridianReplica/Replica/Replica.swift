@@ -80,9 +80,9 @@ package struct Replica: Sendable {
     var isServing: Bool { serving?.isReady ?? false }
 
     /// When the replica wants a tick: consensus, a snapshot that must be sent again, transactions to look after.
-    var nextDeadline: Instant? {
-        var deadline = raft.nextDeadline ?? .distantFuture
-        if let retry = snapshots.outgoing.map(\.stream.retryAt).min() { deadline = min(deadline, retry) }
+    private mutating func nextDeadline() -> Instant? {
+        var deadline = raft.nextTick() ?? .distantFuture
+        if let retry = snapshots.outgoing.lazy.map(\.stream.retryAt).min() { deadline = min(deadline, retry) }
         if let look = serving?.transactions.nextLook { deadline = min(deadline, look) }
         if let patience = local.nextDeadline { deadline = min(deadline, patience) }
         if raft.role == .leader, let nextClose { deadline = min(deadline, nextClose) }
@@ -91,7 +91,7 @@ package struct Replica: Sendable {
 
     /// The next deadline, if the timer wheel has to know: it is earlier than what was scheduled.
     mutating func earlierDeadline() -> Instant? {
-        guard let deadline = nextDeadline, deadline < scheduledDeadline else { return nil }
+        guard let deadline = nextDeadline(), deadline < scheduledDeadline else { return nil }
         scheduledDeadline = deadline
         return deadline
     }

@@ -13,11 +13,15 @@ import Synchronization
 /// which may make others ready.
 final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     private var ready: [UnownedJob] = []
+    /// Whether `ready` holds anything: asked after every event.
+    private var isAnyReady = false
     private var random: SplitMix64
     private let thread = pthread_self()
     /// What other threads have enqueued.
     private let foreign = Mutex<[UnownedJob]>([])
+    private let hasForeign = Atomic<Bool>(false)
     private let escapes = Mutex<[String]>([])
+    private let escapeNoted = Atomic<Bool>(false)
     private(set) var jobCount: UInt64 = 0
 
     /// Belongs to the thread that makes it.
@@ -29,13 +33,14 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if pthread_equal(pthread_self(), thread) != 0 {
-            ready.append(job)
+            makeReady(job)
         } else {
             noteEscape(
                 "a task left the simulation, as Task.sleep, the main actor and callbacks of other threads make it, and "
                     + "came back on another thread" + EscapeWatch.culprit())
             // After the note: the job may end the run.
             foreign.withLock { $0.append(job) }
+            hasForeign.store(true, ordering: .releasing)
         }
     }
 
@@ -52,9 +57,9 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     /// - Returns: how many ran.
     @discardableResult
     func runReadyJobs() -> Int {
-        precondition(pthread_equal(pthread_self(), thread) != 0, "a simulation runs on the thread that made it")
         takeForeign()
-        guard !ready.isEmpty else { return 0 }
+        guard isAnyReady else { return 0 }
+        precondition(pthread_equal(pthread_self(), thread) != 0, "a simulation runs on the thread that made it")
         var count = 0
         EscapeWatch.enter(self)
         while !ready.isEmpty {
@@ -66,6 +71,7 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
             count += 1
             takeForeign()
         }
+        isAnyReady = false
         EscapeWatch.leave()
         jobCount &+= UInt64(count)
         return count
@@ -83,26 +89,35 @@ final class SeededExecutor: TaskExecutor, @unchecked Sendable {
     /// How much real time that is. Where Swift's threads are all busy, what has left comes back late.
     var escapePatienceNanoseconds: Int64 = 500_000_000
 
+    /// Asked for after every event, so it looks at a flag first.
     private func takeForeign() {
+        guard hasForeign.load(ordering: .acquiring) else { return }
+        hasForeign.store(false, ordering: .relaxed)
         foreign.withLock { jobs in
             guard !jobs.isEmpty else { return }
-            ready.append(contentsOf: jobs)
+            for job in jobs { makeReady(job) }
             jobs.removeAll()
         }
     }
 
+    private func makeReady(_ job: UnownedJob) {
+        ready.append(job)
+        isAnyReady = true
+    }
+
     /// A job that went past this executor is brought back.
     func recapture(_ job: UnownedJob, _ description: String) {
-        ready.append(job)
+        makeReady(job)
         noteEscape(description)
     }
 
     private func noteEscape(_ description: String) {
         escapes.withLock { if !$0.contains(description) { $0.append(description) } }
+        escapeNoted.store(true, ordering: .releasing)
     }
 
     /// Asked for after every event.
-    var hasEscaped: Bool { escapes.withLock { !$0.isEmpty } }
+    var hasEscaped: Bool { escapeNoted.load(ordering: .acquiring) }
     /// What escaped, each once.
     var escaped: [String] { escapes.withLock { $0 } }
 

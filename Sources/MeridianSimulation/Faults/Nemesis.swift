@@ -42,7 +42,7 @@ final class Nemesis {
         for number in endings.keys.sorted() { endings.removeValue(forKey: number)?() }
         engine.network.unclogAll()
         for node in engine.nodes {
-            node.clock.heal()
+            node.healClock()
             node.storage.trouble = DiskTrouble()
             node.stalledUntil = 0
             // A disk that has failed a sync is trusted again only by a new process.
@@ -122,19 +122,19 @@ final class Nemesis {
             return { [self] in for other in hit { restart(other) } }
         case .clockStrobe:
             let interval = 1_000_000 + Int64(random.below(500_000_000))
-            node.clock.inject(.strobe(everyNanoseconds: interval), at: engine.trueTime)
-            return { node.clock.heal() }
+            node.inject(.strobe(everyNanoseconds: interval), at: engine.trueTime)
+            return { node.healClock() }
         case .clockLoss:
-            node.clock.inject(random.below(2) == 0 ? .losePolls : .loseBound, at: engine.trueTime)
-            return { node.clock.heal() }
+            node.inject(random.below(2) == 0 ? .losePolls : .loseBound, at: engine.trueTime)
+            return { node.healClock() }
         case .clockStep:
             let limit = FaultRange.stepNanoseconds
-            node.clock.inject(
+            node.inject(
                 .lie(byNanoseconds: Int64(random.below(UInt64(2 * limit))) - limit), at: engine.trueTime)
-            return { node.clock.heal() }
+            return { node.healClock() }
         case .clockFreeze:
-            node.clock.inject(.freeze, at: engine.trueTime)
-            return { node.clock.heal() }
+            node.inject(.freeze, at: engine.trueTime)
+            return { node.healClock() }
         case .diskStall:
             node.stalledUntil = engine.now + length
             return { node.stalledUntil = 0 }

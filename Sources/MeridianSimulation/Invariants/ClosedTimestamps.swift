@@ -9,6 +9,7 @@ import MeridianReplica
 /// These promises rest on leases, so they are not checked where clocks may lie.
 final class ClosedTimestamps: Invariant {
     static let name = "closed timestamps are never crossed"
+    static let interest: Interest = [.commits, .frames]
 
     private struct Range {
         /// Closed by the log up to the last entry that was looked at, and by promises that ended before it.
@@ -30,7 +31,7 @@ final class ClosedTimestamps: Invariant {
 
     init(checksPromises: Bool) { self.checksPromises = checksPromises }
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         for (id, _, indexes) in ledger.news {
             var range = ranges.removeValue(forKey: id) ?? Range()
             defer { ranges[id] = range }

@@ -9,6 +9,7 @@ import MeridianReplica
 /// counts. A node whose data a fault has destroyed held it when it answered, so it counts for what it held.
 final class CommittedDurability: Invariant {
     static let name = "durability of committed entries"
+    static let interest: Interest = [.commits, .disks]
 
     private struct Mirror {
         var base: UInt64 = 0
@@ -50,8 +51,8 @@ final class CommittedDurability: Invariant {
         }
     }
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard let core = step.node.core else { return nil }
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        let core = step.core
         for (range, slot, indexes) in ledger.news {
             let position = ledger.highest(range)
             let membership = core.replicas[slot].raft.membership

@@ -6,6 +6,7 @@ import MeridianReplica
 /// At most one leader can be elected in a given term (Raft, figure 3: Election Safety; §5.2).
 final class ElectionSafety: Invariant {
     static let name = "election safety"
+    static let interest: Interest = .leaderships
 
     private struct Reign: Hashable {
         var range: RangeID
@@ -14,8 +15,9 @@ final class ElectionSafety: Invariant {
 
     private var leaders: [Reign: NodeID] = [:]
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard !step.effects.leaderships.isEmpty, let core = step.node.core else { return nil }
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        guard !effects.leaderships.isEmpty else { return nil }
+        let core = step.core
         for slot in step.slots where core.replicas[slot].raft.role == .leader {
             let reign = Reign(range: core.replicas[slot].descriptor.id, term: core.replicas[slot].raft.term)
             if let other = leaders[reign], other != step.node.id {

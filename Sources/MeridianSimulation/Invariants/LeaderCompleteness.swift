@@ -7,9 +7,11 @@ import MeridianReplica
 /// figure 3: Leader Completeness; §5.4.3). With Log Matching it suffices to look at the last committed entry.
 final class LeaderCompleteness: Invariant {
     static let name = "leader completeness"
+    static let interest: Interest = .leaderships
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard !step.effects.leaderships.isEmpty, let core = step.node.core else { return nil }
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        guard !effects.leaderships.isEmpty else { return nil }
+        let core = step.core
         for slot in step.slots where core.replicas[slot].raft.role == .leader {
             let range = core.replicas[slot].descriptor.id
             let committed = ledger.highest(range)

@@ -35,13 +35,14 @@ final class Ledger {
     }
 
     /// Takes in what a node applies, which is what it takes for committed.
-    func observe(_ step: StepView) {
-        news.removeAll(keepingCapacity: true)
-        for batch in step.effects.applies { observe(batch, step) }
+    func observe(_ step: StepView, _ effects: borrowing NodeEffects) {
+        if !news.isEmpty { news.removeAll(keepingCapacity: true) }
+        for batch in effects.applies { observe(batch, step) }
     }
 
     private func observe(_ batch: ApplyBatch, _ step: StepView) {
-        guard let core = step.node.core, let slot = core.slot(of: batch.range) else { return }
+        let core = step.core
+        guard let slot = core.slot(of: batch.range) else { return }
         var known = ranges.removeValue(forKey: batch.range) ?? Range()
         let last = batch.state.position.index.rawValue
         let before = known.highest.index.rawValue

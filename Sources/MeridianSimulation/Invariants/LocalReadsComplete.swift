@@ -9,18 +9,20 @@ import MeridianStorage
 /// What is committed later at or below a timestamp that was read is found by `ClosedTimestamps`.
 final class LocalReadsComplete: Invariant {
     static let name = "a local read is complete"
+    static let interest: Interest = [.commits, .reads]
 
     private let everything = MemoryStateStore()
     private let reader: any StateReader
 
     init() { reader = everything.makeReader() }
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         // The commands of this step are applied after its reads were asked for, and before they are answered.
-        let text = step.effects.evaluations.lazy.compactMap { self.check($0, step) }.first
-        if let text { return text }
+        for evaluation in effects.evaluations {
+            if let text = check(evaluation, step) { return text }
+        }
         do {
-            try everything.apply(step.effects.applies)
+            try everything.apply(effects.applies)
         } catch {
             return "the yardstick cannot be applied to: \(error)"
         }

@@ -7,6 +7,7 @@ import MeridianReplica
 /// same command, behind an entry of the same term.
 final class LogMatching: Invariant {
     static let name = "log matching"
+    static let interest: Interest = .logWrites
 
     private struct Place: Hashable {
         var range: RangeID
@@ -22,9 +23,9 @@ final class LogMatching: Invariant {
 
     private var contents: [Place: Content] = [:]
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard let core = step.node.core else { return nil }
-        for write in step.effects.log.writes {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        let core = step.core
+        for write in effects.log.writes {
             guard let first = write.entries.first, let slot = core.slot(of: write.range) else { continue }
             var previous = core.replicas[slot].raft.term(at: first.index.previous)
             for entry in write.entries {

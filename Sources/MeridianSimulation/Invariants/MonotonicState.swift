@@ -7,6 +7,7 @@ import MeridianReplica
 /// durable is remembered. A node never votes for two candidates in one term (§5.2), whatever it forgets.
 final class MonotonicState: Invariant {
     static let name = "monotonic term, commit and applied index"
+    static let interest: Interest = [.replicas, .disks]
 
     private struct Height {
         var term: Term
@@ -19,11 +20,11 @@ final class MonotonicState: Invariant {
         var vote: NodeID?
     }
 
-    private var heights: [NodeID: [RangeID: Height]] = [:]
+    private let heights = ReplicaTable<Height>()
     private var durable: [NodeID: [RangeID: Vote]] = [:]
     private var secondVote: String?
 
-    func stopped(_ node: SimulatedNode) { heights[node.id] = nil }
+    func stopped(_ node: SimulatedNode) { heights.forget(node: node.position) }
     func destroyed(_ node: SimulatedNode) { durable[node.id] = nil }
 
     func written(_ node: SimulatedNode, _ writes: [LogWrite]) {
@@ -42,23 +43,25 @@ final class MonotonicState: Invariant {
         }
     }
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         if let secondVote { return secondVote }
-        guard let core = step.node.core else { return nil }
+        let core = step.core
+        let place = step.node.position
         for slot in step.slots {
-            let range = core.replicas[slot].descriptor.id
             let height = Height(
                 term: core.replicas[slot].raft.term, commit: core.replicas[slot].raft.commitIndex,
                 applied: core.replicas[slot].raft.appliedIndex)
-            if let before = heights[step.node.id]?[range] {
+            if let before = heights[place, slot] {
                 if height.term < before.term || height.commit < before.commit || height.applied < before.applied {
+                    let range = core.replicas[slot].descriptor.id
                     return "\(range) at \(step.node.id) goes from \(before.term), commit \(before.commit), applied "
                         + "\(before.applied) to \(height.term), \(height.commit), \(height.applied)"
                 }
-            } else if let known = durable[step.node.id]?[range], height.term < known.term {
+            } else if let known = durable[step.node.id]?[core.replicas[slot].descriptor.id], height.term < known.term {
+                let range = core.replicas[slot].descriptor.id
                 return "\(range): \(step.node.id) restarts in \(height.term), but \(known.term) was durable"
             }
-            heights[step.node.id, default: [:]][range] = height
+            heights[place, slot] = height
         }
         return nil
     }

@@ -11,6 +11,7 @@ import MeridianReplica
 /// asked before the readmission was proposed, so it loses (the lemma in `Raft+Readmission`).
 final class OneVote: Invariant {
     static let name = "one vote a term"
+    static let interest: Interest = [.replicas, .frames]
 
     private struct Ballot: Hashable {
         var range: RangeID
@@ -26,20 +27,24 @@ final class OneVote: Invariant {
     private var candidates: [Ballot: NodeID] = [:]
     /// Nodes that lost their disks at some time.
     private var bereft: Set<NodeID> = []
+    private var isAnyBereft = false
     /// Those whose replicas are known to recover.
     private var recovering: Set<Voter> = []
 
-    func destroyed(_ node: SimulatedNode) { bereft.insert(node.id) }
+    func destroyed(_ node: SimulatedNode) {
+        bereft.insert(node.id)
+        isAnyBereft = true
+    }
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard bereft.contains(step.node.id), let core = step.node.core else { return nil }
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        guard isAnyBereft, bereft.contains(step.node.id) else { return nil }
+        let core = step.core
         for slot in step.slots {
-            let replica = core.replicas[slot]
-            let voter = Voter(range: replica.descriptor.id, node: step.node.id)
-            if replica.raft.isRecovering {
+            let voter = Voter(range: core.replicas[slot].descriptor.id, node: step.node.id)
+            if core.replicas[slot].raft.isRecovering {
                 recovering.insert(voter)
             } else if recovering.remove(voter) != nil {
-                let term = replica.raft.term
+                let term = core.replicas[slot].raft.term
                 candidates = candidates.filter { ballot, _ in
                     ballot.voter != voter.node || ballot.range != voter.range || ballot.term <= term
                 }

@@ -7,15 +7,16 @@ import MeridianReplica
 /// frames; and no file outside holds a byte string that was pinned (`pin`).
 final class PinnedBytes: Invariant {
     static let name = "pinned bytes stay in their jurisdiction"
+    static let interest: Interest = .frames
 
     private let topology: Topology
     private var laws: [RangeID: Jurisdiction?] = [:]
-    private let engine: () -> Engine?
+    private unowned let engine: Engine
     /// Byte strings and where they may lie.
     private var pins: [(bytes: [UInt8], jurisdiction: Jurisdiction)] = []
 
-    init(_ topology: Topology, engine: @escaping () -> Engine?) {
-        self.topology = topology
+    init(_ engine: Engine) {
+        topology = engine.topology
         self.engine = engine
     }
 
@@ -42,7 +43,7 @@ final class PinnedBytes: Invariant {
 
     private func law(of range: RangeID, from node: NodeID) -> Jurisdiction? {
         if let known = laws[range] { return known }
-        guard let descriptor = engine()?.nodes[Int(node.rawValue) - 1].core?.catalog.directory[range] else {
+        guard let descriptor = engine.nodes[Int(node.rawValue) - 1].core?.catalog.directory[range] else {
             return nil
         }
         laws[range] = .some(descriptor.jurisdiction)

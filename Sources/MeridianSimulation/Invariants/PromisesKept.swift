@@ -9,6 +9,7 @@ import MeridianReplica
 /// clocks lie.
 final class PromisesKept: Invariant {
     static let name = "promises to leaseholders are kept"
+    static let interest: Interest = .frames
 
     private struct Voter: Hashable {
         var range: RangeID
@@ -25,13 +26,15 @@ final class PromisesKept: Invariant {
         var leader: NodeID
         var term: Term
         var end: Timestamp
+
+        mutating func extend(to other: Promise) { if other.end > end { self = other } }
     }
 
     private var promises: [Voter: Promise] = [:]
     private var transfers: Set<Campaign> = []
-    private let trueTime: () -> Timestamp?
+    private unowned let engine: Engine
 
-    init(trueTime: @escaping () -> Timestamp?) { self.trueTime = trueTime }
+    init(_ engine: Engine) { self.engine = engine }
 
     func sent(_ frame: NodeFrame) -> String? {
         for case .raft(let range, let message) in frame.messages {
@@ -44,7 +47,7 @@ final class PromisesKept: Invariant {
             case .vote(let vote) where vote.isGranted && !vote.isPreVote:
                 // A vote of an earlier term was given before the promise, and the disk kept it back.
                 guard let promise = promises[voter], promise.leader != message.to, promise.term <= message.term,
-                    let now = trueTime(), now < promise.end,
+                    case let now = engine.trueTime, now < promise.end,
                     !transfers.contains(Campaign(range: range, candidate: message.to, term: message.term))
                 else { continue }
                 let early = (promise.end.rawValue - now.rawValue) / 1_000_000
@@ -58,7 +61,7 @@ final class PromisesKept: Invariant {
 
     private func note(_ lease: Timestamp?, of voter: Voter, _ message: RaftMessage) {
         guard let lease else { return }
-        if let known = promises[voter], known.end >= lease { return }
-        promises[voter] = Promise(leader: message.to, term: message.term, end: lease)
+        let promise = Promise(leader: message.to, term: message.term, end: lease)
+        promises[voter, default: promise].extend(to: promise)
     }
 }

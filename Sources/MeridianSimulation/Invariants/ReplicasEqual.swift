@@ -11,11 +11,12 @@ import MeridianReplica
 /// of requests belongs to the state as well: the newest of them are asked for.
 final class ReplicasEqual: Invariant {
     static let name = "replicas are equal at an equal index"
+    static let interest: Interest = .commits
 
     private var requests: [RangeID: [RequestID]] = [:]
     private static let rememberedRequests = 32
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         for (range, _, indexes) in ledger.news {
             for index in indexes {
                 guard let id = ledger.entry(range, LogIndex(index))?.request else { continue }

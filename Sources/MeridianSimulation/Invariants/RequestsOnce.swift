@@ -5,6 +5,7 @@ import MeridianReplica
 /// long as ids are remembered (`AppliedRequest`; CockroachDB's replays of 2016, reliability.md FC 2).
 final class RequestsOnce: Invariant {
     static let name = "a request is committed once"
+    static let interest: Interest = .commits
 
     private struct Request: Hashable {
         var range: RangeID
@@ -13,7 +14,7 @@ final class RequestsOnce: Invariant {
 
     private var places: [Request: UInt64] = [:]
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
         for (range, _, indexes) in ledger.news {
             for index in indexes {
                 guard let entry = ledger.entry(range, LogIndex(index)), let id = entry.request, !entry.isAbortion

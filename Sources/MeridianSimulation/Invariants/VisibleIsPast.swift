@@ -6,11 +6,12 @@ import MeridianReplica
 /// region: external consistency.
 final class VisibleIsPast: Invariant {
     static let name = "visible timestamps are past"
+    static let interest: Interest = .answers
 
-    func check(_ step: StepView, _ ledger: Ledger) -> String? {
-        guard !step.effects.answers.isEmpty else { return nil }
+    func check(_ step: StepView, _ effects: borrowing NodeEffects, _ ledger: Ledger) -> String? {
+        guard !effects.answers.isEmpty else { return nil }
         let now = step.engine.trueTime
-        for answer in step.effects.answers {
+        for answer in effects.answers {
             switch answer.body {
             case .committed(let result, _):
                 if result.timestamp >= now { return text(step, "a commit is answered", result.timestamp, now) }

@@ -69,6 +69,9 @@ public struct SimulationReport: Sendable {
     /// How long it took after the faults until everything served again.
     public var recovery: Duration?
     public var history: [HistoryEvent]
+    /// The history in parts that have nothing to do with each other: mostly one, several where a long run began a new
+    /// set now and then. Each is judged by itself.
+    public var histories: [[HistoryEvent]]
     public var model: HistoryModel
     public var okCount: Int
     public var failCount: Int

@@ -65,19 +65,22 @@ public struct WorkloadClient: Sendable {
     public var deadline: Duration { .seconds(5) }
 
     /// Records an operation: what is asked, then what came of it.
-    /// - Parameter body: does it, and returns what it saw.
-    public func record(_ asked: HistoryValue, _ body: () async throws -> HistoryValue) async {
-        recorder.note(.invoke, asked, self)
+    /// - Parameters:
+    ///   - part: which part of the history it belongs to. Parts have nothing to do with each other, and each is judged
+    ///     by itself, as the history of one of several sets.
+    ///   - body: does it, and returns what it saw.
+    public func record(_ asked: HistoryValue, part: Int = 0, _ body: () async throws -> HistoryValue) async {
+        recorder.note(.invoke, asked, part, self)
         do {
-            recorder.note(.ok, try await body(), self)
+            recorder.note(.ok, try await body(), part, self)
         } catch let error as MeridianError {
-            recorder.note(error.commitOutcome == .unknown ? .info : .fail, asked, self)
+            recorder.note(error.commitOutcome == .unknown ? .info : .fail, asked, part, self)
             // A node that finds bad bytes must leave the answer to another.
             if error.code == .corruption { recorder.troubles.append("\(error)") }
         } catch is Abandoned {
-            recorder.note(.fail, asked, self)
+            recorder.note(.fail, asked, part, self)
         } catch {
-            recorder.note(.info, asked, self)
+            recorder.note(.info, asked, part, self)
         }
     }
 
@@ -88,18 +91,27 @@ public struct WorkloadClient: Sendable {
 /// Writes the events of all clients down, in the order in which they happen. Only the world's thread uses it.
 final class HistoryRecorder: @unchecked Sendable {
     private(set) var events: [HistoryEvent] = []
+    /// The part of each event.
+    private var parts: [Int] = []
     private(set) var counts: [HistoryEvent.Phase: Int] = [:]
     /// Errors that no client should ever see.
     var troubles: [String] = []
     /// The highest value that an operation writes so far.
     private(set) var newestValue = 0
 
-    func note(_ phase: HistoryEvent.Phase, _ value: HistoryValue, _ client: WorkloadClient) {
+    func note(_ phase: HistoryEvent.Phase, _ value: HistoryValue, _ part: Int, _ client: WorkloadClient) {
+        parts.append(part)
         counts[phase, default: 0] += 1
         events.append(
             HistoryEvent(
                 index: events.count, process: client.process, phase: phase, value: value,
                 time: Int(client.world.now.nanoseconds), region: client.region.rawValue))
+    }
+
+    /// The events by part, in the order of the parts.
+    var histories: [[HistoryEvent]] {
+        let byPart = Dictionary(grouping: zip(parts, events), by: \.0)
+        return byPart.keys.sorted().map { part in byPart[part]!.map(\.1) }
     }
 
     /// A value that no other operation writes.

@@ -37,7 +37,7 @@ extension Engine {
         if !writes.isEmpty {
             do {
                 try log.write(writes)
-                onLogWritten?(node, writes)
+                invariants?.written(node, writes)
             } catch {
                 return logFailed(node, error)
             }

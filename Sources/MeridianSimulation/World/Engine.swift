@@ -60,26 +60,22 @@ final class Engine {
     let settings: NodeSettings
     /// True time since the start of the world, in nanoseconds.
     private(set) var now: Int64 = 0
-    private var queue = EventQueue()
-    var nodes: [SimulatedNode] = []
-    var network: Network
+    private let queue = EventQueue()
+    let nodes: [SimulatedNode]
+    let network: Network
     var hash = EventHash()
     private var random: SplitMix64
     private(set) var stepCount: UInt64 = 0
     private var nextCall: UInt64 = 0
 
+    /// The events of the step under way; kept for the next one, so that a step need not allocate.
+    private var events: [NodeEvent] = []
+
     // Who watches.
-    var onStep: ((SimulatedNode, NodeEffects, Moment) -> Void)?
-    /// The disk has acknowledged these.
-    var onLogWritten: ((SimulatedNode, [LogWrite]) -> Void)?
+    var invariants: Invariants?
     var onAnswer: ((SimulatedNode, GatewayAnswer) -> Void)?
-    var onStop: ((SimulatedNode) -> Void)?
     /// Calls that the process had taken will not be answered.
     var onProcessEnd: ((SimulatedNode) -> Void)?
-    var onStart: ((SimulatedNode) -> Void)?
-    /// A fault has destroyed data of a node.
-    var onDestroyed: ((SimulatedNode) -> Void)?
-    var onFrame: ((NodeFrame) -> Void)?
     /// A node that cannot start, and why.
     var onFailedStart: ((SimulatedNode, MeridianError) -> Void)?
     /// Called with a line for each event while a trace is wanted.
@@ -100,11 +96,10 @@ final class Engine {
         var seeds = SplitMix64(seed: seed ^ 0x656E_6769_6E65)
         network = Network(topology, random: SplitMix64(seed: seeds.next()))
         random = SplitMix64(seed: seeds.next())
-        for (position, descriptor) in topology.nodes.enumerated() {
-            nodes.append(
-                SimulatedNode(
-                    position: position, descriptor: descriptor, storage: storage(descriptor, seeds.next()),
-                    clock: SimulatedClock(seed: seeds.next(), configuration: clock, origin: Self.origin)))
+        nodes = topology.nodes.enumerated().map { position, descriptor in
+            SimulatedNode(
+                position: position, descriptor: descriptor, storage: storage(descriptor, seeds.next()),
+                clock: SimulatedClock(seed: seeds.next(), configuration: clock, origin: Self.origin))
         }
     }
 
@@ -121,23 +116,25 @@ final class Engine {
     /// Lets the next thing happen, if it is due by a time; else time passes up to there.
     /// - Returns: whether anything happened.
     func runOne(until end: Int64) -> Bool {
-        guard let next = queue.nextTime, next <= end, let (at, event) = queue.popFirst() else {
+        guard let next = queue.nextTime, next <= end else {
             now = max(now, end)
             return false
         }
-        now = at
-        perform(event)
+        now = next
+        perform(queue.removeFirst())
         return true
     }
 
-    private func perform(_ event: SimulatedEvent) {
-        switch event {
+    private func perform(_ event: consuming SimulatedEvent) {
+        switch consume event {
         case .wake(let position, let incarnation):
             let node = nodes[position]
             guard node.incarnation == incarnation, node.wakeAt == now else { return }
             node.wakeAt = .max
+            node.wakeFor = .distantFuture
             guard !node.isPaused else { return }
-            step(node, [])
+            // The deadline can have moved away since.
+            if moment(node).instant < node.deadline { scheduleWake(node) } else { give(node, []) }
         case .deliver(let frame, let link, let epoch):
             guard network.epoch(link) == epoch, !network.isCut(link) else { return network.noteCut() }
             let node = nodes[Int(frame.to.rawValue) - 1]
@@ -170,13 +167,13 @@ final class Engine {
         }
     }
 
-    func moment(_ node: SimulatedNode) -> Moment { node.clock.moment(at: trueTime) }
+    func moment(_ node: SimulatedNode) -> Moment { node.moment(at: trueTime) }
 
     /// The world ends. What is to happen and who watches hold the world, so they are let go.
     func end() {
-        queue = EventQueue()
-        (onStep, onLogWritten, onAnswer, onFrame, trace) = (nil, nil, nil, nil, nil)
-        (onStop, onProcessEnd, onStart, onDestroyed, onFailedStart) = (nil, nil, nil, nil, nil)
+        queue.removeAll()
+        invariants = nil
+        (onAnswer, onProcessEnd, onFailedStart, trace) = (nil, nil, nil, nil)
         for node in nodes { node.forgetProcess() }
     }
 
@@ -214,11 +211,11 @@ final class Engine {
         }
         hash.note(1, now, UInt64(node.position))
         trace?("\(node.id) starts")
-        onStart?(node)
+        invariants?.started(node)
         schedule(
             .collectGarbage(node: node.position, incarnation: node.incarnation),
             after: timing.collectionIntervalNanoseconds)
-        step(node, [.tick])
+        give(node, .tick)
     }
 
     /// The process dies, and its machine loses power: what the disk has not synced is gone or torn.
@@ -230,7 +227,7 @@ final class Engine {
         if !node.writing.isEmpty, below(2) == 0, let log = node.log {
             try? log.write(node.writing.flatMap(\.writes))
         }
-        onStop?(node)
+        invariants?.stopped(node)
         node.forgetProcess()
         onProcessEnd?(node)
         node.storage.powerOff()
@@ -247,7 +244,7 @@ final class Engine {
         trace?("\(node.id) stops")
         _ = try? node.state?.checkpoint()
         try? node.log?.checkpoint()
-        onStop?(node)
+        invariants?.stopped(node)
         try? node.state?.close()
         try? node.log?.close()
         node.forgetProcess()
@@ -272,14 +269,14 @@ final class Engine {
         let events = node.backlog
         node.backlog = []
         trace?("\(node.id) runs again")
-        step(node, events)
+        give(node, events)
     }
 
     /// The machine comes back with an empty disk.
     func replace(_ node: SimulatedNode) {
         var generator = SplitMix64(seed: UInt64(truncatingIfNeeded: below(.max)))
         node.storage.wipe(beginning: Incarnation(using: &generator))
-        onDestroyed?(node)
+        invariants?.destroyed(node)
         trace?("\(node.id) is replaced")
         start(node)
     }
@@ -292,48 +289,72 @@ final class Engine {
 
     // MARK: Steps
 
-    func give(_ node: SimulatedNode, _ event: NodeEvent) {
-        if node.isPaused { node.backlog.append(event) } else { step(node, CollectionOfOne(event)) }
+    func give(_ node: SimulatedNode, _ event: consuming NodeEvent) {
+        guard !node.isPaused else { return node.backlog.append(event) }
+        guard let core = node.core else { return }
+        var events = takeEvents()
+        events.append(event)
+        step(node, core, &events)
+        swap(&events, &self.events)
     }
 
     func give(_ node: SimulatedNode, _ events: [NodeEvent]) {
-        if node.isPaused { node.backlog.append(contentsOf: events) } else { step(node, events) }
+        if node.isPaused { return node.backlog.append(contentsOf: events) }
+        guard let core = node.core else { return }
+        var gathered = takeEvents()
+        gathered.append(contentsOf: events)
+        step(node, core, &gathered)
+        swap(&gathered, &self.events)
     }
 
-    private func step(_ node: SimulatedNode, _ first: some Collection<NodeEvent>) {
-        guard let core = node.core else { return }
-        var events = Array(first)
+    private func takeEvents() -> [NodeEvent] {
+        var events: [NodeEvent] = []
+        swap(&events, &self.events)
+        return events
+    }
+
+    /// Steps a node with what has come for it, and with what that brings about at once.
+    private func step(_ node: SimulatedNode, _ core: RunningCore, _ events: inout [NodeEvent]) {
         repeat {
             let moment = moment(node)
             if moment.instant >= node.deadline { events.append(.tick) }
             stepCount &+= 1
             let effects = core.step(events, at: moment)
-            node.deadline = effects.deadline
-            hash.note(4, now, UInt64(node.position) << 32 | UInt64(events.count) << 16 | UInt64(effects.frames.count))
-            onStep?(node, effects, moment)
-            events = carryOut(node, effects)
+            node.deadline = core.deadline
+            let detail = UInt64(node.position) << 32 | UInt64(events.count) << 16
+            if events.count == 1 { events.removeLast() } else { events.removeAll(keepingCapacity: true) }
+            // Without effects no replica was worked on, so there is nothing for an invariant to look at.
+            guard let effects else {
+                hash.note(4, now, detail)
+                break
+            }
+            hash.note(4, now, detail | UInt64(effects.frames.count))
+            invariants?.check(node, core, effects, moment)
+            carryOut(node, effects, &events)
         } while !events.isEmpty && node.core != nil
+        if !events.isEmpty { events.removeAll(keepingCapacity: true) }
         if node.core != nil { scheduleWake(node) }
     }
 
+    /// Most deadlines only move away, so an event that is early enough stays: it will see for itself.
     private func scheduleWake(_ node: SimulatedNode) {
-        guard node.deadline < .distantFuture else { return }
+        guard node.deadline < node.wakeFor else { return }
         let wait = node.deadline.rawValue - moment(node).instant.rawValue
         // The node's instants can run slower than true time; a little late is harmless, too early is wasted.
         let at = now + max(1_000, wait + wait / 2_048)
-        guard at < node.wakeAt else { return }
         node.wakeAt = at
+        node.wakeFor = node.deadline
         queue.insert(.wake(node: node.position, incarnation: node.incarnation), at: at)
     }
 
-    /// - Returns: what is to be told the node at once.
-    private func carryOut(_ node: SimulatedNode, _ effects: NodeEffects) -> [NodeEvent] {
+    /// - Parameter events: gets what is to be told the node at once.
+    private func carryOut(_ node: SimulatedNode, _ effects: borrowing NodeEffects, _ events: inout [NodeEvent]) {
         for frame in effects.frames { send(frame) }
         if !effects.log.isEmpty {
             node.jobs.append(effects.log)
             writeLog(node)
         }
-        var events = apply(node, effects.applies)
+        if !effects.applies.isEmpty { events.append(contentsOf: apply(node, effects.applies)) }
         for read in effects.snapshotReads { self.read(read, node) }
         for write in effects.snapshotWrites { self.write(write, node) }
         for answer in effects.answers {
@@ -355,17 +376,21 @@ final class Engine {
         {
             events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
         }
-        return events
     }
 
-    private func send(_ frame: NodeFrame) {
-        onFrame?(frame)
+    private func send(_ frame: consuming NodeFrame) {
+        if !frame.messages.isEmpty { invariants?.sent(frame) }
         let link = network.link(from: Int(frame.from.rawValue) - 1, to: Int(frame.to.rawValue) - 1)
         let (first, second) = network.route(frame, link: link, at: now)
         guard let first else { return }
         let epoch = network.epoch(link)
-        queue.insert(.deliver(frame, link: link, epoch: epoch), at: first)
-        if let second { queue.insert(.deliver(frame, link: link, epoch: epoch), at: second) }
+        if let second {
+            let double = frame
+            queue.insert(.deliver(frame, link: link, epoch: epoch), at: first)
+            queue.insert(.deliver(double, link: link, epoch: epoch), at: second)
+        } else {
+            queue.insert(.deliver(frame, link: link, epoch: epoch), at: first)
+        }
     }
 
     /// Frames that waited for the disk.

@@ -8,7 +8,10 @@ import MeridianReplica
 /// Links are ordered, as TCP connections are, unless frames are reordered on purpose; a link that is cut loses what is
 /// under way. A frame whose bits flip fails its checksum at the receiver, so here it is counted and lost: frames carry
 /// values and not bytes inside of one process.
-struct Network {
+///
+/// The links and all that changes lie in memory of their own: every frame looks at them, and each look at a property
+/// would be checked against other ones.
+final class Network {
     /// What every frame meets. Shares are of one.
     struct Weather: Equatable {
         var jitter = 0.0
@@ -41,11 +44,17 @@ struct Network {
         var epoch = 0
     }
 
-    var weather = Weather()
-    private(set) var counters = Counters()
-    private var links: [Link]
+    /// What changes with every frame.
+    private struct State {
+        var weather = Weather()
+        var counters = Counters()
+        var random: SplitMix64
+    }
+
+    private let state: UnsafeMutablePointer<State>
+    private let links: UnsafeMutablePointer<Link>
     private let count: Int
-    private var random: SplitMix64
+    private let linkCount: Int
 
     /// The shortest time that a frame takes between two processes.
     private static let floorNanoseconds: Int64 = 50_000
@@ -53,56 +62,75 @@ struct Network {
     init(_ topology: Topology, random: SplitMix64) {
         let nodes = topology.nodes
         count = nodes.count
-        self.random = random
-        links = []
-        for from in nodes {
-            for to in nodes {
-                let way = topology.matrix.oneWayNanoseconds(from: from.region, to: to.region)
-                links.append(Link(baseNanoseconds: max(way, Self.floorNanoseconds)))
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(random: random))
+        linkCount = count * count
+        links = .allocate(capacity: linkCount)
+        for (from, origin) in nodes.enumerated() {
+            for (to, destination) in nodes.enumerated() {
+                let way = topology.matrix.oneWayNanoseconds(from: origin.region, to: destination.region)
+                (links + from * count + to).initialize(to: Link(baseNanoseconds: max(way, Self.floorNanoseconds)))
             }
         }
     }
 
-    func link(from: Int, to: Int) -> Int { from * count + to }
+    deinit {
+        links.deallocate()
+        state.deallocate()
+    }
+
+    var weather: Weather {
+        get { state.pointee.weather }
+        set { state.pointee.weather = newValue }
+    }
+
+    var counters: Counters { state.pointee.counters }
+
+    func link(from: Int, to: Int) -> Int {
+        precondition(from < count && to < count, "no link from \(from) to \(to)")
+        return from * count + to
+    }
+
     func epoch(_ link: Int) -> Int { links[link].epoch }
     func isCut(_ link: Int) -> Bool { links[link].cuts > 0 }
 
-    mutating func cut(from: Int, to: Int) {
+    func cut(from: Int, to: Int) {
         links[link(from: from, to: to)].cuts += 1
         reset(from: from, to: to)
     }
 
-    mutating func mend(from: Int, to: Int) {
+    func mend(from: Int, to: Int) {
         let link = link(from: from, to: to)
         precondition(links[link].cuts > 0, "a whole link is mended")
         links[link].cuts -= 1
     }
 
     /// Breaks the connection: what is under way is lost.
-    mutating func reset(from: Int, to: Int) { links[link(from: from, to: to)].epoch += 1 }
+    func reset(from: Int, to: Int) { links[link(from: from, to: to)].epoch += 1 }
 
-    mutating func clog(from: Int, to: Int, until time: Int64) {
+    func clog(from: Int, to: Int, until time: Int64) {
         let link = link(from: from, to: to)
         links[link].cloggedUntil = max(links[link].cloggedUntil, time)
     }
 
-    mutating func unclogAll() { for link in links.indices { links[link].cloggedUntil = 0 } }
+    func unclogAll() { for link in 0..<linkCount { links[link].cloggedUntil = 0 } }
 
-    mutating func noteCut() { counters.cut += 1 }
+    func noteCut() { state.pointee.counters.cut += 1 }
 
     /// - Returns: when the frame arrives, and when its double does; `nil` for what is lost.
-    mutating func route(_ frame: NodeFrame, link: Int, at now: Int64) -> (first: Int64?, second: Int64?) {
-        counters.sent += 1
+    func route(_ frame: NodeFrame, link: Int, at now: Int64) -> (first: Int64?, second: Int64?) {
+        let weather = state.pointee.weather
+        state.pointee.counters.sent += 1
         if links[link].cuts > 0 {
-            counters.cut += 1
+            state.pointee.counters.cut += 1
             return (nil, nil)
         }
         if weather.loss > 0, chance(weather.loss) {
-            counters.lost += 1
+            state.pointee.counters.lost += 1
             return (nil, nil)
         }
         if weather.corruption > 0, chance(weather.corruption) {
-            counters.corrupted += 1
+            state.pointee.counters.corrupted += 1
             return (nil, nil)
         }
         let base = links[link].baseNanoseconds
@@ -115,19 +143,19 @@ struct Network {
         }
         at = max(at, links[link].cloggedUntil)
         if weather.reordering > 0, chance(weather.reordering) {
-            counters.reordered += 1
+            state.pointee.counters.reordered += 1
             at += Int64(Double(base) * 3 * fraction())
         } else {
             at = max(at, links[link].lastArrival)
             links[link].lastArrival = at
         }
         guard weather.duplication > 0, chance(weather.duplication) else { return (at, nil) }
-        counters.duplicated += 1
+        state.pointee.counters.duplicated += 1
         return (at, at + Int64(Double(base) * 2 * fraction()))
     }
 
-    private mutating func fraction() -> Double { Double(random.next() >> 11) * 0x1p-53 }
-    private mutating func chance(_ share: Double) -> Bool { fraction() < share }
+    private func fraction() -> Double { Double(state.pointee.random.next() >> 11) * 0x1p-53 }
+    private func chance(_ share: Double) -> Bool { fraction() < share }
 }
 
 extension NodeFrame {

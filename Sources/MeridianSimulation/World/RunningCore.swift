@@ -18,9 +18,10 @@ final class RunningCore {
         core.deallocate()
     }
 
-    func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects { core.pointee.step(events, at: moment) }
+    func step(_ events: [NodeEvent], at moment: Moment) -> NodeEffects? { core.pointee.step(events, at: moment) }
+    var deadline: Instant { core.pointee.deadline }
 
-    func slot(of range: RangeID) -> Int? { core.pointee.slot(of: range) }
+    func slot(of range: RangeID) -> Int? { core.pointee.slots[range] }
     /// The replicas that the last step worked on.
     var flushed: [Int] { core.pointee.flushed }
 

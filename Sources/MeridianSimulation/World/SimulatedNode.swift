@@ -6,9 +6,12 @@ import MeridianReplica
 final class SimulatedNode {
     let position: Int
     let descriptor: NodeDescriptor
-    var id: NodeID { descriptor.id }
+    let id: NodeID
     let storage: any NodeStorage
-    var clock: SimulatedClock
+    private let clock: UnsafeMutablePointer<SimulatedClock>
+    /// What the clocks said last, and at what true time; a step looks at them several times.
+    private var lastRead = Moment(instant: .zero, clock: .unknown)
+    private var readAt = Timestamp(rawValue: .min)
 
     // The process.
     var core: RunningCore?
@@ -18,8 +21,9 @@ final class SimulatedNode {
     var state: (any StateStore)?
     var reader: (any StateReader)?
     var deadline = Instant.distantFuture
-    /// When the earliest wake event in the queue is due.
+    /// When the wake event that counts is due, and the deadline that it was made for; others come to nothing.
     var wakeAt = Int64.max
+    var wakeFor = Instant.distantFuture
     /// Events that wait for a paused process.
     var backlog: [NodeEvent] = []
     var pausedUntil = Int64.zero
@@ -52,11 +56,37 @@ final class SimulatedNode {
     init(position: Int, descriptor: NodeDescriptor, storage: any NodeStorage, clock: SimulatedClock) {
         self.position = position
         self.descriptor = descriptor
+        self.id = descriptor.id
         self.storage = storage
-        self.clock = clock
+        self.clock = .allocate(capacity: 1)
+        self.clock.initialize(to: clock)
+    }
+
+    deinit {
+        clock.deinitialize(count: 1)
+        clock.deallocate()
     }
 
     var isRunning: Bool { core != nil }
+
+    // MARK: Clocks
+
+    func moment(at trueTime: Timestamp) -> Moment {
+        if trueTime == readAt { return lastRead }
+        lastRead = clock.pointee.moment(at: trueTime)
+        readAt = trueTime
+        return lastRead
+    }
+
+    func inject(_ fault: SimulatedClockFault, at trueTime: Timestamp) {
+        clock.pointee.inject(fault, at: trueTime)
+        readAt = Timestamp(rawValue: .min)
+    }
+
+    func healClock() {
+        clock.pointee.heal()
+        readAt = Timestamp(rawValue: .min)
+    }
 
     /// Forgets everything that lived in the process.
     func forgetProcess() {
@@ -67,6 +97,7 @@ final class SimulatedNode {
         reader = nil
         deadline = .distantFuture
         wakeAt = .max
+        wakeFor = .distantFuture
         backlog = []
         isPaused = false
         pausedUntil = 0

@@ -102,6 +102,8 @@ extension MemoryStateStore {
                 guard let seen = chain.visible(at: horizon) else { return true }
                 let visible = Planted.isOn(.collectVisibleVersion) ? chain.count - 1 : seen
                 let older = min(visible, limit - count)
+                // Of most rows there is nothing to collect.
+                if older == 0, visible > 0 || chain[visible].value != nil { return true }
                 var kept = Array(chain[..<(visible - older)] + chain[visible...])
                 count += older
                 // A deletion goes only together with everything older, or an old value came back.

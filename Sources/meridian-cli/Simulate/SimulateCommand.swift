@@ -30,7 +30,7 @@ struct SimulateCommand: ParsableCommand {
     var topology = "us-east-1:3,eu-west-1:3,ap-northeast-1:3"
     @Option(help: "Write what happens to this file, in words.")
     var trace: String?
-    @Option(help: "Write the history to this file, for `meridian check`.")
+    @Option(help: "Write the history to this file, for `meridian check`; parts after the first to FILE.2 and so on.")
     var history: String?
     @Option(help: "Only these episodes of the fault plan, by number; none leaves the weather alone.")
     var episodes: String?
@@ -116,9 +116,12 @@ struct SimulateCommand: ParsableCommand {
         let report = try simulation.run(trace: sink.map { sink in { sink.write($0 + "\n") } })
         sink?.close()
         if let history {
-            var writer = HistoryWriter()
-            for event in report.history { writer.write(event) }
-            try Data(writer.take()).write(to: URL(fileURLWithPath: history))
+            for (number, part) in report.histories.enumerated() {
+                var writer = HistoryWriter()
+                for event in part { writer.write(event) }
+                let path = number == 0 ? history : "\(history).\(number + 1)"
+                try Data(writer.take()).write(to: URL(fileURLWithPath: path))
+            }
         }
         return report
     }

@@ -42,6 +42,23 @@ import Testing
         return nil
     }
 
+    // MARK: Steps
+
+    @Test func aSignOfLifeAsksForNothingAndStillCounts() throws {
+        let (world, _) = try serving()
+        let leader = try #require(world.leader)
+        let other = try follower(world)
+        let now = world.moment(leader)
+        let frame = NodeFrame(
+            from: world.nodes[other].id, to: world.nodes[leader].id, clock: now.clock, sent: now.instant, messages: [],
+            isReadOnly: true)
+        #expect(world.nodes[leader].core?.peers.canLead(frame.from) == true)
+        let isIdle = world.nodes[leader].core?.step([.frame(frame)], at: now) == nil
+        #expect(isIdle)
+        #expect(world.nodes[leader].core?.peers.canLead(frame.from) == false)
+        #expect(try #require(world.nodes[leader].core?.deadline) > now.instant)
+    }
+
     // MARK: Leadership
 
     /// The last commit's timestamp is still future when its entry is applied; nothing else wakes the new leader.

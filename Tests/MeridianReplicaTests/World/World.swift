@@ -221,7 +221,7 @@ final class World {
         let moment = moment(position)
         var events = events
         if moment.instant >= nodes[position].deadline { events.append(.tick) }
-        let effects = nodes[position].core!.step(events, at: moment)
+        let effects = nodes[position].core!.step(events, at: moment) ?? NodeEffects()
         let incarnation = nodes[position].incarnation
         for frame in effects.frames { send(frame) }
         if !effects.log.isEmpty {
@@ -240,7 +240,7 @@ final class World {
             schedule(after: below(50_000), .evaluated(position, incarnation: incarnation, result))
         }
         for answer in effects.answers { onAnswer(position, answer) }
-        let deadline = effects.deadline
+        let deadline = nodes[position].core!.deadline
         if deadline != nodes[position].deadline {
             nodes[position].deadline = deadline
             guard deadline < .distantFuture else { return }

@@ -32,6 +32,25 @@ import Testing
         #expect(try simulation(22, "append").run().eventHash != first.eventHash)
     }
 
+    @Test func aLongRunBeginsANewSetEveryMinuteAndLosesNoneOfTheHistory() throws {
+        var long = try simulation(12, "set")
+        long.length = .seconds(70)
+        let report = try long.run()
+        #expect(report.violation == nil)
+        #expect(report.histories.count == 2)
+        #expect(report.histories.reduce(0) { $0 + $1.count } == report.history.count)
+        let values = report.histories.map { events in
+            Set(events.compactMap { if case .add(let element) = $0.value { element } else { nil } })
+        }
+        #expect(values.allSatisfy { !$0.isEmpty } && values[0].isDisjoint(with: values[1]))
+        // The last reads go through both.
+        for events in report.histories {
+            let last = try #require(events.last { $0.phase == .ok && $0.time > 70_000_000_000 })
+            guard case .elements(let found?) = last.value else { continue }
+            #expect(!found.isEmpty)
+        }
+    }
+
     @Test func aTraceChangesNothing() throws {
         var lines = 0
         let watched = try simulation(23, "bank").run { _ in lines += 1 }

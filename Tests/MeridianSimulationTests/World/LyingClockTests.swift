@@ -42,7 +42,7 @@ private let accounts = Table<Account>("accounts", key: \.id, locality: .regional
             let (leader, range) = try #require(world.leaseholder())
             #expect(leader.core?.isClockTrusted == true)
 
-            leader.clock.inject(lie.fault, at: world.engine.trueTime)
+            leader.inject(lie.fault, at: world.engine.trueTime)
             // A frozen clock becomes a lie when time has passed its bound, which is up to 7 ms, and a round trip.
             await world.sleep(for: .milliseconds(lie == .frozen ? 1_500 : 1_200))
             #expect(leader.core?.isClockTrusted == false)
@@ -62,7 +62,7 @@ private let accounts = Table<Account>("accounts", key: \.id, locality: .regional
             #expect(balance == 5)
             #expect(leader.core?.isClockTrusted == false, "what the others say must not restore it")
 
-            leader.clock.heal()
+            leader.healClock()
             await world.sleep(for: .seconds(3))
             #expect(leader.core?.isClockTrusted == true)
             try await database.write { try await $0.insert(Account(id: "bob", balance: 0), into: accounts) }
