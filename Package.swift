@@ -103,7 +103,7 @@ let package = Package(
             name: "BenchSupport",
             dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
-        bench("latency"), bench("throughput"), bench("failover"), bench("reads"),
+        bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

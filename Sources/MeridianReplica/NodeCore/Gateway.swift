@@ -136,7 +136,8 @@ extension NodeCore {
         call.retryAt = now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds + 2 * roundTrip)
         gateway.calls[id] = call
         gateway.noteAlarm(at: call.retryAt)
-        let request = RangeRequest(id: id, range: call.range, body: call.body, freshIn: freshIn)
+        let request = RangeRequest(
+            id: id, range: call.range, body: call.body, freshIn: freshIn, attempt: call.attempts)
         if target == configuration.node {
             receive(request, from: target, at: now, &effects)
         } else {
@@ -190,7 +191,7 @@ extension NodeCore {
             gateway.calls[reply.id] = call
             retry(reply.id, afterNanoseconds: Self.backOffNanoseconds, at: now)
         case .notLeaseholder(let leader, let term):
-            guard call.sentTo == sender else { return }
+            guard call.sentTo == sender, reply.attempt == call.attempts else { return }
             if call.isLocalRead {
                 if let leader { gateway.learn(leader, leads: reply.range, in: term) }
                 askLeaseholder(reply.id)

@@ -196,18 +196,18 @@ package struct NodeCore: Sendable {
     mutating func receive(
         _ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects
     ) {
-        if refused.contains(ReplyAddress(node: gateway, id: request.id)) { return }
+        if refused.contains(ReplyAddress(request, from: gateway)) { return }
         guard let slot = slots[request.range] else {
-            let address = ReplyAddress(node: gateway, id: request.id)
+            let address = ReplyAddress(request, from: gateway)
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
             return
         }
         if let refusal = refusalBeyondRecovery(slot) {
-            effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
+            effects.reply(refusal, to: ReplyAddress(request, from: gateway), range: request.range)
             return
         }
         if cannotWrite, let refusal = refusal(of: request.body, slot, at: now) {
-            effects.reply(refusal, to: ReplyAddress(node: gateway, id: request.id), range: request.range)
+            effects.reply(refusal, to: ReplyAddress(request, from: gateway), range: request.range)
             return
         }
         with(request.range, at: now) { $0.receive(request, from: gateway, at: now, &effects) }

@@ -31,7 +31,7 @@ struct StepEffects: ~Copyable {
     }
 
     mutating func reply(_ body: RangeReply.Body, to address: ReplyAddress, range: RangeID) {
-        let reply = RangeReply(id: address.id, range: range, body: body)
+        let reply = RangeReply(id: address.id, range: range, body: body, attempt: address.attempt)
         if address.node == own {
             localReplies.append(reply)
         } else {

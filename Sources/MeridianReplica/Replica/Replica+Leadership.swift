@@ -47,10 +47,10 @@ extension Replica {
     private mutating func stopServing(_ old: Serving, _ effects: inout StepEffects) {
         for addressed in old.early {
             effects.reply(
-                notLeaseholder, to: ReplyAddress(node: addressed.from, id: addressed.request.id), range: descriptor.id)
+                notLeaseholder, to: ReplyAddress(addressed.request, from: addressed.from), range: descriptor.id)
         }
         for blocked in old.blocked {
-            let address = ReplyAddress(node: blocked.addressed.from, id: blocked.addressed.request.id)
+            let address = ReplyAddress(blocked.addressed.request, from: blocked.addressed.from)
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
         }
         // What was proposed has had its outcome from the core; what was not never reached the log.

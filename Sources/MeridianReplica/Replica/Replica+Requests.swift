@@ -7,7 +7,7 @@ import MeridianTransactions
 /// How a request enters a replica, and how it gets its latches.
 extension Replica {
     mutating func receive(_ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects) {
-        let address = ReplyAddress(node: gateway, id: request.id)
+        let address = ReplyAddress(request, from: gateway)
         if case .read(let read) = request.body, read.mayBeLocal(isLeader: raft.role == .leader),
             beginLocal(read, address, at: now, &effects)
         {

@@ -155,10 +155,25 @@ struct Addressed: Sendable {
     var from: NodeID
 }
 
-/// Where an answer goes.
+/// Where an answer goes. All attempts of a call have one address.
 package struct ReplyAddress: Hashable, Sendable {
     package var node: NodeID
     package var id: GatewayRequestID
+    /// Which attempt is answered.
+    package var attempt: Int
+
+    init(_ request: RangeRequest, from node: NodeID) {
+        self.node = node
+        id = request.id
+        attempt = request.attempt
+    }
+
+    package static func == (lhs: ReplyAddress, rhs: ReplyAddress) -> Bool { (lhs.node, lhs.id) == (rhs.node, rhs.id) }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(node)
+        hasher.combine(id)
+    }
 }
 
 /// What a proposal of this leader is for.

@@ -7,6 +7,9 @@ package struct RangeRequest: Hashable, Sendable {
     package var id: GatewayRequestID
     package var range: RangeID
     package var body: Body
+    /// How often the gateway has asked by then. The reply names it: of an answer that a network delivers twice, or late,
+    /// the second must not send the call elsewhere again.
+    package var attempt: Int
     /// The term in which the gateway believes the leaseholder to lead, on a first attempt. A leaseholder of exactly
     /// this term knows that the commit cannot have been applied before (see `Replica+Commit`); otherwise it looks.
     package var freshIn: Term?
@@ -29,8 +32,9 @@ package struct RangeRequest: Hashable, Sendable {
         }
     }
 
-    package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?) {
+    package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?, attempt: Int = 1) {
         self.id = id
+        self.attempt = attempt
         self.range = range
         self.body = body
         self.freshIn = freshIn
@@ -139,6 +143,7 @@ package enum ReadOperation: Hashable, Sendable {
 package struct RangeReply: Hashable, Sendable {
     package var id: GatewayRequestID
     package var range: RangeID
+    package var attempt: Int
     package var body: Body
 
     package enum Body: Hashable, Sendable {
@@ -161,9 +166,10 @@ package struct RangeReply: Hashable, Sendable {
         case unknown
     }
 
-    package init(id: GatewayRequestID, range: RangeID, body: Body) {
+    package init(id: GatewayRequestID, range: RangeID, body: Body, attempt: Int = 1) {
         self.id = id
         self.range = range
+        self.attempt = attempt
         self.body = body
     }
 }
