@@ -14,7 +14,9 @@ public struct Receipt: Hashable, Sendable {
     /// How often the closure ran.
     public var attempts: Int
 
-    /// Where a commit's time went. `total` is about `route + locks + quorum + commitWait`.
+    /// Where a commit's time went. `total` is about `route + locks + quorum + commitWait`. Of a commit over several
+    /// ranges `locks` to `commitWait` are those of the range that took longest to prepare; all else, a second round
+    /// too, is `route`.
     public struct Latency: Hashable, Sendable {
         /// From the call to the answer.
         public var total: Duration

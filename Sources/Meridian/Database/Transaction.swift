@@ -36,7 +36,8 @@ public final class Transaction: Sendable {
         }
     }
 
-    /// Replaces a row by one with the same key. If its region column differs, the row moves to that region.
+    /// Replaces a row by one with the same key. If its region column differs, the row moves to that region. In a table
+    /// that is regional by row it is looked for as in `get` without a region.
     /// - Throws: as `insert`, and `.rowNotFound` (possibly at the commit), `.jurisdictionViolation` for a move of a
     ///   restricted row out of its jurisdiction.
     public func update<Row>(_ row: Row, in table: Table<Row>) async throws {
@@ -120,7 +121,8 @@ public final class Transaction: Sendable {
     /// The row with this key, with this transaction's own writes. If anybody writes it before the commit, the closure
     /// runs again.
     /// - Parameter region: the row's home region, in a table that is regional by row; without it the row is looked
-    ///   for, and if there is none, that must still be so in every region at the commit.
+    ///   for, in the client's own region first and only then in all others. What each has answered must still be so at
+    ///   the commit, so a row that is found elsewhere makes all of these regions take part in it.
     public func get<Row, each Part: Encodable & Sendable>(
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws -> Row? {

@@ -5,7 +5,8 @@ import MeridianCore
 ///
 /// - At or above `latest`: the true time has not passed `t` yet, so whoever commits after us, anywhere, waits and picks
 ///   a greater one (Spanner §4.1.2, start rule).
-/// - Above every timestamp assigned: the order of the log is the order of the timestamps.
+/// - Above every timestamp assigned: commits of this range alone have rising timestamps along the log. (A transaction
+///   of several ranges brings its own, which was above the bound when it was prepared.)
 /// - Above every read served: what a reader has seen does not change behind it.
 /// - Above everything closed: what was promised to followers as complete is complete.
 /// - Above the floor: what an earlier leaseholder can have assigned or served.

@@ -22,6 +22,9 @@ import MeridianTransactions
 ///   `T`. What it assigns it appends at once, so `c` lies at or below `i`.
 /// - `c` is of an earlier term: `L` has an entry of its own term committed, so what lies before that is settled and in
 ///   its log, at or below `i`, and nothing of an earlier term can lie behind it.
+/// - `c` commits a transaction of several ranges: nobody here assigns its timestamp, nor is it appended at once. But it
+///   lies at or above the prepared one. What `L` holds prepared when it closes keeps `T` below that (`closable`); what
+///   is prepared later lies above `T`, by the allocator's bound or a successor's floor.
 ///
 /// So whoever has applied the committed log up to `i`, whatever it holds there by then, has `c`. Nothing in this needs
 /// the follower's clock or a lease of its own, and the promise stays true when `L` is gone: a range that has lost its

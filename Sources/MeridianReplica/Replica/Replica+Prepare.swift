@@ -13,7 +13,9 @@ import MeridianTransactions
 ///
 /// Deadlocks: every range may grant its locks in another order. An older transaction that has to wait for a younger one
 /// wounds it (wound-wait): one that is not in the log yet is refused at once; of one that is, the coordinator is asked
-/// to give it up, which it does unless it has decided. A younger one waits.
+/// to give it up, which it does unless it has decided. A younger one waits. A circle that leads through a request which
+/// is no prepare (a coordinator's question about what was only read, a commit of one range) is not seen here; the
+/// recovery of a transaction in it ends it (`Replica+Resolve.swift`).
 extension Replica {
     mutating func begin(
         _ prepare: PrepareRequest, _ request: RangeRequest, _ address: ReplyAddress, at now: Moment,

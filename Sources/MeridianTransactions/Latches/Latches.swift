@@ -4,12 +4,15 @@ import MeridianCore
 ///
 /// A leaseholder evaluates a commit against applied rows, yet several commits are on their way at once. Latches make
 /// that sound: a request that touches what an earlier one still touches waits for it, in the order of arrival, so
-/// nobody is overtaken and two requests can never wait for each other. They are not the locks of a transaction: they
-/// live for one request, never outlive the leadership, and no client holds one.
+/// nobody is overtaken and two requests can never wait for each other. They live for one request, never outlive the
+/// leadership, and no client holds one.
 ///
 /// - A commit latches the keys that it writes exclusively, until its rows are applied *and* its timestamp is past
 ///   everywhere. So a reader never sees a timestamp that somebody's clock still calls future (Spanner §4.1.2).
 /// - What a commit only checks, and what a read reads, is latched shared, until it has been evaluated.
+/// - A transaction of several ranges that is prepared keeps both until it is resolved: they are its locks. The next
+///   leaseholder takes them over from the log, and across ranges two transactions can wait for each other
+///   (`Replica+Prepare.swift`).
 ///
 /// The usual request finds every key free: one dictionary insertion a key. Spans are rare and few, so they lie in a
 /// plain list.
