@@ -27,13 +27,22 @@ final class PromisesKept: Invariant {
         var end: Timestamp
     }
 
+    /// What the ranges of a message between two nodes were (`QuietRanges`).
+    private struct QuietList: Hashable {
+        var leader: NodeID
+        var follower: NodeID
+        var digest: UInt64
+    }
+
     private var promises: [Voter: Promise] = [:]
+    private var quietLists: [QuietList: [QuietRanges.Range]] = [:]
     private var transfers: Set<Campaign> = []
     private let trueTime: () -> Timestamp?
 
     init(trueTime: @escaping () -> Timestamp?) { self.trueTime = trueTime }
 
     func sent(_ frame: NodeFrame) -> String? {
+        for message in frame.messages { noteQuiet(message, of: frame) }
         for case .raft(let range, let message) in frame.messages {
             let voter = Voter(range: range, node: message.from)
             switch message.body {
@@ -58,7 +67,29 @@ final class PromisesKept: Invariant {
 
     private func note(_ lease: Timestamp?, of voter: Voter, _ message: RaftMessage) {
         guard let lease else { return }
-        if let known = promises[voter], known.end >= lease { return }
-        promises[voter] = Promise(leader: message.to, term: message.term, end: lease)
+        note(Promise(leader: message.to, term: message.term, end: lease), of: voter)
+    }
+
+    private func note(_ promise: Promise, of voter: Voter) {
+        if let known = promises[voter], known.end >= promise.end { return }
+        promises[voter] = promise
+    }
+
+    /// The promises of quiescent ranges, by one answer for many.
+    private func noteQuiet(_ message: NodeMessage, of frame: NodeFrame) {
+        switch message {
+        case .quiet(let quiet):
+            guard let ranges = quiet.ranges else { return }
+            quietLists[QuietList(leader: frame.from, follower: frame.to, digest: quiet.digest)] = ranges
+        case .quietReply(let reply) where !reply.isUnknown:
+            let list = QuietList(leader: frame.to, follower: frame.from, digest: reply.digest)
+            for range in quietLists[list] ?? [] where !reply.refused.contains(range.range) {
+                let end = reply.base.advanced(byNanoseconds: range.leaseNanoseconds)
+                note(
+                    Promise(leader: frame.to, term: range.term, end: end),
+                    of: Voter(range: range.range, node: frame.from))
+            }
+        default: break
+        }
     }
 }
