@@ -140,7 +140,7 @@ extension Replica {
         {
             dispatched = message.state
             appliedIndex = max(appliedIndex, message.state.position.index)
-            highestDispatched = max(highestDispatched, message.state.closed)
+            recent.noteAll(upTo: message.state.closed)
             closed.note(
                 ClosedTimestamp(timestamp: message.state.closed, position: message.state.position),
                 applied: appliedIndex)
