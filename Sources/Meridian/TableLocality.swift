@@ -26,7 +26,8 @@ public struct TableLocality<Row: Codable & Sendable>: Sendable {
         TableLocality { _ throws(MeridianError) in .regional(in: region) }
     }
 
-    /// Every region holds a copy of all rows: read everywhere, written rarely.
+    /// Every region holds a copy of all rows and reads it, fresh, without a message; writers wait until their commit
+    /// has reached the farthest region. For what is read everywhere and written rarely.
     public static var global: TableLocality {
         TableLocality { _ throws(MeridianError) in .global }
     }

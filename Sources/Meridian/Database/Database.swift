@@ -5,8 +5,8 @@ import MeridianRuntime
 
 /// The store as a client in one region sees it.
 ///
-/// Every operation is linearizable, and a commit's timestamp orders it after everything that ended before it began,
-/// in any region. docs/CONSISTENCY.md says what rests on which assumption.
+/// Every operation is linearizable, unless a read asks for less (`ReadConsistency`), and a commit's timestamp orders it
+/// after everything that ended before it began, in any region. docs/CONSISTENCY.md says what rests on which assumption.
 public struct Database: Sendable {
     /// Where the client is. Its requests enter the cluster at a node of this region.
     public let region: Region

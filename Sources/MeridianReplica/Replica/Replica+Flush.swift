@@ -22,7 +22,7 @@ extension Replica {
             for message in output.messages { effects.send(.raft(descriptor.id, message), to: message.to) }
             if !hasHeartbeats { hasHeartbeats = output.messages.contains(where: \.isHeartbeat) }
             for outcome in output.outcomes { concluded(outcome, at: now, &effects) }
-            if !output.committed.isEmpty { dispatch(output.committed, &effects) }
+            if !output.committed.isEmpty { dispatch(output.committed, at: now, &effects) }
             if output.leadershipChanged { leadershipChanged(at: now, &effects) }
             for read in output.reads { confirmed(read, at: now, &effects) }
             for follower in output.snapshotsWanted { sendSnapshot(to: follower, at: now, &effects) }
@@ -33,7 +33,7 @@ extension Replica {
     }
 
     /// Gives committed entries to the state store.
-    private mutating func dispatch(_ entries: [Entry], _ effects: inout StepEffects) {
+    private mutating func dispatch(_ entries: [Entry], at now: Moment, _ effects: inout StepEffects) {
         guard let last = entries.last else { return }
         precondition(
             entries[0].index == dispatched.position.index.next,
@@ -50,6 +50,7 @@ extension Replica {
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
                 let effects = dispatched.transactions.apply(command)
+                for effect in effects { recent.note(effect.timestamp, earliest: now.clock.earliest) }
                 if isWitness || isSkipped { continue }
                 for effect in effects { commands.append(IndexedCommand(index: entry.index, command: effect)) }
             }

@@ -13,7 +13,7 @@ import MeridianTransactions
 ///    the entries that a fresh read still misses are those of the last quorum round trip, and only who reads these very
 ///    rows waits for them. It rests on Log Matching: an entry of the promise's term at its index makes this log the
 ///    leaseholder's up to there;
-/// 2. no row that it can show is of the future: its timestamp, or that of the last command applied, is past on every
+/// 2. no row that it can show is of the future: the last command at or below `s` that is applied is past on every
 ///    clock. Else another client, elsewhere, could read later and see less;
 /// 3. no version as of `s` can have been collected as garbage, judged when the rows have been read: a collection by
 ///    then had a horizon below `now - retention` on a correct clock, whichever replica made it, and snapshots bring no
@@ -66,8 +66,8 @@ extension Replica {
             let (missing, overflow) = timestamp.rawValue.subtractingReportingOverflow(closed.newest.rawValue)
             return .unclosed(overflow ? .max : max(missing, 0))
         }
-        let visible = min(timestamp, dispatched.highestTimestamp)
-        return now.clock.earliest > visible ? .ready : .past(visible)
+        guard let visible = recent.highest(notAfter: timestamp), now.clock.earliest <= visible else { return .ready }
+        return .past(visible)
     }
 
     /// Whether a promise covers the read and the entries that are missing for it write nothing that it reads.

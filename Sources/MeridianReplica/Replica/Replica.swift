@@ -30,6 +30,8 @@ package struct Replica: Sendable {
     var dispatched: AppliedState
     /// Up to when the applied rows are complete (`Replica+Closing.swift`).
     package internal(set) var closed: ClosedTimestamps
+    /// The timestamps of commands that were handed to the state store and may not be past everywhere.
+    var recent = RecentTimestamps()
     /// When followers are told of the next closed timestamp, where heartbeats do not set the pace.
     var nextClose: Instant?
     /// Reads that any replica may serve (`Replica+LocalReads.swift`).
@@ -73,6 +75,7 @@ package struct Replica: Sendable {
         self.appliedIndex = applied.position.index
         self.dispatched = applied
         self.closed = ClosedTimestamps(usable: applied.closed)
+        self.recent.noteAll(upTo: applied.highestTimestamp)
         self.durableIndex = applied.position.index
     }
 

@@ -140,6 +140,7 @@ extension Replica {
         {
             dispatched = message.state
             appliedIndex = max(appliedIndex, message.state.position.index)
+            recent.noteAll(upTo: message.state.highestTimestamp)
             closed.note(
                 ClosedTimestamp(timestamp: message.state.closed, position: message.state.position),
                 applied: appliedIndex)

@@ -30,13 +30,22 @@ final class PromisesKept: Invariant {
         mutating func extend(to other: Promise) { if other.end > end { self = other } }
     }
 
+    /// What the ranges of a message between two nodes were (`QuietRanges`).
+    private struct QuietList: Hashable {
+        var leader: NodeID
+        var follower: NodeID
+        var digest: UInt64
+    }
+
     private var promises: [Voter: Promise] = [:]
+    private var quietLists: [QuietList: [QuietRanges.Range]] = [:]
     private var transfers: Set<Campaign> = []
     private unowned let engine: Engine
 
     init(_ engine: Engine) { self.engine = engine }
 
     func sent(_ frame: NodeFrame) -> String? {
+        for message in frame.messages { noteQuiet(message, of: frame) }
         for case .raft(let range, let message) in frame.messages {
             let voter = Voter(range: range, node: message.from)
             switch message.body {
@@ -61,7 +70,28 @@ final class PromisesKept: Invariant {
 
     private func note(_ lease: Timestamp?, of voter: Voter, _ message: RaftMessage) {
         guard let lease else { return }
-        let promise = Promise(leader: message.to, term: message.term, end: lease)
+        note(Promise(leader: message.to, term: message.term, end: lease), of: voter)
+    }
+
+    private func note(_ promise: Promise, of voter: Voter) {
         promises[voter, default: promise].extend(to: promise)
+    }
+
+    /// The promises of quiescent ranges, by one answer for many.
+    private func noteQuiet(_ message: NodeMessage, of frame: NodeFrame) {
+        switch message {
+        case .quiet(let quiet):
+            guard let ranges = quiet.ranges else { return }
+            quietLists[QuietList(leader: frame.from, follower: frame.to, digest: quiet.digest)] = ranges
+        case .quietReply(let reply) where !reply.isUnknown:
+            let list = QuietList(leader: frame.to, follower: frame.from, digest: reply.digest)
+            for range in quietLists[list] ?? [] where !reply.refused.contains(range.range) {
+                let end = reply.base.advanced(byNanoseconds: range.leaseNanoseconds)
+                note(
+                    Promise(leader: frame.to, term: range.term, end: end),
+                    of: Voter(range: range.range, node: frame.from))
+            }
+        default: break
+        }
     }
 }

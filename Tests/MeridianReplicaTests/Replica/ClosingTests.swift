@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianTransactions
 import Testing
 
@@ -126,6 +127,41 @@ import Testing
                 return
             }
             #expect(error.code == .readTooOld)
+        }
+    }
+
+    @Test func aRangeThatLagsHoldsReadsBackOnlyWhereItIsAskedFor() throws {
+        let (world, _, leader) = try serving()
+        let follower = try #require(world.nodes.indices.first { $0 != leader })
+        cutOff(world, follower)
+        world.run(milliseconds: 3000)
+        let moment = world.moment(follower)
+        let now = moment.clock.latest
+        let bound = now.advanced(byNanoseconds: -10_000_000_000)
+        let core = try #require(world.nodes[follower].core)
+        let asked = core.freshestTimestamp(.init(notBefore: bound, ranges: [World.data]), at: moment)
+        let usable = try #require(world.replica(follower)).closed.usable
+        #expect(try #require(asked) <= usable)
+        #expect(try #require(asked) >= bound)
+        let others = core.freshestTimestamp(.init(notBefore: bound, ranges: []), at: moment)
+        #expect(now.rawValue - (try #require(others)).rawValue < 1_000_000_000)
+        let late = now.advanced(byNanoseconds: -1_000_000_000)
+        #expect(core.freshestTimestamp(.init(notBefore: late, ranges: [World.data]), at: moment) ?? .zero >= late)
+    }
+
+    @Test func aGlobalTablesLeaseOutlastsWhatItCloses() throws {
+        let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
+        let table = TableDescriptor(id: TableID(9), name: "settings", locality: .global)
+        let plan = try ReplicaPlanner(topology: topology).plan(table, range: RangeID(9))
+        let span = KeySpan(prefix: KeyEncoder.prefix(table: table.id))
+        let range = RangeDescriptor(id: RangeID(9), span: span, table: table.id, plan: plan)
+        for member in plan.voters {
+            let configuration = NodeConfiguration(node: member.node, topology: topology, seed: 1)
+            let usual = configuration.raft(for: range)
+            let global = configuration.raft(for: range, isGlobal: true)
+            let lead = configuration.closeLeadNanoseconds(of: range)
+            #expect(global.leaseDurationNanoseconds >= usual.leaseDurationNanoseconds + lead)
+            #expect(global.quiesceAfterNanoseconds == 0)
         }
     }
 
