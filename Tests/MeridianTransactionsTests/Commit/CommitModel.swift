@@ -11,7 +11,7 @@ struct CommitModel {
     struct Coordinator {
         var machine: CommitCoordinator
         var gateway: Int
-        var isShared: Bool
+        var isRepeated: Bool
         var candidate: Timestamp
         var isAlive = true
         /// The client waits for its outcome.
@@ -52,7 +52,10 @@ struct CommitModel {
     private var attempts: [TransactionID] = []
     private var restarts = 3
     private var leaseMoves = 3
-    private var steps = 0
+    /// What happens, if somebody wants to read it.
+    var trace: Trace?
+
+    final class Trace { var lines: [String] = [] }
 
     init(seed: UInt64) {
         random = SplitMix64(seed: seed)
@@ -71,7 +74,7 @@ struct CommitModel {
     /// - Returns: whether it did.
     mutating func run() -> Bool {
         let length = 20 + Int(random.below(200))
-        begin(newAttempt(), isShared: false)
+        begin(newAttempt(), isRepeated: false)
         for _ in 0..<length { step() }
         faults = false
         for round in 0..<3_000 {
@@ -89,17 +92,26 @@ struct CommitModel {
 
     private mutating func step() {
         clock += Int64(1 + random.below(20))
-        steps += 1
         if faults, random.below(5) == 0 { return disturb() }
+        // Whatever was lost is asked again in the end.
+        if !faults, random.below(8) == 0, let call = randomCall(), !isUnderWay(call) { return askAgain(call) }
         let busy = ranges.indices.filter { !ranges[$0].pending.isEmpty }
         if !busy.isEmpty, messages.isEmpty || random.below(3) == 0 {
             let slot = busy[Int(random.below(UInt64(busy.count)))]
+            note("\(ranges[slot].id) commits \(ranges[slot].pending[0])")
             for (call, reply) in ranges[slot].commitFirst() { messages.append(.reply(call, reply)) }
         } else if !messages.isEmpty {
             deliverOne()
-        } else if let call = calls.keys.sorted().first(where: { _ in true }) {
-            // Nothing is under way, so it was lost.
-            askAgain(call)
+        }
+    }
+
+    private func note(_ text: @autoclosure () -> String) { trace?.lines.append(text()) }
+
+    private func isUnderWay(_ call: ModelCall.ID) -> Bool {
+        messages.contains { message in
+            switch message {
+            case .request(let other, _, _, _), .reply(let other, _): other == call
+            }
         }
     }
 
@@ -107,8 +119,9 @@ struct CommitModel {
         // Mostly in order, as links are; sometimes not at all.
         let position = random.below(3) > 0 ? 0 : Int(random.below(UInt64(messages.count)))
         let message = messages.remove(at: position)
-        if faults, random.below(12) == 0 { return }
+        if faults, random.below(12) == 0 { return note("lost \(message)") }
         if faults, random.below(12) == 0 { messages.append(message) }
+        note("\(message)")
         switch message {
         case .request(let call, let body, let range, let term): ask(call, body, range, boundTo: term, message)
         case .reply(let call, let reply): received(reply, to: call)
@@ -128,6 +141,7 @@ struct CommitModel {
             leaseMoves -= 1
             let slot = Int(random.below(UInt64(ranges.count)))
             let kept = Int(random.below(UInt64(ranges[slot].pending.count + 1)))
+            note("the lease of \(ranges[slot].id) moves, keeping \(kept) of \(ranges[slot].pending.count)")
             let waiting = ranges[slot].moveLease(keeping: kept, at: now)
             for call in waiting where random.below(2) == 0 { messages.append(.reply(call, .unknown)) }
         case 4 where random.below(2) == 0: kill(Int(random.below(2)))
@@ -155,25 +169,23 @@ struct CommitModel {
         return id
     }
 
-    private mutating func begin(_ id: TransactionID, isShared: Bool) {
+    private mutating func begin(_ id: TransactionID, isRepeated: Bool) {
         let gateway = Int(random.below(2))
         let candidate = now.advanced(byNanoseconds: Int64(random.below(60)))
         let machine = CommitCoordinator(
             id: id, anchor: writers[0], writers: writers, readers: readers, candidate: candidate,
-            mayBeShared: isShared)
+            mayBeRepeated: isRepeated)
         coordinators.append(
-            Coordinator(machine: machine, gateway: gateway, isShared: isShared, candidate: candidate))
+            Coordinator(machine: machine, gateway: gateway, isRepeated: isRepeated, candidate: candidate))
         drive(coordinators.count - 1) { $0.begin() }
     }
 
-    /// The client asks again: with the same attempt where its gateway died, with another one where that is settled.
+    /// The client asks again, with an attempt of its own.
     private mutating func beginAgainIfPossible() {
         guard told == nil, restarts > 0, !coordinators.contains(where: \.hasClient) else { return }
         restarts -= 1
         let isRuledOut = attempts.allSatisfy { ruledOut.contains($0) }
-        let hasDied = coordinators.last?.isAlive == false
-        let again = hasDied && !isRuledOut && random.below(2) == 0
-        begin(again ? attempts[attempts.count - 1] : newAttempt(), isShared: !isRuledOut)
+        begin(newAttempt(), isRepeated: !isRuledOut)
     }
 
     private mutating func finished(_ outcome: CommitCoordinator.Outcome, _ position: Int) {
@@ -187,6 +199,7 @@ struct CommitModel {
     }
 
     private mutating func kill(_ gateway: Int) {
+        note("gateway \(gateway) dies")
         for position in coordinators.indices where coordinators[position].gateway == gateway {
             coordinators[position].isAlive = false
             coordinators[position].hasClient = false
@@ -207,13 +220,14 @@ struct CommitModel {
     private mutating func perform(_ action: CommitCoordinator.Action, _ position: Int) {
         let coordinator = coordinators[position]
         let id = coordinator.machine.id
+        note("coordinator \(position): \(action)")
         switch action {
         case .prepare(let range):
             let preparation = CommitStep.Preparation(
                 anchor: writers[0], participants: range == writers[0] ? writers : [],
                 candidate: coordinator.candidate, readsElsewhere: !readers.isEmpty,
                 priority: TransactionPriority(begun: .zero, request: request))
-            open(.prepare(id, preparation, mayBeRepeated: coordinator.isShared), range, .coordinator(position))
+            open(.prepare(id, preparation, mayBeRepeated: coordinator.isRepeated), range, .coordinator(position))
         case .confirm(let range, let timestamp): open(.confirm(upTo: timestamp), range, .coordinator(position))
         case .resolve(let range, let resolution): open(.resolve(id, resolution), range, .coordinator(position))
         case .finish(let outcome): finished(outcome, position)
@@ -233,6 +247,7 @@ struct CommitModel {
     private mutating func driveRecovery(_ name: RecoveryName, _ body: (inout Recovery) -> [Recovery.Action]) {
         guard var recovering = recoveries[name] else { return }
         let actions = body(&recovering.machine)
+        note("recovery \(name.id) at \(name.gateway): \(actions)")
         recoveries[name] = actions.contains(.finish) ? nil : recovering
         for case .resolve(let range, let resolution) in actions {
             open(.resolve(name.id, resolution), range, .recovery(name.id), gateway: name.gateway)
@@ -362,7 +377,8 @@ struct CommitModel {
         case .resolve(let id, let resolution): reply = ranges[slot].resolve(id, resolution, call: call, at: now)
         case .prepare(let id, let preparation, let mayBeRepeated):
             let answer = ranges[slot].prepare(id, preparation, mayBeRepeated: mayBeRepeated, call: call)
-            if answer.isBlocked { messages.append(message) }
+            // It waits for its latches, and all copies of it together.
+            if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
             reply = answer.reply
         }
         if let reply { messages.append(.reply(call, reply)) }

@@ -18,6 +18,16 @@ import Testing
         }
     }
 
+    @Test func debugIt() {
+        for seed in [UInt64(7230), 2533] {
+        var model = CommitModel(seed: seed)
+            model.trace = .init()
+            _ = model.run()
+            print("SEED", seed, model.writers, model.readers, model.breach ?? "")
+            print(model.trace!.lines.prefix(400).joined(separator: "\n"))
+        }
+    }
+
     /// The model would prove nothing if nothing happened in it.
     @Test func theModelReachesEveryEnd() {
         var committed = 0
