@@ -107,6 +107,7 @@ public struct Database: Sendable {
         _ range: RangeID, _ body: GatewayCall.Body, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> GatewayAnswer.Body {
         var isRepeated = mayBeRepeated
+        var body = body
         while true {
             let left = max(0, end.nanoseconds(since: host.now))
             let answer: GatewayAnswer.Body
@@ -120,7 +121,13 @@ public struct Database: Sendable {
             }
             guard case .failed(let error) = answer else { return answer }
             guard error.code == .shutDown, host.now < end else { throw error }
-            if error.commitOutcome == .unknown { isRepeated = true }
+            guard error.commitOutcome == .unknown else { continue }
+            isRepeated = true
+            // What the node that stopped has sent is still on its way: two must not coordinate one attempt.
+            if case .transaction(var transaction) = body {
+                transaction.id = TransactionID(request: transaction.id.request, attempt: host.randomNumber())
+                body = .transaction(transaction)
+            }
         }
     }
 

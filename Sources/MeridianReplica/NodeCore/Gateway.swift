@@ -36,6 +36,10 @@ struct Gateway: Sendable {
         /// The attempt could be taken up in the leadership alone that it was meant for.
         var wasBoundToTerm = false
 
+        /// Something that was asked before the last answer can be taken up after it, or was, by a leadership that is
+        /// lost.
+        var mayStillHappen: Bool { attempts > 1 || !wasBoundToTerm || mayHaveCommitted }
+
         /// Any replica may serve it.
         var isLocalRead: Bool { if case .read(let read) = body { read.isLocal } else { false } }
     }

@@ -56,7 +56,7 @@ extension NodeCore {
         let candidate = now.clock.latest.advanced(byNanoseconds: leadNanoseconds(request.parts.map(\.range)))
         let machine = CommitCoordinator(
             id: request.id, anchor: request.anchor, writers: request.writers, readers: request.readers,
-            candidate: candidate, mayBeShared: call.mayBeRepeated)
+            candidate: candidate, mayBeRepeated: call.mayBeRepeated)
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
             machine: machine, request: request, mayBeRepeated: call.mayBeRepeated, candidate: candidate,
@@ -271,7 +271,7 @@ extension NodeCore {
             case .resolve: question = .resolve
             case .read, .commit, .lock, .unlock, .transferLease: question = .confirm
             }
-            return .failed(error, question, wasRepeated: call.attempts > 1 || !call.wasBoundToTerm)
+            return .failed(error, question, wasRepeated: call.mayStillHappen)
         case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked: return nil
         }
     }

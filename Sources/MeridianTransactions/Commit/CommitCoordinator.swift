@@ -20,6 +20,11 @@ import MeridianCore
 /// Afterwards, off the client's path, the anchor's log makes the decision explicit, the other ranges learn it, and the
 /// anchor may forget. If the coordinator dies on the way, others finish or abort the transaction.
 ///
+/// HAZARD: an attempt has one coordinator. If a client's gateway dies and another one takes the request up, that is a
+/// new attempt, which meets the old one and has it recovered first. With two coordinators of one attempt, the first
+/// could have told the anchor to forbid it, with the message still under way, when the second finds all prepared and
+/// tells the client that it has committed.
+///
 /// Why the answer is strictly serializable: the locks of all ranges are held together when the last prepare is
 /// committed; `c` lies above the start of the commit on every clock, and is past when the client is answered; nobody
 /// reads or writes at the locked keys in between. docs/CONSISTENCY.md has the argument in full.
@@ -78,8 +83,8 @@ package struct CommitCoordinator: Sendable {
     private let writers: [RangeID]
     private let readers: [RangeID]
     private let candidate: Timestamp
-    /// Another gateway may coordinate the same attempt: its client came here when that one stopped.
-    private let mayBeShared: Bool
+    /// The client has asked for the same request before, and does not know what has become of it.
+    private let mayBeRepeated: Bool
     private var phase = Phase.preparing
     private var prepared: [RangeID: (at: Timestamp, candidate: Timestamp)] = [:]
     /// Ranges that were only read and have not confirmed it.
@@ -91,10 +96,10 @@ package struct CommitCoordinator: Sendable {
     /// - Parameters:
     ///   - writers: the ranges that are written, at least one, the anchor among them.
     ///   - readers: the ranges that are only read.
-    ///   - mayBeShared: another coordinator may have begun with the same attempt.
+    ///   - mayBeRepeated: an earlier attempt of the same request may be open, or have committed.
     package init(
         id: TransactionID, anchor: RangeID, writers: [RangeID], readers: [RangeID], candidate: Timestamp,
-        mayBeShared: Bool
+        mayBeRepeated: Bool
     ) {
         precondition(writers.contains(anchor), "\(anchor) anchors a transaction that does not write it")
         precondition(Set(writers).isDisjoint(with: readers), "a range is written and only read")
@@ -103,7 +108,7 @@ package struct CommitCoordinator: Sendable {
         self.writers = writers
         self.readers = readers
         self.candidate = candidate
-        self.mayBeShared = mayBeShared
+        self.mayBeRepeated = mayBeRepeated
         unconfirmed = Set(readers)
     }
 
@@ -136,7 +141,7 @@ package struct CommitCoordinator: Sendable {
         case (.preparing, .inDoubt(let other, let anchor)):
             return [.recover(other, anchor: anchor, metIn: range)]
         case (.preparing, .failed(let error, _, let wasRepeated)):
-            return abort(error, from: range, isCertain: !wasRepeated && !mayBeShared)
+            return abort(error, from: range, isCertain: !wasRepeated && !mayBeRepeated)
         case (.fixing, .failed(let error, .confirm, _)):
             return abort(error, from: range, isCertain: false)
         case (.fixing, .failed(let error, .resolve, _)):
@@ -217,12 +222,15 @@ package struct CommitCoordinator: Sendable {
     ///   nobody can commit it.
     private mutating func abort(_ error: MeridianError, from range: RangeID?, isCertain: Bool) -> [Action] {
         let isUnstaged = !asked.contains(anchor)
-        let isImpossible = isCertain || (isUnstaged && !mayBeShared)
+        let isImpossible = isCertain || (isUnstaged && !mayBeRepeated)
         guard isImpossible || Planted.isOn(.abortUnasked) else {
             phase = .aborting(error)
             return [.resolve(anchor, .forbid)]
         }
         phase = .over
+        // Of this attempt nothing comes. An earlier one, which a repeated request asks for, may have committed.
+        var error = error
+        if mayBeRepeated { error.commitOutcome = .unknown }
         return [.finish(.failed(error))]
             + writers.filter { asked.contains($0) && $0 != range }.map { .resolve($0, .abort) }
     }

@@ -131,7 +131,7 @@ final class Clients {
         switch answer.body {
         case .committed(let result, _): end(number, .committed(result.timestamp))
         case .read(let result): end(number, .read(result.timestamp, result.rows[0].first?.version.value))
-        case .transferStarted: world.failures.append("operation \(number) was answered with a transfer")
+        case .done: world.failures.append("operation \(number) was answered as if it asked for nothing")
         case .failed(let error):
             if case .read = operations[number].kind { return end(number, .refused(error)) }
             guard error.commitOutcome == .unknown else { return end(number, .refused(error)) }

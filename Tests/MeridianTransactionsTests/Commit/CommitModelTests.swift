@@ -1,0 +1,49 @@
+import MeridianCore
+import Testing
+
+@testable import MeridianTransactions
+
+/// Coordinators and recoveries against ranges in a hostile world (`CommitModel`): whatever happens, a transaction is
+/// committed everywhere or nowhere, and what the client was told is true.
+@Suite struct CommitModelTests {
+    private static let seedsPerTest: UInt64 = 1_000
+
+    @Test(arguments: UInt64(0)..<8)
+    func aTransactionCommitsEverywhereOrNowhereAndTheClientIsToldTheTruth(block: UInt64) {
+        for seed in (block * Self.seedsPerTest)..<((block + 1) * Self.seedsPerTest) {
+            var model = CommitModel(seed: seed)
+            let hasEnded = model.run()
+            #expect(hasEnded, "seed \(seed): it does not come to an end")
+            #expect(model.breach == nil, "seed \(seed)")
+        }
+    }
+
+    @Test func debugIt() {
+        for seed in [UInt64(7230), 2533] {
+        var model = CommitModel(seed: seed)
+            model.trace = .init()
+            _ = model.run()
+            print("SEED", seed, model.writers, model.readers, model.breach ?? "")
+            print(model.trace!.lines.prefix(400).joined(separator: "\n"))
+        }
+    }
+
+    /// The model would prove nothing if nothing happened in it.
+    @Test func theModelReachesEveryEnd() {
+        var committed = 0
+        var ruledOut = 0
+        var unknown = 0
+        for seed in UInt64(0)..<300 {
+            var model = CommitModel(seed: seed)
+            _ = model.run()
+            if model.told != nil {
+                committed += 1
+            } else if model.ruledOut.isEmpty {
+                unknown += 1
+            } else {
+                ruledOut += 1
+            }
+        }
+        #expect(committed > 30 && ruledOut > 30 && unknown > 30, "\(committed) \(ruledOut) \(unknown)")
+    }
+}
