@@ -54,7 +54,8 @@ extension Transaction {
     ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
         if parts.count == 1 {
             let request = CommitRequest(
-                id: id, priority: priority, preconditions: parts[0].preconditions, mutations: parts[0].mutations)
+                id: id, priority: priority, sent: database.host.latestTimestamp(in: database.region),
+                preconditions: parts[0].preconditions, mutations: parts[0].mutations)
             return try await database.commit(anchor, request, end: deadline, mayBeRepeated: mayBeRepeated)
         }
         let attempt = TransactionID(request: id, attempt: database.host.randomNumber())

@@ -68,10 +68,12 @@ extension Transaction {
 
     /// The row with this key, wherever it is at home, with this transaction's own writes.
     ///
-    /// The client's own region is asked first. Only a row that is not there is looked for elsewhere, and then what each
-    /// region has answered must still be so at the commit.
-    func find(_ key: [Value], of table: ResolvedTable) async throws -> RowReader.Found? {
-        let homes = table.homes(nearest: database.region)
+    /// One region is asked first, the client's own if no other is named. Only a row that is not there is looked for
+    /// elsewhere, and then what each region has answered must still be so at the commit.
+    func find(
+        _ key: [Value], of table: ResolvedTable, first: RangeDescriptor? = nil
+    ) async throws -> RowReader.Found? {
+        let homes = table.homes(nearest: first?.home ?? database.region)
         for range in homes {
             let stored = try table.key(key, in: range)
             let own = buffer.withLock { $0.values[stored] }

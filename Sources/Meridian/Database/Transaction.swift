@@ -43,7 +43,9 @@ public final class Transaction: Sendable {
     public func update<Row>(_ row: Row, in table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isRegionalByRow, !isBuffered(target.key) {
-            guard let found = try await find(target.keyValues, of: target.resolved) else { throw target.missing }
+            // Where the row says that it is at home, it mostly is.
+            let found = try await find(target.keyValues, of: target.resolved, first: target.range)
+            guard let found else { throw target.missing }
             guard found.range.id == target.range.id else { return try await move(target, from: found) }
         }
         try buffer.withLock { buffer in

@@ -13,7 +13,7 @@ struct Gateway: Sendable {
     enum Owner: Hashable, Sendable {
         case client
         case coordinator(TransactionID)
-        case recovery(TransactionID)
+        case recovery(TransactionID, UInt64)
     }
 
     struct Call: Sendable {
@@ -242,8 +242,9 @@ extension NodeCore {
         if call.isOutstanding {
             gateway.calls[id]?.mayHaveCommitted = true
             if call.isLocalRead { askLeaseholder(id) }
-            // It did not answer: what is known of the leaseholder is probably old.
-            if let known = gateway.leaseholders[call.range], known.node == call.sentTo {
+            // It did not answer: if it does not live, what is known of the leaseholder is old. If it does, the call may
+            // wait there for a row.
+            if let known = gateway.leaseholders[call.range], known.node == call.sentTo, !isAlive(known.node) {
                 gateway.leaseholders[call.range] = nil
             }
         }

@@ -20,7 +20,16 @@ package struct NodeConfiguration: Sendable {
     /// How long old versions are kept.
     package var retentionNanoseconds: Int64 = 600_000_000_000
 
+    /// After this time a transaction's coordinator is taken for silent: longer than it takes to decide over any distance,
+    /// in two rounds.
+    package let abandonedAfterNanoseconds: Int64
+
     package init(node: NodeID, topology: Topology, seed: UInt64) {
+        let regions = topology.regions
+        let widest = regions.flatMap { origin in
+            regions.map { topology.matrix.roundTripNanoseconds(from: origin, to: $0) }
+        }.max()
+        abandonedAfterNanoseconds = 1_000_000_000 + 3 * (widest ?? 0)
         self.node = node
         self.topology = topology
         self.seed = seed

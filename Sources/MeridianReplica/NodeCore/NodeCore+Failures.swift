@@ -45,7 +45,9 @@ extension NodeCore {
         let serving = replicas[slot].serving
         switch body {
         case .commit(let commit): if serving?.commitsByRequest[commit.id] != nil { return nil }
-        case .prepare(let prepare): if serving?.transactions.held[prepare.id] != nil { return nil }
+        case .prepare(let prepare):
+            let transactions = serving?.transactions
+            if transactions?.held[prepare.id] != nil || transactions?.preparing[prepare.id] != nil { return nil }
         case .read, .resolve, .lock, .unlock, .transferLease: return nil
         }
         let raft = replicas[slot].raft

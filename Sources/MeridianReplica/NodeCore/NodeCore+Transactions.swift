@@ -1,3 +1,4 @@
+import MeridianClock
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
@@ -27,12 +28,18 @@ struct Transactions: Sendable {
 
     struct Recovered: Sendable {
         var machine: Recovery
+        /// Tells the answers to it from those to an earlier recovery of the same transaction.
+        var number: UInt64
         /// Coordinators that met the transaction in a range and wait for its end.
         var waiting: [(coordinator: TransactionID, range: RangeID)] = []
         var names: SplitMix64
     }
 
     var coordinated: [TransactionID: Coordinated] = [:]
+    /// Answers whose timestamps are not past everywhere, by their tokens in `commitWait`.
+    var unanswered: [UInt64: [GatewayAnswer]] = [:]
+    var commitWait = CommitWait()
+    var nextToken: UInt64 = 1
     var recovered: [TransactionID: Recovered] = [:]
 }
 
@@ -114,7 +121,8 @@ extension NodeCore {
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
         case .confirm(let range, let timestamp):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
-            let read = ReadRequest(confirming: part.preconditions, upTo: timestamp, unlocks: id.request)
+            let read = ReadRequest(
+                confirming: part.preconditions, upTo: timestamp, priority: transaction.request.priority)
             ask(
                 range, .read(read), name, for: .coordinator(id),
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
@@ -129,13 +137,30 @@ extension NodeCore {
         case .finish(let outcome):
             transactions.coordinated[id]?.clients = []
             let total = now.instant.nanoseconds(since: transaction.arrival)
-            for client in transaction.clients {
-                effects.node.answers.append(
-                    GatewayAnswer(id: client, body: Self.answer(outcome, transaction.slowest, total)))
-            }
+            let body = Self.answer(outcome, transaction.slowest, total)
+            answer(transaction.clients.map { GatewayAnswer(id: $0, body: body) }, at: now, &effects)
         case .recover(let other, let anchor, let range):
             recover(other, anchor: anchor, metIn: range, at: now, &effects)
             if other != id { transactions.recovered[other]?.waiting.append((id, range)) }
+        }
+    }
+
+    /// Answers clients, when the timestamp that they are told of is past everywhere. Mostly it is: every range has waited
+    /// for its own. But what somebody else has committed the anchor tells at once.
+    private mutating func answer(_ answers: [GatewayAnswer], at now: Moment, _ effects: inout StepEffects) {
+        guard case .committed(let result, _)? = answers.first?.body, now.clock.earliest <= result.timestamp else {
+            effects.node.answers += answers
+            return
+        }
+        let token = transactions.nextToken
+        transactions.nextToken += 1
+        transactions.unanswered[token] = answers
+        transactions.commitWait.insert(result.timestamp, token)
+    }
+
+    mutating func endTransactionWaits(at now: Moment, _ effects: inout StepEffects) {
+        for token in transactions.commitWait.ready(at: now.clock) {
+            effects.node.answers += transactions.unanswered.removeValue(forKey: token) ?? []
         }
     }
 
@@ -179,7 +204,10 @@ extension NodeCore {
     private mutating func start(_ recovery: Recovery, at now: Moment, _ effects: inout StepEffects) {
         guard transactions.recovered[recovery.id] == nil else { return }
         let seed = recovery.id.attempt ^ UInt64(bitPattern: now.instant.rawValue) ^ UInt64(configuration.node.rawValue)
-        transactions.recovered[recovery.id] = .init(machine: recovery, names: SplitMix64(seed: seed))
+        let number = transactions.nextToken
+        transactions.nextToken += 1
+        transactions.recovered[recovery.id] = .init(
+            machine: recovery, number: number, names: SplitMix64(seed: seed))
         driveRecovery(recovery.id, at: now, &effects) { $0.begin() }
     }
 
@@ -202,7 +230,9 @@ extension NodeCore {
         let end = now.instant.advanced(byNanoseconds: Self.recoveryNanoseconds)
         for (range, resolution, name) in calls {
             ask(
-                range, .resolve(ResolveRequest(id: id, resolution: resolution)), name, for: .recovery(id), until: end,
+                range, .resolve(ResolveRequest(id: id, resolution: resolution)), name,
+                for: .recovery(id, recovered.number),
+                until: end,
                 at: now, &effects)
         }
     }
@@ -232,7 +262,8 @@ extension NodeCore {
             if case .prepared(let result, _) = body { noteSlowest(result, of: id) }
             guard let answer = Self.answer(body, call) else { return }
             drive(id, at: now, &effects) { $0.received(answer, from: call.range) }
-        case .recovery(let id):
+        case .recovery(let id, let number):
+            guard transactions.recovered[id]?.number == number else { return }
             let waiting = transactions.recovered[id]?.waiting ?? []
             driveRecovery(id, at: now, &effects) { machine in
                 guard case .standing(let standing) = body, case .resolve(let request) = call.body else {

@@ -98,6 +98,7 @@ package struct NodeCore: Sendable {
         var effects = StepEffects(node: configuration.node)
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
+        if !transactions.commitWait.isEmpty { endTransactionWaits(at: now, &effects) }
         for address in effects.refused { refused.insert(address, at: now.instant) }
         deadline = nextDeadline(at: moment)
         return effects.finish(at: moment, &peers, isReadOnly: cannotWrite)
@@ -107,12 +108,13 @@ package struct NodeCore: Sendable {
         var deadline = peers.nextKeepalive
         if let timer = timers.min { deadline = min(deadline, timer.at) }
         if let alarm = gateway.nextDeadline { deadline = min(deadline, alarm) }
-        guard !waitingForClock.isEmpty else { return deadline }
+        guard !waitingForClock.isEmpty || !transactions.commitWait.isEmpty else { return deadline }
         // The clock that the next step will go by: a wait that only the raw clock calls over would spin.
         let now = Moment(instant: moment.instant, clock: agreement.interval(at: moment))
         for slot in waitingForClock {
             if let wait = replicas[slot].commitWait.nextDeadline(at: now) { deadline = min(deadline, wait) }
         }
+        if let wait = transactions.commitWait.nextDeadline(at: now) { deadline = min(deadline, wait) }
         return deadline
     }
 
@@ -196,18 +198,18 @@ package struct NodeCore: Sendable {
     mutating func receive(
         _ request: RangeRequest, from gateway: NodeID, at now: Moment, _ effects: inout StepEffects
     ) {
-        if refused.contains(ReplyAddress(request, from: gateway)) { return }
+        let address = ReplyAddress(request, from: gateway)
+        if refused.contains(address) || effects.refused.contains(address) { return }
         guard let slot = slots[request.range] else {
-            let address = ReplyAddress(request, from: gateway)
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
             return
         }
         if let refusal = refusalBeyondRecovery(slot) {
-            effects.reply(refusal, to: ReplyAddress(request, from: gateway), range: request.range)
+            effects.reply(refusal, to: address, range: request.range)
             return
         }
         if cannotWrite, let refusal = refusal(of: request.body, slot, at: now) {
-            effects.reply(refusal, to: ReplyAddress(request, from: gateway), range: request.range)
+            effects.reply(refusal, to: address, range: request.range)
             return
         }
         with(request.range, at: now) { $0.receive(request, from: gateway, at: now, &effects) }
@@ -303,6 +305,7 @@ package struct NodeCore: Sendable {
         slots[range.id] = slot
         replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
+        replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
         replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull

@@ -52,11 +52,8 @@ extension Replica {
             effects.reply(.failed(Self.givenUp), to: address, range: descriptor.id)
             return
         }
-        if prepare.mayBeRepeated, !Planted.isOn(.laterAttemptIgnoresFirst),
-            let other = transactions.held.keys.filter({ $0.request == id.request }).min()
-        {
-            let anchor = transactions.held[other]?.preparation.anchor ?? descriptor.id
-            effects.reply(.inDoubt(other, anchor: anchor), to: address, range: descriptor.id)
+        if let body = otherAttempt(of: id.request) {
+            effects.reply(body, to: address, range: descriptor.id)
             return
         }
         if let error = refusalOfCandidate(prepare.preparation.candidate, at: now) {
@@ -78,9 +75,27 @@ extension Replica {
         if isGranted || Planted.isOn(.latchIgnored) {
             grant([ticket], at: now, &effects)
         } else {
-            let predecessors = serving?.latches.predecessors(of: ticket) ?? []
-            woundYounger(than: prepare.preparation.priority, Set(predecessors), at: now, &effects)
+            woundYounger(than: prepare.preparation.priority, [ticket], at: now, &effects)
         }
+    }
+
+    /// What to answer because another attempt of the same request is open here: there must be only one, or the request
+    /// could be done twice.
+    func otherAttempt(of request: RequestID) -> RangeReply.Body? {
+        guard let serving, !Planted.isOn(.laterAttemptIgnoresFirst) else { return nil }
+        if serving.commitsByRequest[request] != nil { return .unknown }
+        let transactions = serving.transactions
+        if transactions.held.isEmpty, transactions.preparing.isEmpty { return nil }
+        if let other = transactions.held.keys.filter({ $0.request == request }).min(),
+            let held = transactions.held[other]
+        {
+            // One that has committed is remembered as soon as its rows are applied.
+            return held.committedAt == nil ? .inDoubt(other, anchor: held.preparation.anchor) : .unknown
+        }
+        guard let other = transactions.preparing.keys.filter({ $0.request == request }).min(),
+            let preparing = transactions.preparing[other]
+        else { return nil }
+        return .inDoubt(other, anchor: preparing.request.preparation.anchor)
     }
 
     /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does
@@ -106,7 +121,7 @@ extension Replica {
     /// A candidate lies ahead by the time that a message takes to the farthest participant.
     private static var maximumLeadNanoseconds: Int64 { 2_000_000_000 }
     /// Half of the time for which requests are remembered (`RequestMemory`).
-    private static var maximumAgeNanoseconds: Int64 { 30_000_000_000 }
+    static var maximumAgeNanoseconds: Int64 { 30_000_000_000 }
 
     private static var givenUp: MeridianError {
         MeridianError(.conflict, "this attempt was given up; run the transaction again", retry: .immediately)
@@ -133,11 +148,11 @@ extension Replica {
         serving?.transactions.held[prepare.id] = .init(
             ticket: ticket, timestamp: timestamp, preparation: preparation, coordinator: preparing.coordinator,
             isCommitted: false, waiting: preparing.addresses,
-            recoverAt: now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds))
+            recoverAt: now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds))
         noteTransactionLook(at: now)
-        // It closes nothing: its own timestamp may lie in the future, and holds back what is closed.
         let command = Command(
-            request: prepare.id.request, timestamp: timestamp, closed: .zero, mutations: prepare.mutations,
+            request: prepare.id.request, timestamp: timestamp, closed: closableByStep(at: now),
+            mutations: prepare.mutations,
             step: CommitStep(attempt: prepare.id.attempt, kind: .prepare(preparation)))
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
@@ -184,9 +199,10 @@ extension Replica {
         _ prepare: PrepareRequest, _ ticket: Latches.Ticket, _ body: RangeReply.Body, at now: Moment,
         _ effects: inout StepEffects
     ) {
+        // It can have been refused already, by what its release of a lock has led to.
+        guard let preparing = serving?.transactions.preparing.removeValue(forKey: prepare.id) else { return }
         serving?.requests[ticket] = nil
-        let preparing = serving?.transactions.preparing.removeValue(forKey: prepare.id)
-        for address in preparing?.addresses ?? [] { effects.reply(body, to: address, range: descriptor.id) }
+        for address in preparing.addresses { effects.reply(body, to: address, range: descriptor.id) }
         release(ticket, at: now, &effects)
     }
 
@@ -198,6 +214,8 @@ extension Replica {
         _ effects: inout StepEffects
     ) {
         guard let serving, !tickets.isEmpty else { return }
+        // Also those that it waits for through others, which are of no transaction and wait for nobody elsewhere.
+        let tickets = serving.latches.withPredecessors(tickets)
         let held = serving.transactions.held.filter { tickets.contains($0.value.ticket) }
         for (id, transaction) in held.sorted(by: { $0.key < $1.key })
         where priority < transaction.preparation.priority {
@@ -228,7 +246,7 @@ extension Replica {
             precondition(isGranted, "\(descriptor.id) has prepared two transactions on one key")
             serving?.transactions.held[id] = .init(
                 ticket: ticket, timestamp: transaction.timestamp, preparation: transaction.preparation,
-                isCommitted: true, recoverAt: now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds))
+                isCommitted: true, recoverAt: now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds))
         }
         noteTransactionLook(at: now)
     }

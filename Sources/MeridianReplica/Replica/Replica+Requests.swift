@@ -56,6 +56,10 @@ extension Replica {
             return
         }
         if serving?.commitsByRequest[commit.id] == nil {
+            if let refusal = refusal(of: commit, at: now) ?? otherAttempt(of: commit.id).map({ _ in .unknown }) {
+                effects.reply(refusal, to: address, range: descriptor.id)
+                return
+            }
             let isAdmitted = isAdmitted(
                 request, from: address.node, commit.id, commit.priority,
                 Self.lockClaim(commit.mutations, commit.preconditions), at: now, &effects)
@@ -75,6 +79,22 @@ extension Replica {
         serving?.requests[ticket] = .init(
             address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
         if isGranted || Planted.isOn(.latchIgnored) { grant([ticket], at: now, &effects) }
+    }
+
+    /// A commit that was sent so long ago that an earlier copy of it could have been applied and forgotten.
+    private func refusal(of commit: CommitRequest, at now: Moment) -> RangeReply.Body? {
+        guard let sent = commit.sent, now.clock.isKnown,
+            sent < now.clock.earliest.advanced(byNanoseconds: -Self.maximumAgeNanoseconds)
+        else { return nil }
+        return .failed(Self.tooLate)
+    }
+
+    private static var tooLate: MeridianError {
+        MeridianError(
+            .commitStatusUnknown,
+            "the commit was under way for more than 30 s, and what an earlier copy of it has come to is not remembered "
+                + "for ever: read the rows to see",
+            commitOutcome: .unknown)
     }
 
     /// Whether a commit cannot have been applied before, so that it need not be looked up.
@@ -133,7 +153,11 @@ extension Replica {
                 exclusive: EmptyCollection<Key>(), shared: keys, spans: spans)
         else { return }
         serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .read(read, at: timestamp))
-        if isGranted { grant([ticket], at: now, &effects) }
+        if isGranted {
+            grant([ticket], at: now, &effects)
+        } else if let priority = read.priority {
+            woundYounger(than: priority, [ticket], at: now, &effects)
+        }
     }
 
     /// How far ahead of this clock a gateway's read timestamp may lie. A read pushes later commits beyond itself, so
@@ -153,10 +177,11 @@ extension Replica {
 
     /// All claims of a request are free.
     mutating func granted(_ ticket: Latches.Ticket, at now: Moment, _ effects: inout StepEffects) {
-        guard let served = serving?.requests[ticket] else {
-            preconditionFailure("latches granted to an unknown request in \(descriptor.id)")
-        }
+        // What was granted together with it can have refused it.
+        guard let served = serving?.requests[ticket] else { return }
         switch served.body {
+        case .commit(let commit, _) where refusal(of: commit, at: now) != nil:
+            fail(commit, ticket, Self.tooLate, at: now, &effects)
         case .commit(let commit, let lookUp):
             if !lookUp, commit.preconditions.isEmpty {
                 propose(ticket, commit, arrival: served.arrival, at: now, &effects)

@@ -136,7 +136,7 @@ extension Replica {
             request: id.request, ticket: nil, timestamp: timestamp, arrival: now.instant, proposed: now.instant,
             purpose: .resolve(id))
         let command = Command(
-            request: id.request, timestamp: timestamp, closed: .zero, mutations: [],
+            request: id.request, timestamp: timestamp, closed: closableByStep(at: now), mutations: [],
             step: CommitStep(attempt: id.attempt, kind: kind))
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
@@ -158,6 +158,8 @@ extension Replica {
         for address in resolving.addresses {
             effects.reply(.standing(standing), to: address, range: descriptor.id)
         }
+        // The rows' memory will know it too, but only when the entry is applied.
+        if standing == .aborted { serving?.transactions.forbidden.insert(id, at: now.instant) }
         guard let held = serving?.transactions.held[id] else { return nil }
         if case .commit = resolving.resolution {
             noteTransactionLook(at: now)
@@ -185,8 +187,6 @@ extension Replica {
 
     // MARK: Transactions that nobody ends
 
-    /// After this time a coordinator is taken for silent: longer than it takes to decide over any distance.
-    static var abandonedAfterNanoseconds: Int64 { 1_000_000_000 }
     private static var lookIntervalNanoseconds: Int64 { 250_000_000 }
 
     mutating func noteTransactionLook(at now: Moment) {
@@ -206,7 +206,7 @@ extension Replica {
             guard let held = transactions.held[id], held.isCommitted, held.committedAt == nil,
                 now.instant >= held.recoverAt
             else { continue }
-            transactions.held[id]?.recoverAt = now.instant.advanced(byNanoseconds: Self.abandonedAfterNanoseconds)
+            transactions.held[id]?.recoverAt = now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds)
             effects.abandoned.append(
                 Abandoned(id: id, range: descriptor.id, kind: .prepared(anchor: held.preparation.anchor)))
         }
@@ -217,7 +217,7 @@ extension Replica {
                 transactions.decidedSince[id] = now.instant
                 continue
             }
-            guard now.instant.nanoseconds(since: since) >= Self.abandonedAfterNanoseconds else { continue }
+            guard now.instant.nanoseconds(since: since) >= abandonedAfterNanoseconds else { continue }
             transactions.decidedSince[id] = now.instant
             effects.abandoned.append(Abandoned(id: id, range: descriptor.id, kind: .decided(transaction)))
         }

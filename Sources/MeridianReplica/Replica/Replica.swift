@@ -52,6 +52,8 @@ package struct Replica: Sendable {
 
     var snapshots = SnapshotStreams()
     var retainedLogEntries: UInt64 = 4096
+    /// When a transaction that is prepared here is looked after (`NodeConfiguration`).
+    var abandonedAfterNanoseconds: Int64 = 1_000_000_000
     /// How long old versions are kept: no read may go back farther.
     var retentionNanoseconds: Int64 = .max
     /// How far ahead of the clock timestamps are closed; 0 except for global tables.

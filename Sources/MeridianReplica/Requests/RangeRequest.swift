@@ -52,14 +52,19 @@ package struct CommitRequest: Hashable, Sendable {
     package var id: RequestID
     /// Its transaction's age, if it has one.
     package var priority: TransactionPriority?
+    /// When the client has sent it first, by its region's clock: what is remembered of requests does not reach back for
+    /// ever.
+    package var sent: Timestamp?
     package var preconditions: [Precondition]
     package var mutations: [Mutation]
 
     package init(
-        id: RequestID, priority: TransactionPriority? = nil, preconditions: [Precondition], mutations: [Mutation]
+        id: RequestID, priority: TransactionPriority? = nil, sent: Timestamp? = nil, preconditions: [Precondition],
+        mutations: [Mutation]
     ) {
         self.id = id
         self.priority = priority
+        self.sent = sent
         self.preconditions = preconditions
         self.mutations = mutations
     }
@@ -93,6 +98,8 @@ package struct ReadRequest: Hashable, Sendable {
     package var preconditions: [Precondition] = []
     /// Whose locks are needed no longer once the preconditions have been looked at.
     package var unlocks: RequestID?
+    /// The age of the transaction that asks.
+    package var priority: TransactionPriority?
 
     package init(
         timestamp: Timestamp?, operations: [ReadOperation], patienceNanoseconds: Int64? = nil,
@@ -106,10 +113,13 @@ package struct ReadRequest: Hashable, Sendable {
     }
 
     /// A coordinator's question: is this still so, and will it be up to a timestamp?
-    package init(confirming preconditions: [Precondition], upTo timestamp: Timestamp, unlocks: RequestID) {
+    package init(
+        confirming preconditions: [Precondition], upTo timestamp: Timestamp, priority: TransactionPriority
+    ) {
         self.init(timestamp: timestamp, operations: [])
         self.preconditions = preconditions
-        self.unlocks = unlocks
+        self.priority = priority
+        unlocks = priority.request
     }
 
     /// Whether this replica may serve it without latches, from what is closed. A coordinator's question is of the

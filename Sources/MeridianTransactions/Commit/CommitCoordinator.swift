@@ -177,7 +177,12 @@ package struct CommitCoordinator: Sendable {
 
     /// An older transaction wants what this one has prepared. It makes way, unless it is decided.
     package mutating func wound() -> [Action] {
-        guard phase == .preparing else { return [] }
+        switch phase {
+        case .preparing: break
+        // It may wait for the older one itself.
+        case .fixing where !unconfirmed.isEmpty: break
+        case .fixing, .aborting, .decided, .over: return []
+        }
         return abort(Self.wounded, from: nil, isCertain: false)
     }
 

@@ -114,6 +114,19 @@ package struct Latches: Sendable {
         return found
     }
 
+    /// These requests, and all that they wait for.
+    package func withPredecessors(_ tickets: Set<Ticket>) -> Set<Ticket> {
+        var found = tickets
+        var open = Array(tickets)
+        while let ticket = open.popLast() {
+            guard let request = requests[ticket], request.waitsFor > 0 else { continue }
+            for predecessor in request.predecessors where found.insert(predecessor).inserted {
+                open.append(predecessor)
+            }
+        }
+        return found
+    }
+
     /// The earlier requests that a request had to wait for when it came, in the order of their arrival.
     package func predecessors(of ticket: Ticket) -> [Ticket] { requests[ticket]?.predecessors ?? [] }
 

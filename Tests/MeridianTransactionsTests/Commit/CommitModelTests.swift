@@ -20,7 +20,7 @@ import Testing
 
     @Test func debugIt() {
         for seed in [UInt64(7230), 2533] {
-        var model = CommitModel(seed: seed)
+            var model = CommitModel(seed: seed)
             model.trace = .init()
             _ = model.run()
             print("SEED", seed, model.writers, model.readers, model.breach ?? "")
