@@ -4,8 +4,9 @@ import Meridian
 import MeridianCore
 import MeridianRuntime
 
-/// A mix like YCSB's A, half reads and half read-modify-writes, with keys drawn by Zipf's law with exponent 0.99, against
-/// the same mix with keys drawn evenly. Every tenth write changes a second row as well, at home in another region.
+/// A mix like YCSB's A, half reads and half read-modify-writes of a row, with keys drawn by Zipf's law with exponent
+/// 0.99, against the same mix with keys drawn evenly; and both again with every tenth write changing a second row too,
+/// at home in the other region, 13 ms away: whoever wants a row then waits for distances.
 ///
 /// Rows are at home in two regions, and each client asks for rows of its own region.
 struct Contention {
@@ -38,27 +39,41 @@ struct Contention {
                 }
             }
         }
-        let even = try await load("evenly", Keys.even(Self.rows), cluster, table)
-        let zipf = try await load("by Zipf's law", Keys.zipf(Self.rows, exponent: 0.99), cluster, table)
-        let seconds = duration / .seconds(1)
-        report.add("transactions.uncontended.rate", Double(even.operations) / seconds, "1/s")
-        report.add("transactions.zipf.rate", Double(zipf.operations) / seconds, "1/s")
-        report.add(
-            "transactions.zipf.share", Double(zipf.operations) / Double(even.operations), "of uncontended", .atLeast,
-            0.5)
-        report.add(
-            "transactions.zipf.attempts.mean", Double(zipf.attempts) / Double(max(1, zipf.writes)), "a write")
-        report.add("transactions.zipf.attempts.max", Double(zipf.mostAttempts), "of one write")
+        let writes =
+            try await measure("transactions", wide: nil, cluster, table)
+            + measure("transactions.wide", wide: 10, cluster, table)
         // Nothing acknowledged is lost, and nothing is counted twice.
         let counted = try await cluster.database(in: Self.regions[0]).read { tx in
             try await tx.scan(table).reduce(0) { $0 + $1.count }
         }
-        report.add("transactions.lostIncrements", Double(even.writes + zipf.writes - counted), "1", .atMost, 0)
+        report.add("transactions.lostIncrements", Double(writes - counted), "1", .atMost, 0)
         await cluster.shutdown()
     }
 
+    /// - Parameter wide: every so many-th write takes a second row, in the other region.
+    /// - Returns: how many rows were changed.
+    private func measure(
+        _ name: String, wide: UInt64?, _ cluster: EmbeddedCluster, _ table: Table<Row>
+    ) async throws -> Int {
+        let even = try await load("evenly", Keys.even(Self.rows), wide, cluster, table)
+        let zipf = try await load("by Zipf's law", Keys.zipf(Self.rows, exponent: 0.99), wide, cluster, table)
+        let seconds = duration / .seconds(1)
+        report.add("\(name).uncontended.rate", Double(even.operations) / seconds, "1/s")
+        report.add("\(name).zipf.rate", Double(zipf.operations) / seconds, "1/s")
+        let share = Double(zipf.operations) / Double(even.operations)
+        if wide == nil {
+            report.add("\(name).zipf.share", share, "of uncontended", .atLeast, 0.5)
+        } else {
+            report.add("\(name).zipf.share", share, "of uncontended")
+        }
+        report.add(
+            "\(name).zipf.attempts.mean", Double(zipf.attempts) / Double(max(1, zipf.writes)), "a write")
+        report.add("\(name).zipf.attempts.max", Double(zipf.mostAttempts), "of one write")
+        return even.writes + zipf.writes
+    }
+
     private func load(
-        _ name: String, _ keys: Keys, _ cluster: EmbeddedCluster, _ table: Table<Row>
+        _ name: String, _ keys: Keys, _ wide: UInt64?, _ cluster: EmbeddedCluster, _ table: Table<Row>
     ) async throws -> Outcome {
         BenchRun.note("\(Self.clients) clients, keys drawn \(name) …")
         let end = ContinuousClock.now + duration
@@ -76,7 +91,8 @@ struct Contention {
                             _ = try await database.read { try await $0.get(id, from: table, in: database.region) }
                             continue
                         }
-                        let other = random.below(10) == 0 ? keys.draw(&random) * 2 + 1 - position : nil
+                        let isWide = wide.map { random.below($0) == 0 } ?? false
+                        let other = isWide ? keys.draw(&random) * 2 + 1 - position : nil
                         let home = Self.regions[1 - position]
                         let receipt = try await database.write(deadline: .seconds(60)) { tx in
                             try await Self.increment(id, in: database.region, table, tx)

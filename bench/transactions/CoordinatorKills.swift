@@ -4,8 +4,8 @@ import Meridian
 import MeridianCore
 import MeridianRuntime
 
-/// A transaction's gateway is killed, with all nodes of its region, at some moment of the commit: how long until every row
-/// that it touched can be written again by somebody else, and whether it took effect in all ranges or in none.
+/// A transaction's gateway is killed, with all nodes of its region, at some moment of the commit: how long until every
+/// row that it touched can be written again by somebody else, and whether it took effect in all ranges or in none.
 struct CoordinatorKills {
     struct Row: Codable, Sendable { var id: Int; var region: String; var value: Int }
 

@@ -20,8 +20,8 @@ package struct NodeConfiguration: Sendable {
     /// How long old versions are kept.
     package var retentionNanoseconds: Int64 = 600_000_000_000
 
-    /// After this time a transaction's coordinator is taken for silent: longer than it takes to decide over any distance,
-    /// in two rounds.
+    /// After this time a transaction's coordinator is taken for silent: longer than it takes to decide over any
+    /// distance, in two rounds.
     package let abandonedAfterNanoseconds: Int64
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {

@@ -145,8 +145,8 @@ extension NodeCore {
         }
     }
 
-    /// Answers clients, when the timestamp that they are told of is past everywhere. Mostly it is: every range has waited
-    /// for its own. But what somebody else has committed the anchor tells at once.
+    /// Answers clients, when the timestamp that they are told of is past everywhere. Mostly it is: every range has
+    /// waited for its own. But what somebody else has committed the anchor tells at once.
     private mutating func answer(_ answers: [GatewayAnswer], at now: Moment, _ effects: inout StepEffects) {
         guard case .committed(let result, _)? = answers.first?.body, now.clock.earliest <= result.timestamp else {
             effects.node.answers += answers

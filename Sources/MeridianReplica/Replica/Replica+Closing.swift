@@ -52,7 +52,8 @@ extension Replica {
         return min(wanted, lowest.advanced(byNanoseconds: -1))
     }
 
-    /// What a step of a transaction closes, so that a range without other commits forgets old requests too: what is past.
+    /// What a step of a transaction closes, so that a range without other commits forgets old requests too: what is
+    /// past.
     func closableByStep(at now: Moment) -> Timestamp {
         now.clock.isKnown ? max(.zero, closable(min(allocator.bound, now.clock.earliest))) : .zero
     }

@@ -7,8 +7,8 @@ package struct RangeRequest: Hashable, Sendable {
     package var id: GatewayRequestID
     package var range: RangeID
     package var body: Body
-    /// How often the gateway has asked by then. The reply names it: of an answer that a network delivers twice, or late,
-    /// the second must not send the call elsewhere again.
+    /// How often the gateway has asked by then. The reply names it: of an answer that a network delivers twice, or
+    /// late, the second must not send the call elsewhere again.
     package var attempt: Int
     /// The term in which the gateway believes the leaseholder to lead, on a first attempt. A leaseholder of exactly
     /// this term knows that the commit cannot have been applied before (see `Replica+Commit`); otherwise it looks.
