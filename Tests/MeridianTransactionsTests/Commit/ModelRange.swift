@@ -40,6 +40,8 @@ struct ModelRange {
     private var floor = Timestamp.zero
     /// Whether the rows are as the transaction needs them.
     var holdsPreconditions = true
+    /// Whether it refuses what it would take up at another time.
+    var isOverloaded = false
     /// The highest timestamp up to which a coordinator was promised that nobody writes, and the lowest write since.
     private(set) var promised = Timestamp.zero
     private(set) var firstForeignWrite: Timestamp?
@@ -145,7 +147,7 @@ struct ModelRange {
             return mayBeRepeated ? (.inDoubt(other, anchor: found.preparation.anchor), false) : (nil, true)
         }
         if let timestamp = memory[id.request] { return (.committedBefore(timestamp), false) }
-        guard memory[id.abortion] == nil, holdsPreconditions else {
+        guard memory[id.abortion] == nil, holdsPreconditions, !isOverloaded else {
             // A copy of the question that comes later must not be taken up: the refusal was taken for certain.
             forbidden.insert(id)
             return (.failed(.rowsChanged), false)
