@@ -375,6 +375,11 @@ struct CommitModel {
             messages.append(.reply(call, .notLeaseholder))
             return
         }
+        if ranges[slot].refused.contains(call) {
+            // Nobody answers it, until its time is up.
+            if !faults { giveUp(call) }
+            return
+        }
         let reply: ModelCall.Reply?
         switch body {
         case .confirm(let timestamp): reply = ranges[slot].confirm(upTo: timestamp)
@@ -385,7 +390,9 @@ struct CommitModel {
             if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
             reply = answer.reply
         }
-        if let reply { messages.append(.reply(call, reply)) }
+        guard let reply else { return }
+        if case .failed = reply { ranges[slot].refused.insert(call) }
+        messages.append(.reply(call, reply))
     }
 
     // MARK: The verdict
