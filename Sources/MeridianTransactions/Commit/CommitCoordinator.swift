@@ -175,11 +175,12 @@ package struct CommitCoordinator: Sendable {
         phase == .preparing && asked.contains(range) ? [.prepare(range)] : []
     }
 
-    /// An older transaction wants what this one has prepared. It makes way, unless it is decided.
+    /// An older transaction wants what this one has prepared. It makes way, unless it is decided or the anchor has been
+    /// asked to.
     package mutating func wound() -> [Action] {
         switch phase {
         case .preparing: break
-        // It may wait for the older one itself.
+        // What was only read may be held by the older one, so that each would wait for the other.
         case .fixing where !unconfirmed.isEmpty: break
         case .fixing, .aborting, .decided, .over: return []
         }

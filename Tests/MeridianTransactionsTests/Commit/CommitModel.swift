@@ -77,6 +77,7 @@ struct CommitModel {
         begin(newAttempt(), isRepeated: false)
         for _ in 0..<length { step() }
         faults = false
+        for slot in ranges.indices { ranges[slot].isOverloaded = false }
         for round in 0..<3_000 {
             if isQuiet { return true }
             step()
@@ -129,29 +130,32 @@ struct CommitModel {
     }
 
     private mutating func disturb() {
-        switch random.below(12) {
+        switch random.below(13) {
         case 0, 1:
             let slot = Int(random.below(UInt64(ranges.count)))
             ranges[slot].serveRead(at: now.advanced(byNanoseconds: Int64(random.below(40))))
-        case 2 where random.below(3) == 0:
+        case 2:
+            let slot = Int(random.below(UInt64(ranges.count)))
+            ranges[slot].isOverloaded.toggle()
+        case 3 where random.below(3) == 0:
             let slot = Int(random.below(UInt64(ranges.count)))
             // What is locked cannot be changed by anybody else.
             if ranges[slot].held.isEmpty { ranges[slot].writeForeign(at: now) }
-        case 3 where leaseMoves > 0:
+        case 4 where leaseMoves > 0:
             leaseMoves -= 1
             let slot = Int(random.below(UInt64(ranges.count)))
             let kept = Int(random.below(UInt64(ranges[slot].pending.count + 1)))
             note("the lease of \(ranges[slot].id) moves, keeping \(kept) of \(ranges[slot].pending.count)")
             let waiting = ranges[slot].moveLease(keeping: kept, at: now)
             for call in waiting where random.below(2) == 0 { messages.append(.reply(call, .unknown)) }
-        case 4 where random.below(2) == 0: kill(Int(random.below(2)))
-        case 5:
+        case 5 where random.below(2) == 0: kill(Int(random.below(2)))
+        case 6:
             for position in coordinators.indices where coordinators[position].isAlive && random.below(2) == 0 {
                 drive(position) { $0.wound() }
             }
-        case 6, 7: recoverSomething()
-        case 8, 9: if let call = randomCall() { askAgain(call) }
-        case 10: if let call = randomCall() { giveUp(call) }
+        case 7, 8: recoverSomething()
+        case 9, 10: if let call = randomCall() { askAgain(call) }
+        case 11: if let call = randomCall() { giveUp(call) }
         default: beginAgainIfPossible()
         }
     }
@@ -371,6 +375,11 @@ struct CommitModel {
             messages.append(.reply(call, .notLeaseholder))
             return
         }
+        if ranges[slot].refused.contains(call) {
+            // Nobody answers it, until its time is up.
+            if !faults { giveUp(call) }
+            return
+        }
         let reply: ModelCall.Reply?
         switch body {
         case .confirm(let timestamp): reply = ranges[slot].confirm(upTo: timestamp)
@@ -381,7 +390,9 @@ struct CommitModel {
             if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
             reply = answer.reply
         }
-        if let reply { messages.append(.reply(call, reply)) }
+        guard let reply else { return }
+        if case .failed = reply { ranges[slot].refused.insert(call) }
+        messages.append(.reply(call, reply))
     }
 
     // MARK: The verdict

@@ -36,10 +36,14 @@ struct ModelRange {
     private(set) var held: [TransactionID: Held] = [:]
     private var resolving: [TransactionID: (resolution: Resolution, waiting: [ModelCall.ID])] = [:]
     private var forbidden: Set<TransactionID> = []
+    /// Calls that were refused: a copy that comes later must not be taken up (`NodeCore.refused`).
+    var refused: Set<ModelCall.ID> = []
     /// What has been read, promised or committed here.
     private var floor = Timestamp.zero
     /// Whether the rows are as the transaction needs them.
     var holdsPreconditions = true
+    /// Whether it refuses what it would take up at another time.
+    var isOverloaded = false
     /// The highest timestamp up to which a coordinator was promised that nobody writes, and the lowest write since.
     private(set) var promised = Timestamp.zero
     private(set) var firstForeignWrite: Timestamp?
@@ -71,6 +75,7 @@ struct ModelRange {
         term += 1
         floor = max(floor, now)
         forbidden = []
+        refused = []
         resolving = [:]
         held = table.prepared.mapValues {
             Held(timestamp: $0.timestamp, preparation: $0.preparation, isCommitted: true)
@@ -145,9 +150,7 @@ struct ModelRange {
             return mayBeRepeated ? (.inDoubt(other, anchor: found.preparation.anchor), false) : (nil, true)
         }
         if let timestamp = memory[id.request] { return (.committedBefore(timestamp), false) }
-        guard memory[id.abortion] == nil, holdsPreconditions else {
-            // A copy of the question that comes later must not be taken up: the refusal was taken for certain.
-            forbidden.insert(id)
+        guard memory[id.abortion] == nil, holdsPreconditions, !isOverloaded else {
             return (.failed(.rowsChanged), false)
         }
         let timestamp = max(preparation.candidate, floor.next)

@@ -79,6 +79,68 @@ import Testing
         #expect(latches.release(first.ticket) == [third.ticket])
     }
 
+    @Test func predecessorsAreThoseWhomARequestWaitsForInTheOrderOfArrival() {
+        var latches = Latches()
+        let scan = latches.acquire(exclusive: [], spans: [span(5, 9)])
+        let writer = latches.acquire(exclusive: [key(1), key(2)])
+        _ = latches.acquire(exclusive: [key(4)])
+        let late = latches.acquire(exclusive: [key(6), key(2)], shared: [key(1)])
+        #expect(latches.predecessors(of: scan.ticket).isEmpty)
+        #expect(latches.predecessors(of: late.ticket) == [scan.ticket, writer.ticket], "each once")
+    }
+
+    @Test func predecessorsIncludeThoseThatWaitThemselves() {
+        var latches = Latches()
+        let first = latches.acquire(exclusive: [key(1)])
+        let second = latches.acquire(exclusive: [key(1)])
+        let third = latches.acquire(exclusive: [key(1)])
+        #expect(latches.predecessors(of: third.ticket) == [first.ticket, second.ticket])
+    }
+
+    @Test func aReleasedRequestHasNoPredecessors() {
+        var latches = Latches()
+        _ = latches.acquire(exclusive: [key(1)])
+        let second = latches.acquire(exclusive: [key(1)])
+        _ = latches.release(second.ticket)
+        #expect(latches.predecessors(of: second.ticket).isEmpty)
+    }
+
+    private func conflicts(
+        _ latches: Latches, exclusive: [Int] = [], shared: [Int] = [], spans: [KeySpan] = []
+    ) -> Set<Latches.Ticket> {
+        latches.conflicts(exclusive: exclusive.map { key($0) }, shared: shared.map { key($0) }, spans: spans)
+    }
+
+    @Test func whatIsClaimedSharedConflictsWithWriters() {
+        var latches = Latches()
+        let reader = latches.acquire(exclusive: [], shared: [key(1)])
+        #expect(conflicts(latches, exclusive: [1]) == [reader.ticket])
+        #expect(conflicts(latches, shared: [1], spans: [span(0, 9)]).isEmpty)
+    }
+
+    @Test func whatIsClaimedExclusivelyConflictsWithEverybody() {
+        var latches = Latches()
+        let writer = latches.acquire(exclusive: [key(1)])
+        let waiting = latches.acquire(exclusive: [key(1)])
+        #expect(conflicts(latches, exclusive: [1]) == [writer.ticket, waiting.ticket], "granted or not")
+        #expect(conflicts(latches, shared: [1]) == [writer.ticket, waiting.ticket])
+        #expect(conflicts(latches, spans: [span(0, 2)]) == [writer.ticket, waiting.ticket])
+        #expect(conflicts(latches, exclusive: [2], shared: [0], spans: [span(2, 9)]).isEmpty)
+    }
+
+    @Test func aClaimedSpanConflictsWithWhatIsWrittenIntoIt() {
+        var latches = Latches()
+        let scan = latches.acquire(exclusive: [], spans: [span(2, 5)])
+        #expect(conflicts(latches, exclusive: [4]) == [scan.ticket])
+        #expect(conflicts(latches, exclusive: [5], shared: [3], spans: [span(2, 5)]).isEmpty)
+    }
+
+    @Test func askingForConflictsClaimsNothing() {
+        let latches = Latches()
+        #expect(conflicts(latches, exclusive: [1], spans: [span(0, 9)]).isEmpty)
+        #expect(latches.isEmpty)
+    }
+
     /// Who waits for whom, by the definition: a request goes on when no earlier one has a conflicting claim.
     private struct Model {
         struct Request {
