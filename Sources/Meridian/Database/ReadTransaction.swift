@@ -49,6 +49,14 @@ public final class ReadTransaction: Sendable {
         return try rows.map { try table.decode($0.row) }
     }
 
+    /// A reader of all of a table's home regions that gives up before the closure has to.
+    func reader<Row>(of table: Table<Row>, within deadline: Duration) async throws -> (ResolvedTable, RowReader) {
+        let resolved = try await database.resolve(table, end: end)
+        var reader = try await reader(resolved, in: nil)
+        reader.end = min(end, database.host.deadline(after: deadline))
+        return (resolved, reader)
+    }
+
     private func reader(_ table: ResolvedTable, in region: Region?) async throws -> RowReader {
         let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
         var reader = RowReader(

@@ -6,7 +6,7 @@ import MeridianReplica
 /// is seen exactly once.
 struct RowReader: Sendable {
     let database: Database
-    let end: Instant
+    var end: Instant
     let timestamp: Timestamp?
     var source = Source.leaseholder
 

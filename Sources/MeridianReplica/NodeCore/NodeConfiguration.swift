@@ -29,7 +29,7 @@ package struct NodeConfiguration: Sendable {
         let widest = regions.flatMap { origin in
             regions.map { topology.matrix.roundTripNanoseconds(from: origin, to: $0) }
         }.max()
-        abandonedAfterNanoseconds = 1_000_000_000 + 3 * (widest ?? 0)
+        abandonedAfterNanoseconds = 600_000_000 + 3 * (widest ?? 0)
         self.node = node
         self.topology = topology
         self.seed = seed

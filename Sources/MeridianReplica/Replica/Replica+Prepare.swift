@@ -158,6 +158,9 @@ extension Replica {
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
         // From here on the latches hold it.
         unlock(prepare.id.request, at: now, &effects)
+        if Planted.isOn(.participantForgetsReads) {
+            grant(serving?.latches.releaseShared(ticket) ?? [], at: now, &effects)
+        }
     }
 
     /// The prepare entry is committed. Whoever asks how the transaction stands hears it now; the coordinator when the

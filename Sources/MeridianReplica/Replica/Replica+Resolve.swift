@@ -187,7 +187,7 @@ extension Replica {
 
     // MARK: Transactions that nobody ends
 
-    private static var lookIntervalNanoseconds: Int64 { 250_000_000 }
+    private static var lookIntervalNanoseconds: Int64 { 100_000_000 }
 
     mutating func noteTransactionLook(at now: Moment) {
         guard let serving, serving.transactions.nextLook == nil else { return }
