@@ -54,8 +54,9 @@ final class PromisesKept: Invariant {
             case .requestVote(let request) where request.isTransfer:
                 transfers.insert(Campaign(range: range, candidate: message.from, term: message.term))
             case .vote(let vote) where vote.isGranted && !vote.isPreVote:
-                // A vote of an earlier term was given before the promise, and the disk kept it back.
-                guard let promise = promises[voter], promise.leader != message.to, promise.term <= message.term,
+                // A vote of an earlier term was given before the promise, and the disk kept it back. So was one of the
+                // same term, for somebody who lost that election: its leader has a majority of the votes.
+                guard let promise = promises[voter], promise.leader != message.to, promise.term < message.term,
                     case let now = engine.trueTime, now < promise.end,
                     !transfers.contains(Campaign(range: range, candidate: message.to, term: message.term))
                 else { continue }
