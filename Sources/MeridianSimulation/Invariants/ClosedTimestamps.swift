@@ -73,7 +73,8 @@ final class ClosedTimestamps: Invariant {
 
     private func take(_ promise: ClosedTimestamp, of id: RangeID, from node: NodeID) -> String? {
         let commands = ranges[id]?.commands ?? []
-        let behind = commands.reversed().prefix { $0.index > promise.position.index }.min { $0.timestamp < $1.timestamp }
+        let behind = commands.reversed().prefix { $0.index > promise.position.index }
+            .min { $0.timestamp < $1.timestamp }
         if let behind, behind.timestamp <= promise.timestamp {
             return "\(id): \(node) closes \(promise.timestamp.rawValue) behind \(promise.position), but "
                 + "\(behind.index) committed at \(behind.timestamp.rawValue)"
