@@ -268,8 +268,9 @@ extension NodeCore {
         guard case .commit = call.body, isOpen else {
             let error = MeridianError(
                 .deadlineExceeded, message + "; nothing was committed, try again", retry: .after(.seconds(1)))
-            // Of a transaction, what was asked can still be on its way.
-            if call.isOutstanding { gateway.calls[id]?.wasBoundToTerm = false }
+            // Of a transaction, what was asked can still be on its way, or in a log: a frame that comes twice can be
+            // taken up the first time, and refused the second time by those who have lost the leadership meanwhile.
+            gateway.calls[id]?.wasBoundToTerm = false
             finish(id, .failed(error), .failed(error), at: now, &effects)
             return
         }

@@ -58,16 +58,22 @@ package struct Recovery: Sendable {
         return [.resolve(anchor, .query)]
     }
 
+    /// An answer to another question than the present one changes nothing. It can come: a node that gives a recovery up
+    /// and begins it anew still hears what the first one has asked.
     /// - Parameter resolution: what the range was told or asked.
     package mutating func received(
         _ standing: Standing, from range: RangeID, after resolution: Resolution
     ) -> [Action] {
         switch phase {
-        case .askingAnchor: return anchorStands(standing)
-        case .askingParticipants: return participantStands(standing, in: range)
+        case .askingAnchor:
+            guard range == anchor, resolution == .query else { return [] }
+            return anchorStands(standing)
+        case .askingParticipants:
+            guard range != anchor, resolution == .query else { return [] }
+            return participantStands(standing, in: range)
         case .deciding:
             // Other participants' answers to the question before do not matter any more.
-            guard range == anchor, resolution != .query else { return [] }
+            guard range == anchor, resolution.decides else { return [] }
             if case .committed(let timestamp) = standing { return tell(.commit(at: timestamp)) }
             return tell(.abort)
         case .telling(let told):

@@ -13,6 +13,14 @@ package enum Resolution: Hashable, Sendable {
     case query
     /// Every participant has it: the anchor's log need not keep it.
     case forget
+
+    /// Whether the anchor's log decides by it, if it has not yet.
+    var decides: Bool {
+        switch self {
+        case .commit, .forbid: true
+        case .abort, .query, .forget: false
+        }
+    }
 }
 
 /// How a transaction stands in a range, as its log says.

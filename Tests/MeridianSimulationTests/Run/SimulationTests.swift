@@ -18,7 +18,8 @@ import Testing
         for seed in UInt64(11)...12 {
             let report = try simulation(seed, name).run()
             #expect(report.violation == nil)
-            #expect(report.okCount > 5)
+            // Over several regions a commit takes longer, and any fault of any region is in its way.
+            #expect(report.okCount > (name.hasSuffix("-wide") ? 8 : 20))
             #expect(report.recovery != nil)
         }
     }

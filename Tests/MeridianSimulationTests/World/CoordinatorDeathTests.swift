@@ -86,7 +86,7 @@ private struct Account: Codable, Hashable, Sendable {
         #expect(rounds.count == 1, "\(scene) at \(moment): visible in some ranges alone")
         switch await outcome {
         case nil: #expect(rounds == [round], "\(scene) at \(moment): the client has a receipt")
-        case .notCommitted: #expect(!rounds.contains(round), "\(scene) at \(moment): the client was told that it failed")
+        case .notCommitted: #expect(!rounds.contains(round), "\(scene) at \(moment): the client was told of a failure")
         case .unknown: break
         }
     }

@@ -41,7 +41,8 @@ import Testing
                 return asked.count
             }
             guard count <= stops else {
-                return .committed(CommitResult(timestamp: Timestamp(nanoseconds: 9), term: Term(1)), routeNanoseconds: 0)
+                let result = CommitResult(timestamp: Timestamp(nanoseconds: 9), term: Term(1))
+                return .committed(result, routeNanoseconds: 0)
             }
             return .failed(MeridianError(.shutDown, "the node has stopped", commitOutcome: commitOutcome))
         }

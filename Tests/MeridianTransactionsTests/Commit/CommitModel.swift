@@ -302,7 +302,7 @@ struct CommitModel {
     /// The call's time is up.
     private mutating func giveUp(_ id: ModelCall.ID) {
         guard calls[id] != nil else { return }
-        if calls[id]?.isOutstanding == true { calls[id]?.wasBoundToTerm = false }
+        calls[id]?.wasBoundToTerm = false
         received(.failed(.late), to: id)
     }
 

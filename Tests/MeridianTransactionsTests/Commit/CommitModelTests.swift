@@ -18,6 +18,20 @@ import Testing
         }
     }
 
+    /// Runs that have found a bug each, of those that a few thousand seeds rarely find.
+    @Test(arguments: [
+        // A recovery took a participant's answer to an earlier one for the anchor's, and aborted what was committed.
+        UInt64(90_274), 144_097, 187_377, 191_804,
+        // A call whose time was up was taken for one that nobody could take up any more.
+        99_360, 210_767, 213_249,
+    ])
+    func runsThatHaveFoundABugStayRight(seed: UInt64) {
+        var model = CommitModel(seed: seed)
+        let hasEnded = model.run()
+        #expect(hasEnded)
+        #expect(model.breach == nil)
+    }
+
     /// The model would prove nothing if nothing happened in it.
     @Test func theModelReachesEveryEnd() {
         var committed = 0

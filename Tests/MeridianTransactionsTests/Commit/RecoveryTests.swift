@@ -183,6 +183,28 @@ import Testing
 
     // MARK: Late answers
 
+    /// Of a recovery that the same node gave up: it had found the staging record, and asked the participants.
+    @Test(arguments: [Standing.prepared(at: candidate, .participant), .aborted, .over])
+    func aParticipantsAnswerToAnEarlierRecoveryIsNotTheAnchors(standing: Standing) {
+        var machine = begun(from: Self.third)
+        #expect(machine.received(standing, from: Self.other, after: .query).isEmpty)
+        let staging = Standing.prepared(at: Self.candidate, preparation(participants: Self.all))
+        #expect(machine.received(staging, from: Self.anchor, after: .query).count == 2, "it still waits for the anchor")
+    }
+
+    @Test func theAnchorsAnswerToAnEarlierRecoveryIsNoParticipants() {
+        var machine = staged()
+        #expect(machine.received(.aborted, from: Self.anchor, after: .forbid).isEmpty)
+        #expect(machine.received(.over, from: Self.anchor, after: .forget).isEmpty)
+        #expect(machine.received(.over, from: Self.other, after: Self.commit).isEmpty)
+    }
+
+    @Test func thatTheAnchorHasForgottenIsNoDecision() {
+        var machine = staged(participants: [Self.anchor, Self.other])
+        _ = machine.received(prepared(), from: Self.other, after: .query)
+        #expect(machine.received(.over, from: Self.anchor, after: .forget).isEmpty)
+    }
+
     @Test func anAnswerToAnEarlierQuestionIsNoDecision() {
         var machine = staged()
         _ = machine.received(.aborted, from: Self.other, after: .query)
@@ -227,4 +249,11 @@ import Testing
         #expect(machine.begin() == [.resolve(Self.anchor, .forget), .finish])
         #expect(machine.isOver)
     }
+}
+
+extension CommitStep.Preparation {
+    /// What a participant has, which is not the anchor: no staging record.
+    fileprivate static let participant = CommitStep.Preparation(
+        anchor: RangeID(1), participants: [], candidate: Timestamp(nanoseconds: 100), readsElsewhere: false,
+        priority: TransactionPriority(begun: .zero, request: RequestID(high: 1, low: 2)))
 }
