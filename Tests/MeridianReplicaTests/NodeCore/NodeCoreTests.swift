@@ -206,6 +206,32 @@ import Testing
         #expect(applied?.count == 1)
     }
 
+    /// A network that delivers everything twice must not make two questions of every answer (simulated seed 800174 of an
+    /// hour: frames grew without end between a leader whose disk was full and a successor that was none).
+    @Test func aRedirectionThatArrivesTwiceSendsACallElsewhereOnce() throws {
+        let (world, clients) = try serving()
+        let leader = try #require(world.leader)
+        let gateway = try follower(world)
+        let warm = clients.start(.write, World.key(0), at: gateway)
+        finish(world, clients, warm, milliseconds: 500)
+        world.nodes[leader].isDiskFull = true
+        var asked = 0
+        var isDoubling = false
+        world.filter = { frame in
+            asked += frame.messages.count { if case .request = $0 { true } else { false } }
+            let isReply = frame.messages.contains { if case .reply = $0 { true } else { false } }
+            if isReply, !isDoubling, let receiver = world.nodes.firstIndex(where: { $0.id == frame.to }) {
+                isDoubling = true
+                world.step(receiver, [.frame(frame)])
+                isDoubling = false
+            }
+            return true
+        }
+        _ = clients.start(.write, World.key(1), at: gateway)
+        world.run(milliseconds: 400)
+        #expect(asked < 100, "\(asked) questions for one call")
+    }
+
     @Test func aCallWithoutAQuorumEndsAtItsDeadlineWithItsOutcome() throws {
         let (world, _) = try serving()
         let leader = try #require(world.leader)
