@@ -11,7 +11,7 @@ extension Replica {
         _ request: RangeRequest, from gateway: NodeID, _ owner: RequestID, _ priority: TransactionPriority?,
         _ claim: @autoclosure () -> LockTable.Claim, at now: Moment, _ effects: inout StepEffects
     ) -> Bool {
-        guard var serving, !serving.locks.isEmpty else { return true }
+        guard serving?.locks.isEmpty == false, var serving else { return true }
         let (isAdmitted, hasWounded) = serving.locks.admit(owner, priority, claim())
         if !isAdmitted {
             // A copy of it may wait already.

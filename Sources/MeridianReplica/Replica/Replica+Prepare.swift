@@ -136,9 +136,7 @@ extension Replica {
         let floor = Planted.isOn(.prepareBelowReads) ? .zero : allocator.bound.next
         let timestamp = max(prepare.preparation.candidate, floor)
         var preparation = prepare.preparation
-        if !Planted.isOn(.participantForgetsReads) {
-            (preparation.keys, preparation.spans) = Self.claims(of: prepare.preconditions)
-        }
+        (preparation.keys, preparation.spans) = Self.claims(of: prepare.preconditions)
         let proposal = nextProposal
         nextProposal += 1
         serving?.requests[ticket] = nil
@@ -158,9 +156,6 @@ extension Replica {
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
         // From here on the latches hold it.
         unlock(prepare.id.request, at: now, &effects)
-        if Planted.isOn(.participantForgetsReads) {
-            grant(serving?.latches.releaseShared(ticket) ?? [], at: now, &effects)
-        }
     }
 
     /// The prepare entry is committed. Whoever asks how the transaction stands hears it now; the coordinator when the

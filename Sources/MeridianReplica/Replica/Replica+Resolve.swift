@@ -190,18 +190,18 @@ extension Replica {
     private static var lookIntervalNanoseconds: Int64 { 100_000_000 }
 
     mutating func noteTransactionLook(at now: Moment) {
-        guard let serving, serving.transactions.nextLook == nil else { return }
-        self.serving?.transactions.nextLook = now.instant.advanced(byNanoseconds: Self.lookIntervalNanoseconds)
+        guard nextTransactionLook == nil else { return }
+        nextTransactionLook = now.instant.advanced(byNanoseconds: Self.lookIntervalNanoseconds)
     }
 
     /// Finds transactions that nobody has ended in time.
     mutating func lookForAbandoned(at now: Moment, _ effects: inout StepEffects) {
-        guard var transactions = serving?.transactions, let look = transactions.nextLook, now.instant >= look else {
-            return
-        }
+        guard let look = nextTransactionLook, now.instant >= look else { return }
+        nextTransactionLook = nil
+        guard var transactions = serving?.transactions else { return }
         let decided = dispatched.transactions.decided
         let isIdle = transactions.held.isEmpty && decided.isEmpty && serving?.locks.isEmpty == true
-        transactions.nextLook = isIdle ? nil : now.instant.advanced(byNanoseconds: Self.lookIntervalNanoseconds)
+        nextTransactionLook = isIdle ? nil : now.instant.advanced(byNanoseconds: Self.lookIntervalNanoseconds)
         for id in transactions.held.keys.sorted() {
             guard let held = transactions.held[id], held.isCommitted, held.committedAt == nil,
                 now.instant >= held.recoverAt

@@ -52,6 +52,8 @@ package struct Replica: Sendable {
 
     var snapshots = SnapshotStreams()
     var retainedLogEntries: UInt64 = 4096
+    /// When to look for transactions that nobody finishes, and for locks whose time is up. Only a leaseholder looks.
+    var nextTransactionLook: Instant?
     /// When a transaction that is prepared here is looked after (`NodeConfiguration`).
     var abandonedAfterNanoseconds: Int64 = 1_000_000_000
     /// How long old versions are kept: no read may go back farther.
@@ -88,7 +90,7 @@ package struct Replica: Sendable {
     private mutating func nextDeadline() -> Instant? {
         var deadline = raft.nextTick() ?? .distantFuture
         if let retry = snapshots.outgoing.lazy.map(\.stream.retryAt).min() { deadline = min(deadline, retry) }
-        if let look = serving?.transactions.nextLook { deadline = min(deadline, look) }
+        if let look = nextTransactionLook { deadline = min(deadline, look) }
         if let patience = local.nextDeadline { deadline = min(deadline, patience) }
         if raft.role == .leader, let nextClose { deadline = min(deadline, nextClose) }
         return deadline < .distantFuture ? deadline : nil

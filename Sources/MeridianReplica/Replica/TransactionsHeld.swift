@@ -15,8 +15,6 @@ struct TransactionsHeld: Sendable {
     var forbidden = RecentSet<TransactionID>()
     /// Since when this leaseholder has known of decisions that it keeps as the anchor.
     var decidedSince: [TransactionID: Instant] = [:]
-    /// When to look for transactions that nobody finishes.
-    var nextLook: Instant?
 
     struct Preparing: Sendable {
         var ticket: Latches.Ticket

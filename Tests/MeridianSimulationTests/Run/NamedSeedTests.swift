@@ -34,10 +34,11 @@ import Testing
     /// its commit took that for an abort (11 and 4), a second coordinator of one attempt reported a failure that it
     /// could not know (101 and 45), a commit released its latches twice (1), and what was only read was confirmed from
     /// what was closed (69).
-    @Test(arguments: [
-        (11, "append-wide"), (101, "append-wide"), (4, "registers-wide"), (45, "registers-wide"),
-        (69, "registers-wide"), (1, "bank-wide"),
-    ] as [(UInt64, String)])
+    @Test(
+        arguments: [
+            (11, "append-wide"), (101, "append-wide"), (4, "registers-wide"), (45, "registers-wide"),
+            (69, "registers-wide"), (1, "bank-wide"),
+        ] as [(UInt64, String)])
     func transactionsOverSeveralRangesKeepTheirPromises(seed: UInt64, workload: String) throws {
         try Self.run(seed: seed, workload, episodes: nil)
     }
