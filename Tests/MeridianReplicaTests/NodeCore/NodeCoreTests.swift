@@ -206,8 +206,8 @@ import Testing
         #expect(applied?.count == 1)
     }
 
-    /// A network that delivers everything twice must not make two questions of every answer (simulated seed 800174 of an
-    /// hour: frames grew without end between a leader whose disk was full and a successor that was none).
+    /// A network that delivers everything twice must not make two questions of every answer (simulated seed 800174 of
+    /// an hour: frames grew without end between a leader whose disk was full and a successor that was none).
     @Test func aRedirectionThatArrivesTwiceSendsACallElsewhereOnce() throws {
         let (world, clients) = try serving()
         let leader = try #require(world.leader)

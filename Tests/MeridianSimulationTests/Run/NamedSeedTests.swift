@@ -30,10 +30,10 @@ import Testing
         try Self.run(seed: 107_154, "register", episodes: [1, 2, 3])
     }
 
-    /// What was found in transactions over several ranges, one after the other: a coordinator whose anchor had forgotten
-    /// its commit took that for an abort (11 and 4), a second coordinator of one attempt reported a failure that it
-    /// could not know (101 and 45), a commit released its latches twice (1), and what was only read was confirmed from
-    /// what was closed (69).
+    /// What was found in transactions over several ranges, one after the other: a coordinator whose anchor had
+    /// forgotten its commit took that for an abort (11 and 4), a second coordinator of one attempt reported a failure
+    /// that it could not know (101 and 45), a commit released its latches twice (1), and what was only read was
+    /// confirmed from what was closed (69).
     @Test(
         arguments: [
             (11, "append-wide"), (101, "append-wide"), (4, "registers-wide"), (45, "registers-wide"),
