@@ -56,7 +56,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case preparedForgottenByLeader
     case closedOverPrepared
     case preparedReadable
-    case anchorForgetsEarly
     case laterAttemptIgnoresFirst
     // State.
     case applySkipsCommand
@@ -118,7 +117,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .preparedForgottenByLeader: "a new leader forgets what is prepared (FC 6)"
         case .closedOverPrepared: "a timestamp is closed above what is prepared (Spanner §4.2.4)"
         case .preparedReadable: "what is prepared holds nobody up (FC 6)"
-        case .anchorForgetsEarly: "the anchor forgets its decision before the others know (FC 6)"
         case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"

@@ -212,8 +212,7 @@ package struct CommitCoordinator: Sendable {
     private mutating func told(_ range: RangeID, _ timestamp: Timestamp) -> [Action] {
         guard untold.remove(range) != nil else { return [] }
         if range == anchor, !untold.isEmpty {
-            let tell = writers.filter { $0 != anchor }.map { Action.resolve($0, .commit(at: timestamp)) }
-            return Planted.isOn(.anchorForgetsEarly) ? [.resolve(anchor, .forget)] : tell
+            return writers.filter { $0 != anchor }.map { .resolve($0, .commit(at: timestamp)) }
         }
         guard untold.isEmpty else { return [] }
         phase = .over
