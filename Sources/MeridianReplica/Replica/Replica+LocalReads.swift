@@ -119,7 +119,8 @@ extension Replica {
             let answer = ReadResult(timestamp: read.timestamp, term: .zero, rows: rows)
             body = collected(as: read.timestamp, at: now).map { .failed($0) } ?? .read(answer)
         case .failed(let error): body = .failed(error)
-        case .mayCommit, .alreadyApplied: preconditionFailure("a read of \(descriptor.id) was taken for a commit")
+        case .mayCommit, .alreadyApplied, .wasAborted:
+            preconditionFailure("a read of \(descriptor.id) was taken for a commit")
         }
         effects.reply(body, to: read.address, range: descriptor.id)
     }

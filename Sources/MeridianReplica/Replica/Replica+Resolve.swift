@@ -76,6 +76,9 @@ extension Replica {
         case .alreadyApplied(let applied):
             effects.reply(.standing(.committed(applied.timestamp)), to: address, range: descriptor.id)
         case .failed(let error): effects.reply(.failed(error), to: address, range: descriptor.id)
+        case .wasAborted:
+            // Once is enough: which of two aborts is remembered could differ from replica to replica.
+            effects.reply(.standing(.aborted), to: address, range: descriptor.id)
         case .mayCommit, .rows:
             if transactions?.held[request.id] != nil || transactions?.resolving[request.id] != nil {
                 // It has come in the meantime.

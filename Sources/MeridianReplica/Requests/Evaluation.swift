@@ -8,7 +8,7 @@ package struct Evaluation: Sendable {
         case commit([Precondition], lookUp: RequestID?)
         /// May this attempt of a transaction be prepared? Neither it nor another attempt of its request may be over.
         case prepare([Precondition], TransactionID)
-        /// Was this attempt committed here, as the anchor?
+        /// Was this attempt committed here, as the anchor, or aborted?
         case standing(TransactionID)
         /// The rows as of a timestamp, if nobody has changed since what the preconditions name.
         case read([ReadOperation], at: Timestamp, [Precondition])
@@ -27,6 +27,8 @@ package struct EvaluationResult: Sendable {
     package enum Outcome: Sendable {
         case mayCommit
         case alreadyApplied(AppliedRequest)
+        /// The attempt was aborted here, and that is remembered.
+        case wasAborted
         case rows([[KeyedVersion]])
         case failed(MeridianError)
     }
@@ -61,7 +63,8 @@ extension Evaluation {
                 }
                 return try Self.violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
             case .standing(let id):
-                return try reader.outcome(of: id.commitment, in: range).map { .alreadyApplied($0) } ?? .mayCommit
+                if let applied = try reader.outcome(of: id.commitment, in: range) { return .alreadyApplied(applied) }
+                return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
             case .read(let operations, let timestamp, let preconditions):
                 if let error = try Self.violation(of: preconditions, with: reader) { return .failed(error) }
                 return .rows(try operations.map { try Self.rows(of: $0, at: timestamp, with: reader) })

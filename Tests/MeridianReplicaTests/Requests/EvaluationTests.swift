@@ -38,7 +38,7 @@ import Testing
         switch evaluation.run(with: try reader()).outcome {
         case .mayCommit: return nil
         case .failed(let error): return error.code
-        case .rows, .alreadyApplied: preconditionFailure("another answer")
+        case .rows, .wasAborted, .alreadyApplied: preconditionFailure("another answer")
         }
     }
 
