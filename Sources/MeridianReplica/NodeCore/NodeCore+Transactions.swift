@@ -14,7 +14,6 @@ struct Transactions: Sendable {
     struct Coordinated: Sendable {
         var machine: CommitCoordinator
         var request: TransactionRequest
-        var mayBeRepeated: Bool
         var candidate: Timestamp
         /// The calls that wait for the outcome.
         var clients: [GatewayRequestID]
@@ -66,7 +65,7 @@ extension NodeCore {
             candidate: candidate, mayBeRepeated: call.mayBeRepeated)
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
-            machine: machine, request: request, mayBeRepeated: call.mayBeRepeated, candidate: candidate,
+            machine: machine, request: request, candidate: candidate,
             clients: [call.id], arrival: now.instant,
             deadline: min(call.deadline, now.instant.advanced(byNanoseconds: Self.coordinationNanoseconds)),
             names: SplitMix64(seed: call.id.rawValue ^ request.id.attempt))
@@ -114,8 +113,7 @@ extension NodeCore {
                 candidate: transaction.candidate, readsElsewhere: !transaction.request.readers.isEmpty,
                 priority: transaction.request.priority)
             let prepare = PrepareRequest(
-                id: id, preparation: preparation, preconditions: part.preconditions, mutations: part.mutations,
-                mayBeRepeated: transaction.mayBeRepeated)
+                id: id, preparation: preparation, preconditions: part.preconditions, mutations: part.mutations)
             ask(
                 range, .prepare(prepare), name, for: .coordinator(id),
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)

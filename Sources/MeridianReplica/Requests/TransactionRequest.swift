@@ -54,18 +54,15 @@ package struct PrepareRequest: Hashable, Sendable {
     package var preparation: CommitStep.Preparation
     package var preconditions: [Precondition]
     package var mutations: [Mutation]
-    /// An earlier attempt of the same request may be open.
-    package var mayBeRepeated: Bool
 
     package init(
         id: TransactionID, preparation: CommitStep.Preparation, preconditions: [Precondition],
-        mutations: [Mutation], mayBeRepeated: Bool
+        mutations: [Mutation]
     ) {
         self.id = id
         self.preparation = preparation
         self.preconditions = preconditions
         self.mutations = mutations
-        self.mayBeRepeated = mayBeRepeated
     }
 
     package var byteCount: Int { mutations.reduce(128) { $0 + $1.byteCount } }
