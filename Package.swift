@@ -131,6 +131,8 @@ let package = Package(
             ]),
         tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
-        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
+        tests(
+            "MeridianTests",
+            ["BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "meridian-cli"]),
     ]
 )

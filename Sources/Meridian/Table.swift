@@ -20,6 +20,7 @@ public struct Table<Row: Codable & Sendable>: Sendable {
     public let survival: SurvivalGoal
     public let placement: Placement
     public let mode: ReplicationMode
+    public let failover: FailoverPolicy
 
     private let declared: Result<TableLayout, MeridianError>
 
@@ -31,11 +32,15 @@ public struct Table<Row: Codable & Sendable>: Sendable {
     ///   - survival: what the table must survive.
     ///   - placement: whether copies may leave the jurisdiction of a row's home region.
     ///   - mode: when a commit is acknowledged.
+    ///   - failover: who decides that the table goes on elsewhere when its home region is lost.
     public init<Key: Codable & Hashable & Sendable>(
         _ name: String, key: any KeyPath<Row, Key> & Sendable, locality: TableLocality<Row>,
-        survival: SurvivalGoal = .zone, placement: Placement = .unrestricted, mode: ReplicationMode = .synchronous
+        survival: SurvivalGoal = .zone, placement: Placement = .unrestricted, mode: ReplicationMode = .synchronous,
+        failover: FailoverPolicy = .manual
     ) {
-        self.init(name: name, survival: survival, placement: placement, mode: mode) { () throws(MeridianError) in
+        self.init(
+            name: name, survival: survival, placement: placement, mode: mode, failover: failover
+        ) { () throws(MeridianError) in
             let shape = try RowShape<Row>(name: name)
             let position = try shape.position(of: key)
             let locality = try locality.resolve { shape }
@@ -49,9 +54,12 @@ public struct Table<Row: Codable & Sendable>: Sendable {
     ///   - keyColumns: the names of the columns that together are the key, in the order in which rows sort.
     public init(
         _ name: String, columns: [ColumnSchema]? = nil, keyColumns: [String], locality: TableLocality<Row>,
-        survival: SurvivalGoal = .zone, placement: Placement = .unrestricted, mode: ReplicationMode = .synchronous
+        survival: SurvivalGoal = .zone, placement: Placement = .unrestricted, mode: ReplicationMode = .synchronous,
+        failover: FailoverPolicy = .manual
     ) {
-        self.init(name: name, survival: survival, placement: placement, mode: mode) { () throws(MeridianError) in
+        self.init(
+            name: name, survival: survival, placement: placement, mode: mode, failover: failover
+        ) { () throws(MeridianError) in
             let columns = if let columns { columns } else { try RowShape<Row>(name: name).columns }
             var key: [Int] = []
             for column in keyColumns { key.append(try TableLayout.position(of: column, in: columns, table: name)) }
@@ -61,13 +69,14 @@ public struct Table<Row: Codable & Sendable>: Sendable {
     }
 
     private init(
-        name: String, survival: SurvivalGoal, placement: Placement, mode: ReplicationMode,
+        name: String, survival: SurvivalGoal, placement: Placement, mode: ReplicationMode, failover: FailoverPolicy,
         layout: () throws(MeridianError) -> TableLayout
     ) {
         self.name = name
         self.survival = survival
         self.placement = placement
         self.mode = mode
+        self.failover = failover
         declared = Result(catching: layout)
     }
 

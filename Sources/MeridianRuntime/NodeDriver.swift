@@ -76,7 +76,7 @@ package final class NodeDriver: @unchecked Sendable {
     package init(
         configuration: NodeConfiguration, log: any LogStore, state: any StateStore, lost: Incarnation? = nil,
         time: any TimeSource, garbageCollection: GarbageCollection = GarbageCollection(), logger: Logger,
-        send: @escaping @Sendable (NodeFrame) -> Void
+        salvage: @escaping @Sendable (Salvage) throws -> Void = { _ in }, send: @escaping @Sendable (NodeFrame) -> Void
     ) throws {
         self.node = configuration.node
         self.time = time
@@ -93,7 +93,8 @@ package final class NodeDriver: @unchecked Sendable {
             systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: time.now())
         self.published = Mutex(core.catalog)
         self.log = LogWriter(log)
-        self.applier = StateApplier(state, time: time, garbageCollection: garbageCollection)
+        self.applier = StateApplier(
+            state, time: time, garbageCollection: garbageCollection, salvage: salvage)
     }
 
     private static func begin(_ life: Incarnation, _ log: any LogStore, _ state: any StateStore) throws {

@@ -14,6 +14,7 @@ final class StateApplier: @unchecked Sendable {
         case apply(ApplyBatch)
         case read(SnapshotRead)
         case write(SnapshotWrite)
+        case keep(Salvage)
     }
 
     private struct Queue {
@@ -28,6 +29,8 @@ final class StateApplier: @unchecked Sendable {
     private let store: any StateStore
     private let time: any TimeSource
     private let garbageCollection: GarbageCollection
+    /// Keeps what it is given, durably.
+    private let salvage: @Sendable (Salvage) throws -> Void
     private let queue = Mutex(Queue())
     private let wake = WakeSignal()
     private let ended = WakeSignal()
@@ -46,7 +49,11 @@ final class StateApplier: @unchecked Sendable {
     private static let chunkBytes = 1 << 20
     private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
 
-    init(_ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection) {
+    init(
+        _ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection,
+        salvage: @escaping @Sendable (Salvage) throws -> Void
+    ) {
+        self.salvage = salvage
         self.store = store
         self.time = time
         self.garbageCollection = garbageCollection
@@ -54,9 +61,8 @@ final class StateApplier: @unchecked Sendable {
 
     /// - Returns: what was applied at once.
     func carryOut(_ effects: borrowing NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
-        guard !(effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty) else {
-            return []
-        }
+        let isIdle = effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty
+        guard !isIdle || !effects.salvages.isEmpty else { return [] }
         let isFree = queue.withLock { $0.pendingApplies == 0 }
         let applied = isFree ? applyNow(effects.applies) : nil
         let wasEmpty = queue.withLock { queue in
@@ -67,6 +73,7 @@ final class StateApplier: @unchecked Sendable {
             }
             for read in effects.snapshotReads { queue.work.append(.read(read)) }
             for write in effects.snapshotWrites { queue.work.append(.write(write)) }
+            for salvage in effects.salvages { queue.work.append(.keep(salvage)) }
             return wasEmpty && !queue.work.isEmpty
         }
         let isLong = store.pendingCheckpointByteCount > Self.checkpointBytes
@@ -176,6 +183,7 @@ final class StateApplier: @unchecked Sendable {
             switch item {
             case .apply(let batch): batches.append(batch)
             case .read(let read): self.read(read, driver)
+            case .keep(let salvage): keep(salvage, driver)
             case .write(let write):
                 applyQueued(&batches, driver)
                 self.write(write, driver)
@@ -282,6 +290,20 @@ final class StateApplier: @unchecked Sendable {
             driver.note(error, while: "receiving a snapshot of \(write.range)")
             writers.removeValue(forKey: write.range)?.writer.cancel()
             reply(write, .failed, driver)
+        }
+    }
+
+    /// Keeps commits of a history that has ended, until it succeeds: nothing of them is removed before.
+    private func keep(_ salvage: Salvage, _ driver: NodeDriver) {
+        while true {
+            do {
+                try self.salvage(salvage)
+                return driver.enqueue(.salvaged(salvage.range))
+            } catch {
+                driver.note(error, while: "keeping superseded commits of \(salvage.range)")
+                wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.fullDiskRetryNanoseconds)
+                if queue.withLock({ $0.isStopped }) { return }
+            }
         }
     }
 

@@ -38,7 +38,12 @@ public final class EmbeddedCluster: DatabaseHost {
         var lost: Set<NodeID> = []
         var isShutDown = false
         var nextGateway = 0
+        /// Of nodes in memory, what is kept in files otherwise.
+        var unshipped: [UnshippedFile] = []
     }
+
+    /// The services of the regions.
+    private let background = Background()
 
     /// Starts every node, and waits until the system range has a leaseholder.
     /// - Throws: `MeridianError` with `.invalidConfiguration`, or what opening the files throws: `.wrongCluster`,
@@ -57,6 +62,10 @@ public final class EmbeddedCluster: DatabaseHost {
         do {
             for node in topology.nodes { try await start(node.id) }
             try await waitUntilReady(Catalog.systemRange, deadline: .seconds(30))
+            for region in topology.regions {
+                let keeper = RegionKeeper(host: self, region: region)
+                background.run { await keeper.run() }
+            }
         } catch {
             await shutdown()
             throw error
@@ -78,6 +87,8 @@ public final class EmbeddedCluster: DatabaseHost {
         }
         network.stop()
         await Blocking.run { for driver in drivers { driver.stop() } }
+        // What they were asking has been answered with that.
+        await background.end()
         files?.removeIfTemporary()
     }
 
@@ -109,7 +120,7 @@ public final class EmbeddedCluster: DatabaseHost {
                 let driver = try NodeDriver(
                     configuration: finished, log: log, state: state,
                     lost: isLost ? Incarnation(using: &generator) : nil, time: time, garbageCollection: kept,
-                    logger: logger, send: { [network] in network.send($0) })
+                    logger: logger, salvage: { [weak self] in try self?.keep($0, of: descriptor) }, send: { [network] in network.send($0) })
                 try noteInUse(descriptor)
                 return driver
             }
@@ -225,6 +236,11 @@ public final class EmbeddedCluster: DatabaseHost {
     package func latestTimestamp(in region: Region) -> Timestamp? {
         let drivers = state.withLock { state in topology.nodes(in: region).compactMap { state.drivers[$0.id] } }
         return drivers.lazy.map(\.clock).first(where: \.isKnown)?.latest
+    }
+
+    package func earliestTimestamp(in region: Region) -> Timestamp? {
+        let drivers = state.withLock { state in topology.nodes(in: region).compactMap { state.drivers[$0.id] } }
+        return drivers.lazy.map(\.clock).first(where: \.isKnown)?.earliest
     }
 
     /// Log transactions, and so fsyncs, of the nodes that run, since each started.

@@ -39,9 +39,13 @@ extension Database {
         let stored = known.record.descriptor
         var difference = layout.schema.mismatch(with: known.schema)
         if layout.locality != stored.locality { difference = "its locality is \(stored.locality)" }
-        if table.survival != stored.goal { difference = "its survival goal is \(stored.goal)" }
         if table.placement != stored.placement { difference = "its placement is \(stored.placement)" }
-        if table.mode != stored.mode { difference = "its mode is \(stored.mode)" }
+        // These can be changed while the table is used: a declaration says how the table is made.
+        if known.record.version == 0 {
+            if table.survival != stored.goal { difference = "its survival goal is \(stored.goal)" }
+            if table.mode != stored.mode { difference = "its mode is \(stored.mode)" }
+            if table.failover != stored.failover { difference = "its failover policy is \(stored.failover)" }
+        }
         if let difference {
             throw MeridianError(
                 .tableMismatch,
@@ -97,9 +101,10 @@ extension Database {
     private func plan<Row>(
         _ table: Table<Row>, _ layout: TableLayout, id: TableID, firstRange: UInt64
     ) throws -> TableRecord {
-        let descriptor = TableDescriptor(
+        var descriptor = TableDescriptor(
             id: id, name: table.name, locality: layout.locality, goal: table.survival, placement: table.placement,
             mode: table.mode, schema: try layout.schema.encoded())
+        descriptor.failover = table.failover
         let planner = ReplicaPlanner(topology: host.topology)
         var homes: [Region?] = [nil]
         if case .regionalByRow = layout.locality { homes = host.topology.regions }

@@ -32,7 +32,7 @@ extension ReadTransaction {
         var partial = PartialRows<Row>(rows: [], missing: [])
         for (range, found) in parts {
             guard let found else {
-                partial.missing.append(range.home)
+                partial.missing.append(range.partition)
                 continue
             }
             partial.rows += try found.map { try table.decode($0.row) }
@@ -52,7 +52,7 @@ extension RowReader {
             for (position, range) in ranges.enumerated() {
                 group.addTask {
                     do {
-                        return (position, try await scan(table, prefix: prefix, in: range.home, limit: limit))
+                        return (position, try await scan(table, prefix: prefix, in: range.partition, limit: limit))
                     } catch let error as MeridianError where [.deadlineExceeded, .unavailable].contains(error.code) {
                         return (position, nil)
                     }

@@ -10,7 +10,7 @@ final class ResolvedTable: Sendable {
     let schema: TableSchema
     let record: TableRecord
     let topology: Topology
-    /// By home region. A table that is not regional by row has one.
+    /// By the region that the rows name. A table that is not regional by row has one.
     let ranges: [Region: RangeDescriptor]
     private let keyTypes: [ColumnType]
 
@@ -21,7 +21,7 @@ final class ResolvedTable: Sendable {
         self.record = record
         self.topology = topology
         self.keyTypes = schema.keyTypes
-        self.ranges = Dictionary(uniqueKeysWithValues: record.ranges.map { ($0.home, $0) })
+        self.ranges = Dictionary(uniqueKeysWithValues: record.ranges.map { ($0.partition, $0) })
     }
 
     var isRegionalByRow: Bool {
@@ -61,19 +61,20 @@ final class ResolvedTable: Sendable {
     }
 
     func key(_ values: [Value], in range: RangeDescriptor) throws(MeridianError) -> Key {
-        try KeyEncoder.key(table: id, region: range.home, values: values, types: keyTypes, name: name)
+        try KeyEncoder.key(table: id, region: range.partition, values: values, types: keyTypes, name: name)
     }
 
     /// The keys that begin with these values.
     func span(_ prefix: [Value], in range: RangeDescriptor) throws(MeridianError) -> KeySpan {
         if prefix.isEmpty { return range.span }
-        var encoder = KeyEncoder(table: id, region: range.home)
+        var encoder = KeyEncoder(table: id, region: range.partition)
         for (value, type) in zip(prefix, keyTypes) { try encoder.append(value, as: type, name: name) }
         return KeySpan(prefix: encoder.bytes)
     }
 }
 
-/// The tables that this process has used. A table's ranges do not change while it runs.
+/// The tables that this process has used. What is kept of a range can be old where its home has moved: gateways route by
+/// the catalog, and only how near a range is is taken from here.
 package final class TableCache: Sendable {
     package init() {}
 

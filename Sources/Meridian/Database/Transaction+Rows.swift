@@ -43,12 +43,12 @@ extension Transaction {
     /// The row changes its home: it goes there and comes here, in one commit.
     func move(_ target: Target, from found: RowReader.Found) async throws {
         let table = target.resolved
-        let laws = [found.range.home, target.range.home].map { table.topology.jurisdiction(of: $0) }
+        let laws = [found.range.partition, target.range.partition].map { table.topology.jurisdiction(of: $0) }
         if table.record.descriptor.placement == .restricted, laws[0] != laws[1] {
             throw MeridianError(
                 .jurisdictionViolation,
-                "table \(table.name) is restricted: a row at home in \(found.range.home) (\(laws[0])) cannot move to "
-                    + "\(target.range.home) (\(laws[1])). Delete it there and insert a new one, if the law allows")
+                "table \(table.name) is restricted: a row at home in \(found.range.partition) (\(laws[0])) cannot move to "
+                    + "\(target.range.partition) (\(laws[1])). Delete it there and insert a new one, if the law allows")
         }
         try buffer.withLock { buffer in
             try buffer.touch(found.range, table: table.name)

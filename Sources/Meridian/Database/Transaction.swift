@@ -152,7 +152,7 @@ public final class Transaction: Sendable {
         let timestamp = try await readTimestamp()
         let reader = RowReader(database: database, end: deadline, timestamp: timestamp)
         let found = try await reader.scan(
-            resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: range.home, limit: .max)
+            resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: range.partition, limit: .max)
         var rows = Dictionary(uniqueKeysWithValues: found.map { ($0.key, $0.row) })
         let own = buffer.withLock { buffer in
             buffer.require(.unchangedSpan(span, since: timestamp), in: range.id)

@@ -26,6 +26,9 @@ package protocol DatabaseHost: AnyObject, Sendable {
     /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable, or
     /// those that are have been outvoted by the other nodes' clocks.
     func latestTimestamp(in region: Region) -> Timestamp?
+
+    /// The earliest that such a node says it can be.
+    func earliestTimestamp(in region: Region) -> Timestamp?
 }
 
 extension DatabaseHost {

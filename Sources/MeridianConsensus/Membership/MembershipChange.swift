@@ -4,6 +4,11 @@ import MeridianCore
 package struct MembershipChange: Hashable, Sendable {
     /// The members after the change. A voter that is not yet caught up must be added as a learner first.
     package var target: [Member]
+    /// The rule that the target must be able to meet, if it is to be another one than the present.
+    package var rule: CommitRule?
 
-    package init(target: [Member]) { self.target = target }
+    package init(target: [Member], rule: CommitRule? = nil) {
+        self.target = target
+        self.rule = rule
+    }
 }

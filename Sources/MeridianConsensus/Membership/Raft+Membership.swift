@@ -29,7 +29,7 @@ extension Raft {
         // logs (Ongaro's correction of thesis §4.1, raft-dev 2015).
         guard hasCommittedInTerm else { throw MembershipError("no entry of this term is committed yet") }
         guard history.currentIndex <= commitIndex else { throw MembershipError("another change is under way") }
-        return try membership.step(to: change, rule: configuration.commitRule) { node in
+        return try membership.step(to: change, rule: change.rule ?? configuration.commitRule) { node in
             guard let slot = lead.progress.slot(of: node), lead.progress[slot].state == .replicate else { return false }
             let lag = UInt64(max(0, configuration.maximumPromotionLag))
             return lead.progress[slot].counted.rawValue + lag >= commitIndex.rawValue

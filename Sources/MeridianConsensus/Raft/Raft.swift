@@ -25,7 +25,7 @@ package struct Raft: Sendable {
         case leader
     }
 
-    package let configuration: RaftConfiguration
+    package internal(set) var configuration: RaftConfiguration
     package internal(set) var role: Role = .follower
     package internal(set) var term: Term = .zero
     package internal(set) var leader: NodeID?
@@ -134,7 +134,9 @@ package struct Raft: Sendable {
         self.commitQuorum = CommitQuorum(rule: configuration.commitRule, membership: applied.membership)
         if log.lastIndex > appliedIndex { adoptMemberships(from: appliedIndex.next) }
         if isRecovering { noteReadmission(from: log.firstIndex) }
-        if term > .zero, !Planted.isOn(.promiseForgottenAtRestart) { promise.restart(at: now) }
+        if term > .zero, !Planted.isOn(.promiseForgottenAtRestart) {
+            promise.restart(at: now, covering: configuration.restartPromiseNanoseconds)
+        }
         observe(now)
         resetElectionTimer(at: now)
         if isRecovering { electionDeadline = now.instant }

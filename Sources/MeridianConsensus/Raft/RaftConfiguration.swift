@@ -45,4 +45,6 @@ package struct RaftConfiguration: Hashable, Sendable {
     /// promise that it can have made by not voting until `earliest` passes `latest` at the restart plus this, so a
     /// promise need not be written to disk.
     package var maximumPromiseNanoseconds: Int64 { 2 * leaseDurationNanoseconds }
+    /// The farthest promise that this replica may have made under an earlier configuration, where members change.
+    package var restartPromiseNanoseconds: Int64 = 0
 }

@@ -14,7 +14,7 @@ import MeridianCore
 /// with it; then it ends after twice `maximum` on the monotonic clock, which is safe while that clock does not run
 /// at double speed. Without this, a majority of bad clocks would stop all elections for good.
 package struct LeasePromise: Hashable, Sendable {
-    package let maximumNanoseconds: Int64
+    package private(set) var maximumNanoseconds: Int64
     /// No vote until `earliest` is past this.
     package private(set) var until: Timestamp?
     /// A restart's promise, made when the clock knew nothing: counted from when it does.
@@ -27,8 +27,15 @@ package struct LeasePromise: Hashable, Sendable {
         self.maximumNanoseconds = maximumNanoseconds
     }
 
+    /// Lets longer promises be made from now on.
+    package mutating func raiseMaximum(to nanoseconds: Int64) {
+        maximumNanoseconds = max(maximumNanoseconds, nanoseconds)
+    }
+
     /// Keeps every promise that can have been made before a restart.
-    package mutating func restart(at now: Moment) {
+    /// - Parameter earlier: how far ahead an earlier configuration may have promised, if that was more.
+    package mutating func restart(at now: Moment, covering earlier: Int64 = 0) {
+        raiseMaximum(to: earlier)
         guard maximumNanoseconds > 0 else { return }
         isUnresolved = true
         madeAt = now.instant

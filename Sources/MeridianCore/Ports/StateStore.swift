@@ -68,11 +68,21 @@ package struct ApplyBatch: Sendable {
     package var commands: [IndexedCommand]
     /// Where the range stands afterwards.
     package var state: AppliedState
+    /// Instead of applying anything, forget the replica and its rows of this span.
+    package var cleared: KeySpan?
 
     package init(range: RangeID, commands: [IndexedCommand], state: AppliedState) {
         self.range = range
         self.commands = commands
         self.state = state
+    }
+
+    /// Forgets a replica. The confirmation has the index zero.
+    package init(clearing span: KeySpan, of range: RangeID) {
+        self.init(
+            range: range, commands: [],
+            state: AppliedState(position: .zero, membership: Membership(members: []), closed: .zero))
+        cleared = span
     }
 }
 

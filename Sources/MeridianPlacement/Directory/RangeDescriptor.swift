@@ -9,6 +9,8 @@ package struct RangeDescriptor: Hashable, Sendable {
     package let id: RangeID
     package var span: KeySpan
     package var table: TableID
+    /// The region that stands in the rows' keys. It is the home when the range is made, and stays when the home moves.
+    package let partition: Region
     /// Where the leaseholder belongs.
     package var home: Region
     /// Sorted by node, each node once.
@@ -18,15 +20,51 @@ package struct RangeDescriptor: Hashable, Sendable {
     package var preferredLeaders: [NodeID]
     /// The law that every replica must stand under; `nil` when they may stand anywhere.
     package var jurisdiction: Jurisdiction?
+    /// How often the range was changed since it was made. A node that is new to a range of a later revision waits for
+    /// the rows instead of founding the group.
+    package var revision: UInt32 = 0
+    /// Which history the range is in: a forced failover begins the next one (`Generation`).
+    package var generation = Generation.first
+    /// The generation that a failover is about to begin: replicas of earlier ones take no part any more.
+    package var fence: Generation?
+    /// From where the present generation goes on; `nil` in the first.
+    package var seed: Seed?
+    /// What the range comes from while its members change; `nil` when that is over.
+    package var transition: Transition?
+
+    /// The replica whose log a generation continues.
+    package struct Seed: Hashable, Sendable {
+        package var node: NodeID
+        /// Where the earlier generation's log ends for the new one. What lies behind it is not part of it.
+        package var fork: LogPosition
+
+        package init(node: NodeID, fork: LogPosition) {
+            self.node = node
+            self.fork = fork
+        }
+    }
+
+    /// Members and rule before a change.
+    package struct Transition: Hashable, Sendable {
+        package var members: [Member]
+        /// Counts until the new members are in force; `nil` when the new rule counts from the start.
+        package var commitRule: CommitRule?
+
+        package init(members: [Member], commitRule: CommitRule?) {
+            self.members = members
+            self.commitRule = commitRule
+        }
+    }
 
     package init(
-        id: RangeID, span: KeySpan, table: TableID, home: Region, members: [Member], commitRule: CommitRule,
-        preferredLeaders: [NodeID] = [], jurisdiction: Jurisdiction? = nil
+        id: RangeID, span: KeySpan, table: TableID, partition: Region? = nil, home: Region, members: [Member],
+        commitRule: CommitRule, preferredLeaders: [NodeID] = [], jurisdiction: Jurisdiction? = nil
     ) {
         precondition(span.upper != span.lower, "\(id) of \(table) spans no keys")
         self.id = id
         self.span = span
         self.table = table
+        self.partition = partition ?? home
         self.home = home
         self.members = Membership(members: members).members
         self.commitRule = commitRule
@@ -47,4 +85,15 @@ package struct RangeDescriptor: Hashable, Sendable {
 
     package var membership: Membership { Membership(members: members) }
     package subscript(node: NodeID) -> Member? { members.first { $0.node == node } }
+
+    /// Whether a node keeps a replica: it is a member, or was one and the change is not over.
+    package func isHosted(by node: NodeID) -> Bool {
+        self[node] != nil || transition?.members.contains { $0.node == node } == true
+    }
+
+    /// All that may take part in the group while the members change.
+    package var hosts: [Member] {
+        guard let transition else { return members }
+        return members + transition.members.filter { self[$0.node] == nil }
+    }
 }

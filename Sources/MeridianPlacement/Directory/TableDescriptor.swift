@@ -8,6 +8,7 @@ package struct TableDescriptor: Hashable, Sendable {
     package var goal: SurvivalGoal
     package var placement: Placement
     package var mode: ReplicationMode
+    package var failover = FailoverPolicy.manual
     /// The encoded columns and key columns.
     package var schema: [UInt8]
 

@@ -7,6 +7,10 @@ package struct Catalog: Sendable {
     package private(set) var directory = RangeDirectory()
     /// The tables that every region reads from its own replica.
     private var globalTables: Set<TableID> = []
+    /// The tables that need an authority.
+    private var automaticTables: Set<TableID> = []
+    /// Up to when each region's leaseholders may serve (`Authority`).
+    package private(set) var authorities: [Region: Timestamp] = [:]
 
     /// The range that holds the catalog itself.
     package static let systemRange = RangeID(1)
@@ -27,7 +31,7 @@ package struct Catalog: Sendable {
     /// Where the numbers for the next table and range lie.
     package static func countersKey() throws(MeridianError) -> Key { try key("counters", "") }
 
-    private static func key(_ kind: String, _ name: String) throws(MeridianError) -> Key {
+    static func key(_ kind: String, _ name: String) throws(MeridianError) -> Key {
         try KeyEncoder.key(
             table: .system, region: "", values: [.text(kind), .text(name)], types: [.text, .text], name: "system")
     }
@@ -42,15 +46,33 @@ package struct Catalog: Sendable {
     /// All tables' records.
     package static let tableSpan = KeySpan(prefix: tablePrefix)
 
-    /// Takes in a row of the system range.
-    /// - Returns: the ranges that are new.
+    /// Takes in a row of the system range. A record that is not newer than what is known is passed over.
+    /// - Returns: the ranges that are new, or that differ from what was known.
     package mutating func learn(_ mutation: Mutation) throws(MeridianError) -> [RangeDescriptor] {
+        if let grant = try Authority.grant(in: mutation) {
+            authorities[grant.region] = max(authorities[grant.region] ?? .zero, grant.until)
+            return []
+        }
         guard Self.tableSpan.contains(mutation.key), let value = mutation.value else { return [] }
         let record = try TableRecord(encoded: value)
-        guard tables[record.descriptor.name] == nil else { return [] }
-        for range in record.ranges { try directory.insert(range) }
+        if let known = tables[record.descriptor.name], known.version >= record.version { return [] }
+        var changed: [RangeDescriptor] = []
+        for range in record.ranges {
+            let known = directory[range.id]
+            guard known != range else { continue }
+            if known == nil { try directory.insert(range) } else { try directory.replace(range) }
+            changed.append(range)
+        }
         tables[record.descriptor.name] = record
         if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
-        return record.ranges
+        if record.descriptor.failover == .automatic { automaticTables.insert(record.descriptor.id) } else {
+            automaticTables.remove(record.descriptor.id)
+        }
+        return changed
+    }
+
+    /// Up to when leaseholders in a region may serve a range: for ever, unless its table fails over by itself.
+    func authority(over range: RangeDescriptor, in region: Region) -> Timestamp {
+        automaticTables.contains(range.table) ? authorities[region] ?? .zero : .distantFuture
     }
 }

@@ -8,13 +8,16 @@ import MeridianPlacement
 package struct TableRecord: Hashable, Sendable {
     package var descriptor: TableDescriptor
     package var ranges: [RangeDescriptor]
+    /// Rises with every change of the record.
+    package var version: UInt32 = 0
 
     package init(descriptor: TableDescriptor, ranges: [RangeDescriptor]) {
         self.descriptor = descriptor
         self.ranges = ranges
     }
 
-    private static let format: Int64 = 1
+    /// 2: ranges that change after they were made.
+    private static let format: Int64 = 2
 
     package func encoded() throws(MeridianError) -> [UInt8] {
         var values: [Value] = [
@@ -37,21 +40,53 @@ package struct TableRecord: Hashable, Sendable {
             values += [.integer(Int64(bitPattern: range.id.rawValue)), .blob(range.span.lower.bytes)]
             values += [range.span.upper.map { .blob($0.bytes) } ?? .null, .text(range.home.rawValue)]
             values.append(range.jurisdiction.map { .text($0.rawValue) } ?? .null)
-            switch range.commitRule {
-            case .majority: values += [.integer(0), .null]
-            case .regionDiverse(let regions): values += [.integer(1), .integer(Int64(regions))]
-            case .semiSynchronous(_, let regions): values += [.integer(2), .integer(Int64(regions))]
-            case .asynchronous: values += [.integer(3), .null]
-            }
-            values.append(.integer(Int64(range.members.count)))
-            for member in range.members {
-                values += [.integer(Int64(member.node.rawValue)), .text(member.region.rawValue)]
-                values.append(.integer(Int64(member.role.rawValue)))
-            }
+            values += Self.values(of: range.commitRule)
+            values += Self.values(of: range.members)
             values.append(.integer(Int64(range.preferredLeaders.count)))
             values += range.preferredLeaders.map { .integer(Int64($0.rawValue)) }
+            values += Self.changes(of: range)
         }
+        values.append(.integer(Int64(version)))
+        values.append(.integer(descriptor.failover == .manual ? 0 : 1))
         return try RowCoding.encode(values, name: "system.tables")
+    }
+
+    private static func values(of rule: CommitRule) -> [Value] {
+        switch rule {
+        case .majority: [.integer(0), .null]
+        case .regionDiverse(let regions): [.integer(1), .integer(Int64(regions))]
+        case .semiSynchronous(_, let regions): [.integer(2), .integer(Int64(regions))]
+        case .asynchronous: [.integer(3), .null]
+        }
+    }
+
+    private static func values(of members: [Member]) -> [Value] {
+        var values: [Value] = [.integer(Int64(members.count))]
+        for member in members {
+            values += [.integer(Int64(member.node.rawValue)), .text(member.region.rawValue)]
+            values.append(.integer(Int64(member.role.rawValue)))
+        }
+        return values
+    }
+
+    /// What format 2 has added.
+    private static func changes(of range: RangeDescriptor) -> [Value] {
+        var values: [Value] = [.text(range.partition.rawValue), .integer(Int64(range.revision))]
+        values.append(.integer(Int64(range.generation.rawValue)))
+        values.append(range.fence.map { .integer(Int64($0.rawValue)) } ?? .null)
+        if let seed = range.seed {
+            values += [.integer(Int64(seed.node.rawValue)), .integer(Int64(bitPattern: seed.fork.term.rawValue))]
+            values.append(.integer(Int64(bitPattern: seed.fork.index.rawValue)))
+        } else {
+            values.append(.null)
+        }
+        guard let transition = range.transition else { return values + [.integer(0)] }
+        values += [.integer(1)] + Self.values(of: transition.members)
+        guard let rule = transition.commitRule else { return values + [.integer(0)] }
+        guard case .semiSynchronous(let home, _) = rule else {
+            return values + [.integer(1), .text(range.home.rawValue)] + Self.values(of: rule)
+        }
+        return values + [.integer(1), .text(home.rawValue)] + Self.values(of: rule)
     }
 
     package init(encoded bytes: [UInt8]) throws(MeridianError) {
@@ -83,7 +118,11 @@ package struct TableRecord: Hashable, Sendable {
             id: id, name: name, locality: locality, goal: goal, placement: placement, mode: mode,
             schema: try reader.blob())
         ranges = []
-        for _ in 0..<(try reader.number()) { ranges.append(try reader.range(of: id)) }
+        for _ in 0..<(try reader.number()) { ranges.append(try reader.range(of: id, isFirstFormat: format == 1)) }
+        if format > 1 {
+            version = try reader.number()
+            descriptor.failover = try reader.integer() == 0 ? .manual : .automatic
+        }
         guard reader.isAtEnd else { throw ValueReader.malformed }
     }
 }
@@ -159,19 +198,17 @@ private struct ValueReader {
         return KeySpan(lower: lower, upper: upper)
     }
 
-    mutating func range(of table: TableID) throws(MeridianError) -> RangeDescriptor {
-        let id = RangeID(UInt64(bitPattern: try integer()))
-        let span = try span()
-        let home = Region(try text())
-        let jurisdiction = try optionalText().map { Jurisdiction($0) }
-        let rule: CommitRule
+    private mutating func rule(home: Region) throws(MeridianError) -> CommitRule {
         switch (try integer(), try optionalInteger()) {
-        case (0, _): rule = .majority
-        case (1, let regions?) where regions > 0: rule = .regionDiverse(minimumRegions: Int(regions))
-        case (2, let regions?) where regions > 0: rule = .semiSynchronous(home: home, remoteRegions: Int(regions))
-        case (3, _): rule = .asynchronous(home: home)
+        case (0, _): return .majority
+        case (1, let regions?) where regions > 0: return .regionDiverse(minimumRegions: Int(regions))
+        case (2, let regions?) where regions > 0: return .semiSynchronous(home: home, remoteRegions: Int(regions))
+        case (3, _): return .asynchronous(home: home)
         default: throw Self.malformed
         }
+    }
+
+    private mutating func members() throws(MeridianError) -> [Member] {
         var members: [Member] = []
         for _ in 0..<(try number()) {
             let node = try node()
@@ -181,14 +218,51 @@ private struct ValueReader {
             else { throw Self.malformed }
             members.append(Member(node: node, region: region, role: role))
         }
+        return members
+    }
+
+    private mutating func generation() throws(MeridianError) -> Generation { Generation(try number()) }
+
+    mutating func range(of table: TableID, isFirstFormat: Bool) throws(MeridianError) -> RangeDescriptor {
+        let id = RangeID(UInt64(bitPattern: try integer()))
+        let span = try span()
+        let home = Region(try text())
+        let jurisdiction = try optionalText().map { Jurisdiction($0) }
+        let rule = try rule(home: home)
+        let members = try members()
         var leaders: [NodeID] = []
         for _ in 0..<(try number()) { leaders.append(try node()) }
         // Whom to ask follows from these, so there is one, and each is a voter.
         guard !leaders.isEmpty,
             leaders.allSatisfy({ leader in members.contains { $0.node == leader && $0.role == .voter } })
         else { throw Self.malformed }
-        return RangeDescriptor(
-            id: id, span: span, table: table, home: home, members: members, commitRule: rule,
-            preferredLeaders: leaders, jurisdiction: jurisdiction)
+        var range = RangeDescriptor(
+            id: id, span: span, table: table, partition: isFirstFormat ? nil : Region(try text()), home: home,
+            members: members, commitRule: rule, preferredLeaders: leaders, jurisdiction: jurisdiction)
+        if !isFirstFormat { try changes(of: &range) }
+        return range
+    }
+
+    /// What format 2 has added.
+    private mutating func changes(of range: inout RangeDescriptor) throws(MeridianError) {
+        range.revision = try number()
+        range.generation = try generation()
+        if let fence = try optionalInteger() {
+            guard let number = UInt32(exactly: fence) else { throw Self.malformed }
+            range.fence = Generation(number)
+        }
+        if let node = try optionalInteger() {
+            guard let number = UInt32(exactly: node) else { throw Self.malformed }
+            let term = Term(UInt64(bitPattern: try integer()))
+            let index = LogIndex(UInt64(bitPattern: try integer()))
+            range.seed = .init(node: NodeID(number), fork: LogPosition(term: term, index: index))
+        }
+        guard try integer() != 0 else { return }
+        var transition = RangeDescriptor.Transition(members: try members(), commitRule: nil)
+        if try integer() != 0 {
+            let home = Region(try text())
+            transition.commitRule = try rule(home: home)
+        }
+        range.transition = transition
     }
 }

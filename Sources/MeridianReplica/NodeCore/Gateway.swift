@@ -153,6 +153,7 @@ extension NodeCore {
     private func chooseTarget(
         _ range: RangeDescriptor, known: Gateway.Leaseholder?, call: Gateway.Call
     ) -> NodeID {
+        if case .status(of: let node?) = call.body { return node }
         if let known, call.redirects <= 2, known.node != call.sentTo || call.redirects > 0,
             isAlive(known.node)
         {
@@ -179,6 +180,8 @@ extension NodeCore {
             finish(reply.id, reply.body, nil, at: now, &effects)
         case .inDoubt, .standing:
             finish(reply.id, reply.body, nil, at: now, &effects)
+        case .status(let status):
+            finish(reply.id, reply.body, .status(status), at: now, &effects)
         case .transferStarted, .locked, .unlocked:
             finish(reply.id, reply.body, .done, at: now, &effects)
         case .failed(let error):

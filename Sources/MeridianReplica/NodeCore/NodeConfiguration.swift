@@ -23,6 +23,8 @@ package struct NodeConfiguration: Sendable {
     /// After this time a transaction's coordinator is taken for silent: longer than it takes to decide over any
     /// distance, in two rounds.
     package let abandonedAfterNanoseconds: Int64
+    /// The longest round trip of the topology.
+    private let widestNanoseconds: Int64
 
     package init(node: NodeID, topology: Topology, seed: UInt64) {
         let regions = topology.regions
@@ -30,6 +32,7 @@ package struct NodeConfiguration: Sendable {
             regions.map { topology.matrix.roundTripNanoseconds(from: origin, to: $0) }
         }.max()
         abandonedAfterNanoseconds = 600_000_000 + 3 * (widest ?? 0)
+        widestNanoseconds = widest ?? 0
         self.node = node
         self.topology = topology
         self.seed = seed
@@ -45,7 +48,7 @@ package struct NodeConfiguration: Sendable {
     /// leader as one that spans the world.
     /// - Parameter isGlobal: the range belongs to a global table.
     func raft(for range: RangeDescriptor, isGlobal: Bool = false) -> RaftConfiguration {
-        let voters = range.members.filter { $0.role != .learner }
+        let voters = range.hosts.filter { $0.role != .learner }
         let own = topology.node(node)?.region ?? range.home
         let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
         let widest =
@@ -67,6 +70,11 @@ package struct NodeConfiguration: Sendable {
         // A global table is closed all the time, which takes a lease all the time.
         configuration.quiesceAfterNanoseconds = isGlobal ? 0 : quiesceAfterNanoseconds
         configuration.maximumEntriesPerMessage = maximumEntriesPerMessage
+        if range.revision > 0 {
+            // Before the members changed, a lease may have been as long as the widest group needs.
+            configuration.restartPromiseNanoseconds =
+                2 * (electionTimeoutNanoseconds + widestNanoseconds + leaseExtensionNanoseconds)
+        }
         if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
         return configuration
     }

@@ -92,7 +92,8 @@ extension NodeCore {
             return
         }
         for (range, slot) in zip(heard.ranges, heard.slots) {
-            guard let slot else {
+            // The replica may have departed, or gone on in another generation, since the list came.
+            guard let slot, replicas[slot].descriptor.id == range.range, replicas[slot].accepts(range.term) else {
                 reply.refused.append(range.range)
                 continue
             }
@@ -115,6 +116,7 @@ extension NodeCore {
         guard !reply.isUnknown else { return }
         for (range, slot) in zip(sent.ranges, sent.slots) {
             if !reply.refused.isEmpty, reply.refused.contains(range.range) { continue }
+            guard replicas[slot].descriptor.id == range.range else { continue }
             let lease = reply.base.advanced(byNanoseconds: range.leaseNanoseconds)
             replicas[slot].raft.noteLease(lease, of: sender, in: range.term)
         }

@@ -298,10 +298,10 @@ extension NodeCore {
             switch call.body {
             case .prepare: question = .prepare
             case .resolve: question = .resolve
-            case .read, .commit, .lock, .unlock, .transferLease: question = .confirm
+            case .read, .commit, .lock, .unlock, .transferLease, .status: question = .confirm
             }
             return .failed(error, question, wasRepeated: call.mayStillHappen)
-        case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked: return nil
+        case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked, .status: return nil
         }
     }
 }

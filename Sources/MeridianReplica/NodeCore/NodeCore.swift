@@ -17,7 +17,11 @@ package struct NodeCore: Sendable {
     package internal(set) var catalog: Catalog
     package internal(set) var replicas: [Replica] = []
     /// Where in `replicas` each range's replica stands.
-    package private(set) var slots: [RangeID: Int] = [:]
+    package internal(set) var slots: [RangeID: Int] = [:]
+    /// Slots of replicas that have departed.
+    var freeSlots: [Int] = []
+    /// The replicas that are leaving this node (`NodeCore+Departures.swift`).
+    var departures: [RangeID: Departure] = [:]
     /// Replicas that have to be flushed before the step ends.
     var dirty: [Int] = []
     /// The slots of the replicas that the last step worked on, for whoever watches the node.
@@ -48,6 +52,8 @@ package struct NodeCore: Sendable {
     /// Stored logs of ranges whose tables are not known yet.
     private var unclaimedLogs: [RangeID: StoredLog]
     private var unclaimedStates: [RangeID: AppliedState]
+    /// Ranges of which the files may be of an earlier history than the catalog, until the first step.
+    private var unfollowed: [RangeID] = []
 
     struct Timer: Comparable, Sendable {
         var at: Instant
@@ -75,7 +81,10 @@ package struct NodeCore: Sendable {
         self.unclaimedStates = states
         addReplica(system, isNew: states[system.id] == nil, at: now)
         for row in systemRows {
-            for range in try catalog.learn(row) { addReplica(range, isNew: false, at: now) }
+            for range in try catalog.learn(row) {
+                addReplica(range, isNew: false, at: now)
+                if range.generation > .first { unfollowed.append(range.id) }
+            }
         }
     }
 
@@ -96,6 +105,10 @@ package struct NodeCore: Sendable {
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
+        for range in unfollowed {
+            if let slot = slots[range] { followStored(slot, at: now, &effects) }
+        }
+        if !unfollowed.isEmpty { unfollowed = [] }
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         if !transactions.commitWait.isEmpty { endTransactionWaits(at: now, &effects) }
@@ -126,7 +139,7 @@ package struct NodeCore: Sendable {
         case .call(let call): self.call(call, at: now, &effects)
         case .frame(let frame): receive(frame, at: now, &effects)
         case .persisted(let confirmations):
-            for confirmation in confirmations {
+            for confirmation in confirmations where !removedLog(confirmation, &effects) {
                 with(confirmation.range, at: now) { replica in
                     replica.raft.receive(.persisted(confirmation.token), at: now)
                     replica.durable(through: replica.raft.persistedIndex, at: now)
@@ -140,7 +153,7 @@ package struct NodeCore: Sendable {
             for row in rows { learnTables(from: row, isNew: false, at: now, &effects) }
             holdRecovery(false, at: now)
         case .applied(let confirmations):
-            for confirmation in confirmations {
+            for confirmation in confirmations where !cleared(confirmation, at: now) {
                 with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
             }
         case .evaluated(let result):
@@ -148,13 +161,17 @@ package struct NodeCore: Sendable {
         case .checkpointed(let confirmations):
             for confirmation in confirmations {
                 with(confirmation.range, at: now) { replica in
-                    replica.durableIndex = max(replica.durableIndex, confirmation.index)
+                    // What is durable of an earlier replica of the range says nothing of this one.
+                    let durable = min(confirmation.index, replica.appliedIndex)
+                    replica.durableIndex = max(replica.durableIndex, durable)
                     replica.compactLog(at: now, &effects)
                 }
             }
         case .snapshotRead(let result):
             with(result.stream.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
+        case .salvaged(let range): salvaged(range, &effects)
         case .snapshotWritten(let result):
+            if answeredSnapshot(result.write.range, &effects) { return }
             with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
             if case .installed = result.progress, result.write.range == Catalog.systemRange {
                 effects.node.rereadsCatalog = true
@@ -179,17 +196,23 @@ package struct NodeCore: Sendable {
         for message in frame.messages {
             switch message {
             case .raft(let range, let message):
-                with(range, at: now) { $0.raft.receive(.message(message), at: now) }
+                with(range, at: now) { if $0.accepts(message) { $0.raft.receive(.message(message), at: now) } }
             case .closed(let range, let promise):
-                with(range, at: now) { $0.noteClosed(promise, at: now, &effects) }
+                with(range, at: now) {
+                    if $0.accepts(promise.position.term) { $0.noteClosed(promise, at: now, &effects) }
+                }
             case .quiet(let ranges): receive(ranges, from: frame.from, at: now, &effects)
             case .quietReply(let reply): receive(reply, from: frame.from)
             case .request(let request): receive(request, from: frame.from, at: now, &effects)
             case .reply(let reply): receive(reply, from: frame.from, at: now, &effects)
             case .snapshotChunk(let chunk):
-                with(chunk.range, at: now) { $0.receive(chunk, from: frame.from, at: now, &effects) }
+                with(chunk.range, at: now) {
+                    if $0.accepts(chunk.stream.term) { $0.receive(chunk, from: frame.from, at: now, &effects) }
+                }
             case .snapshotReply(let reply):
-                with(reply.range, at: now) { $0.receive(reply, at: now, &effects) }
+                with(reply.range, at: now) {
+                    if $0.accepts(reply.stream.term) { $0.receive(reply, at: now, &effects) }
+                }
             case .wound(let id): wound(id, at: now, &effects)
             }
         }
@@ -201,7 +224,7 @@ package struct NodeCore: Sendable {
         let address = ReplyAddress(request, from: gateway)
         if refused.contains(address) || effects.refused.contains(address) { return }
         guard let slot = slots[request.range] else {
-            effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
+            effects.reply(noReplica(for: request), to: address, range: request.range)
             return
         }
         if let refusal = refusalBeyondRecovery(slot) {
@@ -213,6 +236,12 @@ package struct NodeCore: Sendable {
             return
         }
         with(request.range, at: now) { $0.receive(request, from: gateway, at: now, &effects) }
+    }
+
+    private func noReplica(for request: RangeRequest) -> RangeReply.Body {
+        guard case .status(of: _?) = request.body else { return .notLeaseholder(leader: nil, term: .zero) }
+        let message = "\(configuration.node) holds no replica of \(request.range) at present"
+        return .failed(MeridianError(.unavailable, message, retry: .after(.seconds(1))))
     }
 
     /// Works on one replica and sees that it is flushed. A range that has no replica here is passed over.
@@ -285,35 +314,60 @@ package struct NodeCore: Sendable {
         from row: Mutation, isNew: Bool, at now: Moment, _ effects: inout StepEffects
     ) {
         // A record that this program cannot read was written by a newer one: its ranges are not hosted.
-        guard let ranges = try? catalog.learn(row), !ranges.isEmpty else { return }
+        let authorities = catalog.authorities
+        let known = Set(catalog.directory.ranges.map(\.id))
+        guard let ranges = try? catalog.learn(row) else { return }
+        if catalog.authorities != authorities { grantAuthorities() }
+        guard !ranges.isEmpty else { return }
         effects.node.directoryChanged = true
-        for range in ranges { addReplica(range, isNew: isNew, at: now) }
+        for range in ranges {
+            if known.contains(range.id) {
+                follow(range, at: now, &effects)
+            } else {
+                addReplica(range, isNew: isNew, at: now)
+                if let slot = slots[range.id] { followStored(slot, at: now, &effects) }
+            }
+        }
     }
 
     /// Makes this node's replica of a range, if it has one.
-    private mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
-        guard range[configuration.node] != nil, slots[range.id] == nil else { return }
+    mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
+        guard range.isHosted(by: configuration.node), slots[range.id] == nil else { return }
         let applied =
             unclaimedStates.removeValue(forKey: range.id)
-            ?? AppliedState(position: .zero, membership: range.membership, closed: .zero)
+            ?? AppliedState(position: .zero, membership: firstMembership(of: range), closed: .zero)
         let stored = unclaimedLogs.removeValue(forKey: range.id) ?? unknownPast
         let isGlobal = catalog.isGlobal(range)
         let replica = Replica(
             descriptor: range, configuration: configuration.raft(for: range, isGlobal: isGlobal), stored: stored,
             applied: applied, at: now)
-        let slot = replicas.count
+        let slot = freeSlots.popLast() ?? replicas.count
         slots[range.id] = slot
-        replicas.append(replica)
+        if slot == replicas.count { replicas.append(replica) } else { replicas[slot] = replica }
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
         replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted
-        if isNew, range.preferredLeaders.first == configuration.node {
+        grantAuthority(slot)
+        if let fence = range.fence { replicas[slot].raft.seal(for: fence, at: now) }
+        if isNew, range.revision == 0, range.preferredLeaders.first == configuration.node {
             replicas[slot].raft.receive(.campaign, at: now)
         }
         markDirty(slot)
+    }
+
+    /// As which members a replica without a log begins: those of the range's making found the group; whoever comes
+    /// later waits as a learner until the leader tells.
+    private func firstMembership(of range: RangeDescriptor) -> Membership {
+        guard range.revision > 0 else { return range.membership }
+        let members = range.members.map { member in
+            Member(
+                node: member.node, region: member.region,
+                role: member.node == configuration.node ? .learner : member.role)
+        }
+        return Membership(members: members)
     }
 
     private mutating func schedule(_ slot: Int) {
@@ -338,6 +392,7 @@ package struct NodeCore: Sendable {
             replicas[slot].retrySnapshots(at: now, &effects)
             replicas[slot].lookForAbandoned(at: now, &effects)
             replicas[slot].retryLocalReads(at: later, &effects)
+            replicas[slot].reconcile(at: later)
             if cannotWrite { handOver(slot, at: now) } else { replicas[slot].preferHome(peers, at: now) }
             markDirty(slot)
         }

@@ -16,6 +16,8 @@ package struct NodeEffects: ~Copyable, Sendable {
     package var evaluations: [Evaluation] = []
     package var snapshotReads: [SnapshotRead] = []
     package var snapshotWrites: [SnapshotWrite] = []
+    /// To be kept durably, each answered by `NodeEvent.salvaged`.
+    package var salvages: [Salvage] = []
     package var answers: [GatewayAnswer] = []
     /// Ranges that this node began (`true`) or ceased (`false`) to lead, in order.
     package var leaderships: [Leadership] = []
@@ -49,6 +51,7 @@ package struct GatewayAnswer: Sendable {
     package enum Body: Sendable {
         case committed(CommitResult, routeNanoseconds: Int64)
         case read(ReadResult)
+        case status(ReplicaStatus)
         /// A lease transfer has begun, or locks are held or gone.
         case done
         case failed(MeridianError)

@@ -25,6 +25,8 @@ package enum NodeEvent: Sendable {
     case checkpointed([AppliedConfirmation])
     case snapshotRead(SnapshotReadResult)
     case snapshotWritten(SnapshotWriteResult)
+    /// What `NodeEffects.salvages` gave of this range is durable.
+    case salvaged(RangeID)
     /// Time has passed; due at `NodeEffects.deadline`.
     case tick
 }

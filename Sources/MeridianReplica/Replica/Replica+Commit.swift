@@ -193,6 +193,8 @@ extension Replica {
             // A later leaseholder answers whoever asks again.
             body = candidate.map { .prepared(commit.result, candidate: $0) } ?? .unknown
         }
+        // Another region may have begun to serve, without it.
+        if !isAuthorized(at: now) { body = .unknown }
         for address in commit.addresses { effects.reply(body, to: address, range: descriptor.id) }
         if commit.isApplied { retire(id, at: now, &effects) }
     }

@@ -85,6 +85,7 @@ extension Replica {
         _ effects: inout StepEffects
     ) {
         serving?.requests[ticket] = nil
+        let body = isAuthorized(at: now) ? body : notLeaseholder
         effects.reply(body, to: served.address, range: descriptor.id)
         release(ticket, at: now, &effects)
     }

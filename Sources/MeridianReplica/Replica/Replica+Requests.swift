@@ -13,7 +13,11 @@ extension Replica {
         {
             return
         }
-        guard raft.role == .leader else {
+        if case .status(let asked) = request.body, asked == node || raft.role == .leader {
+            effects.reply(.status(status), to: address, range: descriptor.id)
+            return
+        }
+        guard raft.role == .leader, isAuthorized(at: now) else {
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
             return
         }
@@ -37,7 +41,7 @@ extension Replica {
             unlock(owner, at: now, &effects)
             effects.reply(.unlocked, to: address, range: descriptor.id)
         case .read(let read): begin(read, address, at: now, &effects)
-        case .transferLease: preconditionFailure("handled above")
+        case .transferLease, .status: preconditionFailure("handled above")
         }
     }
 

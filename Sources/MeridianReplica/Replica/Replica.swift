@@ -20,7 +20,7 @@ import MeridianTransactions
 /// All of the serving state belongs to one leadership. When that ends, every request is answered (`notLeaseholder`
 /// or `unknown`) and the state starts afresh; the gateway asks the next leaseholder with the same request id.
 package struct Replica: Sendable {
-    package let descriptor: RangeDescriptor
+    package internal(set) var descriptor: RangeDescriptor
     package internal(set) var raft: Raft
     let node: NodeID
 
@@ -38,6 +38,13 @@ package struct Replica: Sendable {
     var local = LocalReads()
     /// The state store is durable up to here.
     var durableIndex: LogIndex
+
+    /// What consensus is to be configured as when the descriptor's members are in force.
+    var target: RaftConfiguration
+    /// When to look whether the group is what the descriptor says; `nil` when it is.
+    var nextReconciliation: Instant?
+    /// Up to when a leaseholder here may serve (`Authority`).
+    var authority = Timestamp.distantFuture
 
     /// What only a leaseholder has.
     var serving: Serving?
@@ -75,12 +82,24 @@ package struct Replica: Sendable {
     ) {
         self.descriptor = descriptor
         self.node = configuration.node
+        self.target = configuration
         self.raft = Raft(configuration: configuration, stored: stored, applied: applied, at: now)
         self.appliedIndex = applied.position.index
         self.dispatched = applied
         self.closed = ClosedTimestamps(usable: applied.closed)
         self.recent.noteAll(upTo: applied.highestTimestamp)
         self.durableIndex = applied.position.index
+        self.nextReconciliation = descriptor.revision > 0 ? now.instant : nil
+    }
+
+    /// Stands where a replica has departed. It has no rows, never votes, and nothing reaches it.
+    static func placeholder(_ descriptor: RangeDescriptor, node: NodeID, at now: Moment) -> Replica {
+        let configuration = RaftConfiguration(
+            node: node, commitRule: .majority, electionTimeoutNanoseconds: 2, heartbeatIntervalNanoseconds: 1,
+            leaseDurationNanoseconds: 0, seed: 0)
+        return Replica(
+            descriptor: descriptor, configuration: configuration, stored: StoredLog(),
+            applied: AppliedState(position: .zero, membership: Membership(members: []), closed: .zero), at: now)
     }
 
     /// Whether this replica answers requests now.
@@ -93,6 +112,7 @@ package struct Replica: Sendable {
         if let look = nextTransactionLook { deadline = min(deadline, look) }
         if let patience = local.nextDeadline { deadline = min(deadline, patience) }
         if raft.role == .leader, let nextClose { deadline = min(deadline, nextClose) }
+        if raft.role == .leader, let nextReconciliation { deadline = min(deadline, nextReconciliation) }
         return deadline < .distantFuture ? deadline : nil
     }
 

@@ -22,6 +22,8 @@ struct SnapshotStreams: Sendable {
     /// Chunks that came in this step. They are given to the state store behind the rows that the step applies, if
     /// those do not pass them: installing a snapshot must never take the rows back.
     var incoming: [SnapshotWrite] = []
+    /// Chunks that the state store has and has not answered.
+    var unanswered = 0
 
     static let retryNanoseconds: Int64 = 3_000_000_000
     static let maximumAttempts = 5
@@ -89,6 +91,11 @@ extension Replica {
         }
     }
 
+    /// Ends all streams to followers.
+    mutating func endSnapshots(_ effects: inout StepEffects) {
+        for (_, stream) in snapshots.outgoing { endSnapshots(to: stream.follower, &effects) }
+    }
+
     private mutating func endSnapshots(to follower: NodeID, _ effects: inout StepEffects) {
         for (id, stream) in snapshots.outgoing where stream.follower == follower {
             effects.readSnapshot(
@@ -114,6 +121,7 @@ extension Replica {
         guard !snapshots.incoming.isEmpty else { return }
         for write in snapshots.incoming {
             if write.message.state.position.index > dispatched.position.index {
+                snapshots.unanswered += 1
                 effects.writeSnapshot(write)
             } else {
                 answerPassed(write.message, from: write.from, &effects)
@@ -133,6 +141,7 @@ extension Replica {
 
     mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
         let message = result.write.message
+        snapshots.unanswered -= 1
         // A replica that was elected meanwhile has the entries themselves, and the state store passes over those that
         // the snapshot held.
         if case .installed = result.progress, raft.role != .leader,

@@ -26,6 +26,9 @@ package struct RangeRequest: Hashable, Sendable {
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
 
+        /// What a node's replica knows, or without a node the leader's.
+        case status(of: NodeID?)
+
         /// Whether a node with a replica of the range can answer it alone.
         package var isForReplicas: Bool {
             if case .read(let read) = self { read.isLocal || read.freshness != nil } else { false }
@@ -168,6 +171,7 @@ package struct RangeReply: Hashable, Sendable {
         case locked
         case unlocked
         case transferStarted
+        case status(ReplicaStatus)
         /// Ask another replica, if it is known which.
         case notLeaseholder(leader: NodeID?, term: Term)
         /// It did not happen, and will not.

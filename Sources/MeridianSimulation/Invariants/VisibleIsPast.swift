@@ -19,7 +19,7 @@ final class VisibleIsPast: Invariant {
                 for row in result.rows.joined() where row.version.timestamp >= now {
                     return text(step, "a row is read", row.version.timestamp, now)
                 }
-            case .done, .failed: break
+            case .done, .status, .failed: break
             }
         }
         return nil

@@ -207,6 +207,13 @@ extension Engine {
         }
     }
 
+    /// Commits of a history that has ended: the report is durable when the node hears of it.
+    func keep(_ salvage: Salvage, _ node: SimulatedNode) {
+        trace?("\(node.id) keeps \(salvage.entries.count) entries of \(salvage.range), behind \(salvage.fork)")
+        node.salvaged.append(salvage)
+        complete(node, .salvaged(salvage.range))
+    }
+
     private func complete(_ node: SimulatedNode, _ event: NodeEvent) {
         let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
         schedule(.completed(node: node.position, incarnation: node.incarnation, [event]), after: delay)

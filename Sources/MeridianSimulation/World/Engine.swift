@@ -357,6 +357,7 @@ final class Engine {
         if !effects.applies.isEmpty { events.append(contentsOf: apply(node, effects.applies)) }
         for read in effects.snapshotReads { self.read(read, node) }
         for write in effects.snapshotWrites { self.write(write, node) }
+        for salvage in effects.salvages { keep(salvage, node) }
         for answer in effects.answers {
             hash.note(5, now, answer.id.rawValue)
             onAnswer?(node, answer)

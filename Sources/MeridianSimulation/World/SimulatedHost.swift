@@ -37,11 +37,14 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
 
     func randomNumber() -> UInt64 { random.next() }
 
-    func latestTimestamp(in region: Region) -> Timestamp? {
+    func latestTimestamp(in region: Region) -> Timestamp? { clock(in: region)?.latest }
+    func earliestTimestamp(in region: Region) -> Timestamp? { clock(in: region)?.earliest }
+
+    private func clock(in region: Region) -> ClockInterval? {
         let running = engine.nodes.lazy.filter {
             $0.descriptor.region == region && $0.isRunning && $0.core?.isClockTrusted == true
         }
-        return running.map { self.engine.moment($0).clock }.first(where: \.isKnown)?.latest
+        return running.map { self.engine.moment($0).clock }.first(where: \.isKnown)
     }
 
     func call(

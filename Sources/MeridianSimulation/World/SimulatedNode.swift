@@ -53,6 +53,9 @@ final class SimulatedNode {
     var snapshotReaders: [SnapshotStreamID: any SnapshotReader] = [:]
     var snapshotWriters: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]
 
+    /// Reports of commits that failovers have left behind. They outlive the process.
+    var salvaged: [Salvage] = []
+
     init(position: Int, descriptor: NodeDescriptor, storage: any NodeStorage, clock: SimulatedClock) {
         self.position = position
         self.descriptor = descriptor

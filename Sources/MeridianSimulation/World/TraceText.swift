@@ -50,6 +50,7 @@ extension NodeMessage {
             case .lock(let lock): "\(request.range) lock for \(lock.owner)"
             case .unlock(let owner): "\(request.range) unlock of \(owner)"
             case .transferLease(let node): "\(request.range) transfer to \(node)"
+            case .status(let node): "\(request.range) status of \(node.map { "\($0)" } ?? "the leader")"
             }
         case .reply(let reply): "\(reply.range) reply \(reply.body.traceDescription)"
         case .snapshotChunk(let chunk):
@@ -73,6 +74,7 @@ extension RangeReply.Body {
         case .locked: "locked"
         case .unlocked: "unlocked"
         case .transferStarted: "transfer started"
+        case .status(let status): "status \(status.term), \(status.last)"
         case .notLeaseholder(let leader, let term):
             "not the leaseholder, \(leader.map { "\($0)" } ?? "nobody") is, \(term)"
         case .failed(let error): "failed: \(error.code)"

@@ -41,6 +41,10 @@ package final class MemoryStateStore: StateStore {
 
     package func apply(_ batches: [ApplyBatch]) throws {
         for batch in batches {
+            if let span = batch.cleared {
+                try remove(batch.range, span: span)
+                continue
+            }
             var outcomes: [RequestMemory.Outcome] = []
             let isNew = contents.withLock { contents in
                 let applied = contents.states[batch.range]?.position.index ?? .zero

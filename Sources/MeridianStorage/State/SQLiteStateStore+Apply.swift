@@ -7,6 +7,10 @@ extension SQLiteStateStore {
         try loadIfNeeded()
         var byteCount = 0
         for batch in batches {
+            if let span = batch.cleared {
+                try remove(batch.range, span: span)
+                continue
+            }
             let outcomes = try recent.withLock { recent in
                 if let failure = recent.failure { throw failure }
                 let outcomes = recent.apply(batch)

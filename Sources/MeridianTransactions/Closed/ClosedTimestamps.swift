@@ -46,6 +46,9 @@ package struct ClosedTimestamps: Hashable, Sendable {
         waiting.removeFirst(count)
     }
 
+    /// Promises that wait for entries of a history that has ended will never be met.
+    package mutating func forgetWaiting() { waiting = [] }
+
     /// The promise that covers a timestamp and asks for the least of the log; `nil` when none does, or when what is
     /// applied covers it.
     package func waiting(for timestamp: Timestamp) -> ClosedTimestamp? {

@@ -32,6 +32,7 @@ import Testing
         func pause(for duration: Duration) async {}
         func randomNumber() -> UInt64 { random.withLock { $0.next() } }
         func latestTimestamp(in region: Region) -> Timestamp? { nil }
+        func earliestTimestamp(in region: Region) -> Timestamp? { nil }
 
         func call(
             _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool

@@ -1,0 +1,211 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// Changing a table while it is used: its mode, its goal, its policy, and where it is at home.
+///
+/// A change is an ordinary commit to the table's record in the system range; every node hears of it there, and the
+/// leaseholders bring their groups to what it says (`MeridianReplica/Replica/Replica+Reconfiguration.swift`), while
+/// reads and writes go on. Copies come before votes: a new member gets the rows as a learner first.
+///
+/// What an acknowledged commit is worth on the way: what the old mode promised, or the new one. A stronger mode counts
+/// from when the call returns; a weaker one from when it begins, because whoever weakens a mode may do so since the old
+/// one cannot be met any more.
+///
+/// The caller waits until it is done. If the deadline passes before, the change goes on; calling again waits for it.
+extension Database {
+    /// Changes when a table's commits are acknowledged, and what it survives.
+    /// - Parameters:
+    ///   - survival: the goal, if it is to be another one.
+    ///   - failover: the policy, if it is to be another one.
+    /// - Throws: `.placementImpossible` when the topology cannot carry the mode, and then nothing has changed;
+    ///   `.rowNotFound` for a table that was never made; `.deadlineExceeded`.
+    public func alter<Row>(
+        _ table: Table<Row>, mode: ReplicationMode, survival: SurvivalGoal? = nil, failover: FailoverPolicy? = nil,
+        deadline: Duration = .seconds(60)
+    ) async throws {
+        let end = host.deadline(after: deadline)
+        try await change(table.name, end: end) { record in
+            record.descriptor.mode = mode
+            if let survival { record.descriptor.goal = survival }
+            if let failover { record.descriptor.failover = failover }
+        }
+    }
+
+    /// Moves the home of a table's rows, their leaseholder and voters, to another region. Nothing is lost and nothing
+    /// stands still: it is how a failover is practised, and how rows come back after one.
+    /// - Parameters:
+    ///   - partition: the region that the rows name, in a table that is regional by row; `nil` moves all.
+    /// - Throws: as `alter`; `.jurisdictionViolation` when a restricted table's rows would leave their jurisdiction.
+    public func moveHome<Row>(
+        of table: Table<Row>, partition: Region? = nil, to home: Region, deadline: Duration = .seconds(60)
+    ) async throws {
+        let end = host.deadline(after: deadline)
+        try await change(table.name, end: end) { record in
+            for position in record.ranges.indices {
+                guard partition == nil || record.ranges[position].partition == partition else { continue }
+                record.ranges[position].home = home
+            }
+        }
+    }
+
+    /// Changes what a table's record asks for, plans its ranges anew, and waits until they are so.
+    private func change(
+        _ name: String, end: Instant, _ body: @escaping @Sendable (inout TableRecord) throws -> Void
+    ) async throws {
+        // Members are changed one step at a time: what is under way is finished first.
+        try await finishChanges(name, end: end)
+        let planner = ReplicaPlanner(topology: host.topology)
+        _ = try await updateRecord(name, end: end) { record in
+            let old = record
+            try body(&record)
+            for position in record.ranges.indices {
+                let plan = try planner.plan(record, rangeAt: position)
+                record.ranges[position].adopt(plan, from: old.ranges[position])
+            }
+            return record != old
+        }
+        try await finishChanges(name, end: end)
+    }
+
+    /// Waits until the ranges of a table are what its record says, and notes that they are.
+    func finishChanges(_ name: String, end: Instant) async throws {
+        while true {
+            let record = try await record(name, end: end)
+            let open = record.ranges.filter { $0.transition != nil }
+            guard !open.isEmpty else { return noteTable(record) }
+            for range in open { try await waitUntilSettled(range, table: name, end: end) }
+            _ = try await updateRecord(name, end: end) { current in
+                for range in open {
+                    guard let position = current.ranges.firstIndex(of: range) else { continue }
+                    current.ranges[position].transition = nil
+                    current.ranges[position].revision += 1
+                }
+                return true
+            }
+        }
+    }
+
+    /// Whether a leaseholder says that a range is what it should be.
+    func isSettled(_ range: RangeDescriptor, patience: Duration) async throws -> Bool {
+        let body = GatewayCall.Body.request(.status(of: nil))
+        let answer = try await host.call(
+            range.id, body, from: region, patience: patience, mayBeRepeated: false)
+        guard case .status(let status) = answer else { return false }
+        let isHome = range[status.node]?.region == range.home
+        return status.isLeader && status.isSettled && status.revision >= range.revision && isHome
+    }
+
+    private func waitUntilSettled(_ range: RangeDescriptor, table: String, end: Instant) async throws {
+        while try await !isSettled(range, patience: .seconds(2)) {
+            guard host.now < end else {
+                throw MeridianError(
+                    .deadlineExceeded,
+                    "table \(table), rows of \(range.partition): its members are not yet where they should be. The change "
+                        + "goes on; call again to wait for it, and see that the nodes of \(range.home) run",
+                    retry: .after(.seconds(1)))
+            }
+            await host.pause(for: .milliseconds(20))
+        }
+    }
+
+    // MARK: Records
+
+    func record(_ name: String, end: Instant) async throws -> TableRecord {
+        let key = try Catalog.key(ofTable: name)
+        let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
+        guard let value = result.rows[0].first?.version.value else { throw Self.noTable(name) }
+        return try TableRecord(encoded: value)
+    }
+
+    private static func noTable(_ name: String) -> MeridianError {
+        MeridianError(.rowNotFound, "there is no table \(name); a table is made by `create` or by its first write")
+    }
+
+    /// Changes a table's record, once, whoever else changes it.
+    /// - Parameters:
+    ///   - rows: what else is committed with it, and under which conditions.
+    ///   - body: says whether there is anything to change. It may run several times.
+    /// - Returns: the record as it is now.
+    @discardableResult
+    func updateRecord(
+        _ name: String, end: Instant,
+        rows: () throws -> (conditions: [Precondition], mutations: [Mutation]) = { ([], []) },
+        _ body: (inout TableRecord) throws -> Bool
+    ) async throws -> TableRecord {
+        let key = try Catalog.key(ofTable: name)
+        while true {
+            let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
+            guard let value = result.rows[0].first?.version.value else { throw Self.noTable(name) }
+            var record = try TableRecord(encoded: value)
+            guard try body(&record) else { return record }
+            record.version += 1
+            let more = try rows()
+            let request = CommitRequest(
+                id: host.newRequestID(), preconditions: [.unchanged(key, since: result.timestamp)] + more.conditions,
+                mutations: [Mutation(key: key, value: try record.encoded())] + more.mutations)
+            do {
+                _ = try await commit(Catalog.systemRange, request, end: end)
+                noteTable(record)
+                return record
+            } catch let error as MeridianError where error.code == .conflict && more.conditions.isEmpty {
+                continue
+            }
+        }
+    }
+
+    /// This process goes on with the table as it is now.
+    func noteTable(_ record: TableRecord) {
+        guard let schema = try? TableSchema(encoded: record.descriptor.schema) else { return }
+        host.tables.insert(ResolvedTable(record, schema: schema, topology: host.topology))
+    }
+}
+
+extension ReplicaPlanner {
+    /// Where a range's replicas belong now.
+    /// - Throws: `.placementImpossible`, `.unknownRegion`, `.jurisdictionViolation`.
+    func plan(_ record: TableRecord, rangeAt position: Int) throws(MeridianError) -> ReplicaPlan {
+        let range = record.ranges[position]
+        var descriptor = record.descriptor
+        if case .regional = descriptor.locality { descriptor.locality = .regional(in: range.home) }
+        let plan = try plan(descriptor, home: range.home, range: range.id)
+        if let law = range.jurisdiction, plan.jurisdiction != law {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "table \(descriptor.name) is restricted: its rows of \(range.partition) (\(law)) cannot be at home in "
+                    + "\(range.home) (\(plan.jurisdiction?.rawValue ?? "none")); choose a region of \(law)")
+        }
+        return plan
+    }
+}
+
+extension RangeDescriptor {
+    /// Takes over where replicas belong, and notes what they come from.
+    mutating func adopt(_ plan: ReplicaPlan, from old: RangeDescriptor) {
+        let differs =
+            plan.members != old.members || plan.commitRule != old.commitRule || home != old.home
+            || plan.preferredLeaders != old.preferredLeaders
+        guard differs else { return }
+        setMembers(plan.members)
+        commitRule = plan.commitRule
+        preferredLeaders = plan.preferredLeaders
+        revision = old.revision + 1
+        let isWeaker = plan.commitRule.asksForLess(than: old.commitRule, voters: plan.voters)
+        transition = Transition(members: old.hosts, commitRule: isWeaker ? nil : old.commitRule)
+    }
+}
+
+extension CommitRule {
+    /// Whether every commit that the other rule acknowledges, with voters at its home, is one that this rule would.
+    fileprivate func asksForLess(than other: CommitRule, voters: [Member]) -> Bool {
+        guard case .semiSynchronous(let home, let regions) = other, voters.allSatisfy({ $0.region == home }) else {
+            return false
+        }
+        switch self {
+        case .semiSynchronous(home, let fewer): return fewer < regions
+        case .semiSynchronous: return false
+        case .majority, .asynchronous: return true
+        case .regionDiverse: return false
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// How a region keeps its permission to serve the tables that fail over by themselves, and how others see that it does
+/// not any more. `Authority` says why there is one.
+///
+/// A region renews only while its ranges have leaseholders: one that is up but cannot serve is given up like one that
+/// is gone. All its automatic tables share one permission, so what belongs together fails over together.
+struct RegionAuthority {
+    let database: Database
+
+    /// For how long a renewal lasts. It bounds both how long a failover waits for a lost region to have stopped, and how
+    /// long a region may lose touch with the system range without stopping.
+    static let term = Duration.seconds(2)
+
+    /// Asks for another term, if every range has a leaseholder here.
+    func renew(for ranges: [RangeDescriptor], end: Instant) async throws {
+        for range in ranges {
+            let answer = try await database.host.call(
+                range.id, .request(.status(of: nil)), from: database.region, patience: .milliseconds(600),
+                mayBeRepeated: false)
+            guard case .status(let status) = answer, status.isLeader, range[status.node]?.region == range.home else {
+                return
+            }
+        }
+        guard let now = database.host.latestTimestamp(in: database.region) else { return }
+        let grant = Authority.Grant(
+            region: database.region, until: now.advanced(byNanoseconds: Self.term.nanoseconds))
+        let request = CommitRequest(
+            id: database.host.newRequestID(), preconditions: [], mutations: [try Authority.mutation(grant)])
+        _ = try await database.commit(Catalog.systemRange, request, end: end)
+    }
+
+    /// The authority of a region, if it is over on every clock.
+    static func lapsed(
+        of region: Region, seenBy database: Database, end: Instant
+    ) async throws -> FailoverProcedure.Lapsed? {
+        let key = try Authority.key(of: region)
+        let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
+        guard let value = result.rows[0].first?.version.value,
+            let grant = try Authority.grant(in: Mutation(key: key, value: value)),
+            let earliest = database.host.earliestTimestamp(in: database.region), earliest > grant.until
+        else { return nil }
+        return .init(until: grant.until, condition: .unchanged(key, since: result.timestamp))
+    }
+}

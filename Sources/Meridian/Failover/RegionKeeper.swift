@@ -1,0 +1,107 @@
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// What a region does for the cluster's tables all the time, whoever uses them: it ends changes of members whose caller
+/// is gone, keeps its authority over the tables that fail over by themselves, and takes over from regions that have
+/// lost theirs.
+///
+/// Every region runs one. They need not agree on who acts: whatever they do is a commit to a table's record under the
+/// condition that it is as they saw it, so one succeeds and the others see that it has. Who is nearest to a lost region
+/// goes first, and the others wait a little longer.
+package struct RegionKeeper: Sendable {
+    private let database: Database
+
+    /// - Parameter region: precondition: it is in the host's topology.
+    package init(host: any DatabaseHost, region: Region) { database = Database(host: host, region: region) }
+
+    private static let interval = Duration.milliseconds(250)
+    /// By how much the next region waits longer than the one before.
+    private static let rank = Duration.milliseconds(700)
+    /// How old what is read of the tables may be.
+    private static let staleness = Duration.milliseconds(500)
+
+    /// Works until the task is cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            // What fails now is tried again in the next round.
+            try? await work()
+            await database.host.pause(for: Self.interval)
+        }
+    }
+
+    private func work() async throws {
+        let end = database.host.deadline(after: .seconds(10))
+        let records = try await records(end: end)
+        await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await keepAuthority(records, end: end) }
+            for record in records {
+                for range in record.ranges where range.home == database.region && range.transition != nil {
+                    group.addTask { try await endChange(of: range, in: record.descriptor.name, end: end) }
+                }
+                guard record.descriptor.failover == .automatic else { continue }
+                for range in record.ranges {
+                    group.addTask { try await takeOverIfLost(range, of: record.descriptor.name, end: end) }
+                }
+            }
+            // Each of them is tried again in the next round, whatever came of the others.
+            while await group.nextResult() != nil {}
+        }
+    }
+
+    /// The tables as this region's own copy of the system range has them.
+    private func records(end: Instant) async throws -> [TableRecord] {
+        guard let now = database.host.latestTimestamp(in: database.region) else { return [] }
+        let scan = ReadOperation.scan(Catalog.tableSpan, limit: .max, byteLimit: .max)
+        let timestamp = now.advanced(byNanoseconds: -Self.staleness.nanoseconds)
+        let result = try await database.read(
+            Catalog.systemRange, [scan], at: timestamp, fromNearest: true, end: end)
+        return result.rows[0].compactMap { row in row.version.value.flatMap { try? TableRecord(encoded: $0) } }
+    }
+
+    private func keepAuthority(_ records: [TableRecord], end: Instant) async throws {
+        let own = records.filter { $0.descriptor.failover == .automatic }.flatMap(\.ranges)
+            .filter { $0.home == database.region && $0.fence == nil }
+        guard !own.isEmpty else { return }
+        try await RegionAuthority(database: database).renew(for: own, end: end)
+    }
+
+    /// Ends a change that its caller did not wait for, or a failover's.
+    private func endChange(of range: RangeDescriptor, in table: String, end: Instant) async throws {
+        guard try await database.isSettled(range, patience: .milliseconds(600)) else { return }
+        try await database.updateRecord(table, end: end) { record in
+            guard let position = record.ranges.firstIndex(of: range) else { return false }
+            record.ranges[position].transition = nil
+            record.ranges[position].revision += 1
+            return true
+        }
+    }
+
+    private func takeOverIfLost(_ range: RangeDescriptor, of table: String, end: Instant) async throws {
+        guard let rank = rank(of: range) else { return }
+        let lapsed = try await RegionAuthority.lapsed(of: range.home, seenBy: database, end: end)
+        if range.fence == nil {
+            guard let lapsed, let earliest = database.host.earliestTimestamp(in: database.region) else { return }
+            let patience = Self.rank * rank
+            guard earliest > lapsed.until.advanced(byNanoseconds: patience.nanoseconds) else { return }
+        } else if rank > 0 {
+            // Whoever has begun it may be about to end it.
+            await database.host.pause(for: Self.rank * rank)
+        }
+        let procedure = FailoverProcedure(
+            database: database, table: table, range: range.id, destination: database.region, authority: lapsed,
+            acceptsLoss: false, end: end)
+        _ = try await procedure.run()
+    }
+
+    /// Which region this is of those that can take a range over, the nearest to its home first; `nil` when it is none.
+    private func rank(of range: RangeDescriptor) -> Int? {
+        let matrix = database.host.topology.matrix
+        let regions = Set(range.hosts.filter { $0.role != .witness }.map(\.region)).subtracting([range.home])
+        let ordered = regions.sorted { first, second in
+            (matrix.roundTripNanoseconds(from: range.home, to: first), first.rawValue)
+                < (matrix.roundTripNanoseconds(from: range.home, to: second), second.rawValue)
+        }
+        return ordered.firstIndex(of: database.region)
+    }
+}

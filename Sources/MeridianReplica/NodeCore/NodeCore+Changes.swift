@@ -1,0 +1,77 @@
+import MeridianClock
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+import MeridianTransactions
+
+/// What a node does when the catalog says that a range it holds is another one than before.
+///
+/// - **Other members or another rule**, in the same generation: the replica follows (`Replica+Reconfiguration`). A node
+///   that is new to the range makes an empty replica, which waits for the leader and founds nothing.
+/// - **A fence**: a failover is about to begin the next generation, and the replica seals itself.
+/// - **The next generation**: the replica that it continues reseeds itself. Every other one holds a history that ends
+///   here. It departs, and comes back empty if the node is still a member.
+/// - **No member any more**: the replica departs.
+///
+/// All of it is decided by comparing the descriptor with what the replica has, never by what was decided before, so a
+/// node that crashes on the way, or that sleeps through several changes, does the same when it looks again. In
+/// particular a replica's term says which generation its log is of: terms above a generation's seal occur in replicas
+/// that have taken part in it alone.
+extension NodeCore {
+    /// Follows a range that the catalog has changed.
+    mutating func follow(_ range: RangeDescriptor, at now: Moment, _ effects: inout StepEffects) {
+        guard departures[range.id] == nil else { return }
+        guard let slot = slots[range.id] else { return addReplica(range, isNew: false, at: now) }
+        guard range.isHosted(by: configuration.node) else {
+            replicas[slot].descriptor = range
+            return depart(slot, as: isOfEarlierHistory(slot) ? .superseded : .left, at: now, &effects)
+        }
+        let isGlobal = catalog.isGlobal(range)
+        replicas[slot].follow(range, configuration.raft(for: range, isGlobal: isGlobal), at: now)
+        if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
+        grantAuthority(slot)
+        if isOfEarlierHistory(slot), !reseed(slot, at: now) { depart(slot, as: .superseded, at: now, &effects) }
+        markDirty(slot)
+    }
+
+    /// Whether the replica holds a log, and has had no part in the generation that its range is in.
+    private func isOfEarlierHistory(_ slot: Int) -> Bool {
+        let replica = replicas[slot]
+        return replica.descriptor.generation > .first && replica.raft.term <= replica.descriptor.generation.seal
+            && replica.raft.lastPosition.index > .zero
+    }
+
+    /// Begins the range's generation here, if this is the replica that it continues.
+    private mutating func reseed(_ slot: Int, at now: Moment) -> Bool {
+        let range = replicas[slot].descriptor
+        guard let seed = range.seed, seed.node == configuration.node, !replicas[slot].raft.isRecovering,
+            replicas[slot].raft.term(at: seed.fork.index) == seed.fork.term,
+            replicas[slot].raft.commitIndex <= seed.fork.index
+        else { return false }
+        let members = range.hosts.map { member in
+            Member(
+                node: member.node, region: member.region,
+                role: member.node == configuration.node ? .voter : .learner)
+        }
+        replicas[slot].raft.reseed(
+            range.generation, fork: seed.fork, membership: Membership(members: members), at: now)
+        replicas[slot].closed.forgetWaiting()
+        replicas[slot].raft.receive(.campaign, at: now)
+        return true
+    }
+
+    /// Hands the replicas what their regions may do at present.
+    mutating func grantAuthorities() {
+        for slot in replicas.indices { grantAuthority(slot) }
+    }
+
+    mutating func grantAuthority(_ slot: Int) {
+        let own = configuration.topology.node(configuration.node)?.region ?? replicas[slot].descriptor.home
+        replicas[slot].authority = catalog.authority(over: replicas[slot].descriptor, in: own)
+    }
+
+    /// Looks again at replicas whose files are from before a change: after a start.
+    mutating func followStored(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
+        if isOfEarlierHistory(slot), !reseed(slot, at: now) { depart(slot, as: .superseded, at: now, &effects) }
+    }
+}

@@ -1,0 +1,142 @@
+import MeridianConsensus
+import MeridianCore
+import MeridianPlacement
+
+/// How a replica leaves a node, and what is kept of it.
+///
+/// 1. **Salvage.** A replica whose history was superseded may hold commits that were acknowledged and that the new
+///    history lacks. They are handed to the host (`Salvage`), which keeps them as a report. Nothing is removed before
+///    that report is durable.
+/// 2. **The log goes**, durably.
+/// 3. **The rows go.** In this order, because a log that starts behind its rows could not be opened.
+/// 4. If the node is still a member, or has become one meanwhile, an empty replica takes the place.
+///
+/// After a crash in between, the stored remains are of an earlier history, and all of it is done again
+/// (`NodeCore+Changes.swift`); the report is there already then, and what is salvaged the second time is at most the
+/// same.
+struct Departure: Sendable {
+    enum Reason: Hashable, Sendable {
+        /// The range has gone on in another generation.
+        case superseded
+        /// The node is no member any more.
+        case left
+    }
+
+    enum Stage: Hashable, Sendable {
+        case salvaging
+        case removingLog
+        /// Snapshots that the state store has been given are answered first: one that is installed late would bring the
+        /// rows back.
+        case awaitingSnapshots
+        case clearing
+    }
+
+    var slot: Int
+    var span: KeySpan
+    var stage: Stage
+    /// Writes of snapshots that were not answered yet.
+    var snapshotWrites: Int
+}
+
+/// Commits of a history that has ended, to be kept.
+package struct Salvage: Sendable {
+    package var range: RangeID
+    package var table: TableID
+    package var partition: Region
+    /// The generation in which they were made.
+    package var generation: Generation
+    /// Where the histories part.
+    package var fork: LogPosition
+    /// The entries behind the fork, as far as the log still has them.
+    package var entries: [Entry]
+    /// Up to where this replica knew them to be committed.
+    package var committed: LogIndex
+    /// How many entries behind the fork the log has no more: their rows were here, and nobody can tell which.
+    package var compacted: UInt64
+}
+
+extension NodeCore {
+    /// Takes a replica out of service, for good.
+    mutating func depart(_ slot: Int, as reason: Departure.Reason, at now: Moment, _ effects: inout StepEffects) {
+        let range = replicas[slot].descriptor
+        precondition(departures[range.id] == nil, "\(range.id) departs twice")
+        // Whoever waits for an answer gets one.
+        let generation = max(range.generation, replicas[slot].raft.term.generation)
+        replicas[slot].raft.seal(for: reason == .left ? generation.next : generation, at: now)
+        replicas[slot].flush(at: now, &effects)
+        replicas[slot].endSnapshots(&effects)
+        let salvage = reason == .superseded ? salvage(slot) : nil
+        departures[range.id] = Departure(
+            slot: slot, span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
+            snapshotWrites: replicas[slot].snapshots.unanswered)
+        slots[range.id] = nil
+        if replicas[slot].announcedLeader == configuration.node { gateway.leaseholders[range.id] = nil }
+        replicas[slot] = .placeholder(range, node: configuration.node, at: now)
+        if let salvage { effects.node.salvages.append(salvage) } else { removeLog(of: range.id, &effects) }
+    }
+
+    private func salvage(_ slot: Int) -> Salvage? {
+        let replica = replicas[slot]
+        guard let fork = replica.descriptor.seed?.fork, replica.raft.lastPosition.index > fork.index else { return nil }
+        let base = max(fork.index, replica.raft.basePosition.index)
+        let entries = replica.raft.entries(after: base, through: replica.raft.lastPosition.index)
+        return Salvage(
+            range: replica.descriptor.id, table: replica.descriptor.table, partition: replica.descriptor.partition,
+            generation: entries.last?.term.generation ?? replica.raft.basePosition.term.generation, fork: fork,
+            entries: entries, committed: replica.raft.commitIndex,
+            compacted: base.rawValue - fork.index.rawValue)
+    }
+
+    /// The report of what was salvaged is durable.
+    mutating func salvaged(_ range: RangeID, _ effects: inout StepEffects) {
+        guard departures[range]?.stage == .salvaging else { return }
+        removeLog(of: range, &effects)
+    }
+
+    private mutating func removeLog(of range: RangeID, _ effects: inout StepEffects) {
+        departures[range]?.stage = .removingLog
+        var write = LogWrite(range: range)
+        write.remove = true
+        effects.node.log.writes.append(write)
+        effects.node.log.confirmations.append(PersistConfirmation(range: range, token: Self.removalToken))
+    }
+
+    /// No job of a replica has this token.
+    private static var removalToken: PersistToken { PersistToken(rawValue: .max) }
+
+    /// - Returns: whether the confirmation was of a departure.
+    mutating func removedLog(_ confirmation: PersistConfirmation, _ effects: inout StepEffects) -> Bool {
+        guard departures[confirmation.range] != nil else { return false }
+        if confirmation.token == Self.removalToken {
+            departures[confirmation.range]?.stage = .awaitingSnapshots
+            clearIfPossible(confirmation.range, &effects)
+        }
+        return true
+    }
+
+    /// - Returns: whether the result was of a departure.
+    mutating func answeredSnapshot(_ range: RangeID, _ effects: inout StepEffects) -> Bool {
+        guard departures[range] != nil else { return false }
+        departures[range]?.snapshotWrites -= 1
+        clearIfPossible(range, &effects)
+        return true
+    }
+
+    private mutating func clearIfPossible(_ range: RangeID, _ effects: inout StepEffects) {
+        guard let departure = departures[range], departure.stage == .awaitingSnapshots, departure.snapshotWrites == 0
+        else { return }
+        departures[range]?.stage = .clearing
+        effects.apply(ApplyBatch(clearing: departure.span, of: range))
+    }
+
+    /// The rows are gone: the node begins anew with the range, if it is a member.
+    /// - Returns: whether the confirmation was of a departure.
+    mutating func cleared(_ confirmation: AppliedConfirmation, at now: Moment) -> Bool {
+        guard let departure = departures[confirmation.range] else { return false }
+        guard departure.stage == .clearing, confirmation.index == .zero else { return true }
+        departures[confirmation.range] = nil
+        freeSlots.append(departure.slot)
+        if let range = catalog.directory[confirmation.range] { addReplica(range, isNew: false, at: now) }
+        return true
+    }
+}
