@@ -120,7 +120,8 @@ public final class EmbeddedCluster: DatabaseHost {
                 let driver = try NodeDriver(
                     configuration: finished, log: log, state: state,
                     lost: isLost ? Incarnation(using: &generator) : nil, time: time, garbageCollection: kept,
-                    logger: logger, salvage: { [weak self] in try self?.keep($0, of: descriptor) }, send: { [network] in network.send($0) })
+                    logger: logger, salvage: { [weak self] in try self?.keep($0, of: descriptor) },
+                    send: { [network] in network.send($0) })
                 try noteInUse(descriptor)
                 return driver
             }

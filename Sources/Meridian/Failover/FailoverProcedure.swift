@@ -57,7 +57,8 @@ struct FailoverProcedure {
         let fenced = try await fence()
         let statuses = await sealedReplicas(of: fenced)
         let choice = try choose(among: statuses, fenced)
-        let fencedAt = authority?.until ?? (choice.isLossless ? database.host.latestTimestamp(in: database.region) : nil)
+        let fencedAt =
+            authority?.until ?? (choice.isLossless ? database.host.latestTimestamp(in: database.region) : nil)
         var report = FailoverReport(
             table: table, partition: fenced.partition.rawValue, from: before.home.rawValue, to: "",
             generation: fenced.generation.next.rawValue, seed: name(of: choice.seed.node),
@@ -108,9 +109,10 @@ struct FailoverProcedure {
     private func sealedReplicas(of fenced: RangeDescriptor) async -> [ReplicaStatus] {
         let host = database.host
         let matrix = host.topology.matrix
-        let farthest = host.topology.regions.map {
-            matrix.roundTripNanoseconds(from: database.region, to: $0)
-        }.max() ?? 0
+        let farthest =
+            host.topology.regions.map {
+                matrix.roundTripNanoseconds(from: database.region, to: $0)
+            }.max() ?? 0
         let whole = host.deadline(after: Self.window + .nanoseconds(2 * farthest))
         let short = host.deadline(after: .milliseconds(300) + .nanoseconds(2 * farthest))
         return await withTaskGroup(of: ReplicaStatus?.self) { group in
@@ -173,10 +175,11 @@ struct FailoverProcedure {
                 "only \(statuses.map { name(of: $0.node) }.joined(separator: ", ")) answered, which may lack acknowledged "
                     + "commits; start more nodes that hold copies, or accept the loss (acceptingLoss: true)")
         }
-        let seed = statuses.max { first, second in
-            (first.committed, isAtDestination(first) ? 1 : 0, first.node)
-                < (second.committed, isAtDestination(second) ? 1 : 0, second.node)
-        } ?? longest
+        let seed =
+            statuses.max { first, second in
+                (first.committed, isAtDestination(first) ? 1 : 0, first.node)
+                    < (second.committed, isAtDestination(second) ? 1 : 0, second.node)
+            } ?? longest
         return Choice(seed: seed, fork: seed.committed, isLossless: false)
     }
 
@@ -207,7 +210,9 @@ struct FailoverProcedure {
         report.to = home.rawValue
         let record = try await database.updateRecord(
             table, end: end,
-            rows: { ([], [try FailoverHistory.mutation(report)] + (authority == nil ? [] : [try Authority.mutation(grant)])) }
+            rows: {
+                ([], [try FailoverHistory.mutation(report)] + (authority == nil ? [] : [try Authority.mutation(grant)]))
+            }
         ) { record in
             guard let position = record.ranges.firstIndex(where: { $0.id == range }),
                 record.ranges[position].fence == fenced.fence, let generation = fenced.fence

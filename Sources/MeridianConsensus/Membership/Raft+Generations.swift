@@ -52,9 +52,9 @@ extension Raft {
         }
         becomeFollower(term: generation.seal.next, leader: nil, at: now)
         vote = configuration.node
-        let payload = EntryPayload.membership(membership)
-        let position = append(payload, byteCount: payload.byteCount)
-        history.append(membership, at: position.index)
+        let entry = Entry(term: term, index: log.lastIndex.next, payload: .membership(membership))
+        log.append(entry)
+        history.append(membership, at: entry.index)
         membershipChanged(at: now)
         resetElectionTimer(at: now)
     }

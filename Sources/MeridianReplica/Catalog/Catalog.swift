@@ -65,7 +65,9 @@ package struct Catalog: Sendable {
         }
         tables[record.descriptor.name] = record
         if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
-        if record.descriptor.failover == .automatic { automaticTables.insert(record.descriptor.id) } else {
+        if record.descriptor.failover == .automatic {
+            automaticTables.insert(record.descriptor.id)
+        } else {
             automaticTables.remove(record.descriptor.id)
         }
         return changed

@@ -72,11 +72,13 @@ import Testing
             try await db.write { tx in
                 try await tx.insert(Order(id: 50, region: Self.home.rawValue, amount: 1), into: table)
             }
-            #expect(try await db.failovers(of: table) == [report].map { known in
-                var known = known
-                known.milliseconds = 0
-                return known
-            })
+            #expect(
+                try await db.failovers(of: table)
+                    == [report].map { known in
+                        var known = known
+                        known.milliseconds = 0
+                        return known
+                    })
             try await start(Self.home, of: cluster)
             try await db.moveHome(of: table, partition: Self.home, to: Self.home)
             let node = try #require(try await cluster.leaseholder(of: table, in: Self.home))
