@@ -89,6 +89,21 @@ public final class SimulatedWorld: @unchecked Sendable {
         return try result.get()
     }
 
+    /// Every region keeps its tables as an embedded cluster's do (`RegionKeeper`), until the world ends.
+    func startKeepers() {
+        for region in topology.regions {
+            let keeper = RegionKeeper(host: host, region: region)
+            _ = executor.start { [host] in await keeper.run(while: { !host.isEnded }) }
+        }
+    }
+
+    /// Ends what goes on for as long as the world does.
+    func end() {
+        host.end()
+        executor.runReadyJobs()
+        engine.end()
+    }
+
     /// Lets events happen until something is done, something is broken, or a time has come.
     func runEvents(until end: Int64, _ isDone: () -> Bool) {
         executor.runReadyJobs()

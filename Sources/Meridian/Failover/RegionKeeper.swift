@@ -21,9 +21,9 @@ package struct RegionKeeper: Sendable {
     /// How old what is read of the tables may be.
     private static let staleness = Duration.milliseconds(500)
 
-    /// Works until the task is cancelled.
-    package func run() async {
-        while !Task.isCancelled {
+    /// Works until the task is cancelled, or as long as it is wanted.
+    package func run(while isWanted: @Sendable () -> Bool = { true }) async {
+        while !Task.isCancelled, isWanted() {
             // What fails now is tried again in the next round.
             try? await work()
             await database.host.pause(for: Self.interval)

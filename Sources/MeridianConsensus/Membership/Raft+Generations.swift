@@ -35,6 +35,16 @@ extension Raft {
         becomeFollower(term: generation.seal, leader: nil, at: now)
     }
 
+    /// Ceases to lead, if it does: this replica leaves the group.
+    package mutating func abdicate(at now: Moment) {
+        if role != .follower { becomeFollower(term: term, leader: nil, at: now) }
+    }
+
+    /// What a restart must find, besides the log.
+    package var hardState: HardState {
+        HardState(term: term, vote: vote, commit: .zero, incarnation: incarnation, isRecovering: isRecovering)
+    }
+
     /// Begins a generation with this replica's log up to a fork.
     ///
     /// Preconditions: the replica is not behind the fork, has nothing committed beyond it, and the membership has this

@@ -7,7 +7,8 @@ import MeridianPlacement
 /// 1. **Salvage.** A replica whose history was superseded may hold commits that were acknowledged and that the new
 ///    history lacks. They are handed to the host (`Salvage`), which keeps them as a report. Nothing is removed before
 ///    that report is durable.
-/// 2. **The log goes**, durably.
+/// 2. **The log goes**, durably. What stays is the term and the vote: a node that becomes a member again must not vote
+///    twice in a term, and keeps the promises that it may have made.
 /// 3. **The rows go.** In this order, because a log that starts behind its rows could not be opened.
 /// 4. If the node is still a member, or has become one meanwhile, an empty replica takes the place.
 ///
@@ -31,11 +32,12 @@ struct Departure: Sendable {
         case clearing
     }
 
-    var slot: Int
     var span: KeySpan
     var stage: Stage
     /// Writes of snapshots that were not answered yet.
     var snapshotWrites: Int
+    /// What the node must remember of the replica if it comes back: in which term it has voted for whom.
+    var hardState: HardState
 }
 
 /// Commits of a history that has ended, to be kept.
@@ -61,14 +63,16 @@ extension NodeCore {
         let range = replicas[slot].descriptor
         precondition(departures[range.id] == nil, "\(range.id) departs twice")
         // Whoever waits for an answer gets one.
-        let generation = max(range.generation, replicas[slot].raft.term.generation)
-        replicas[slot].raft.seal(for: reason == .left ? generation.next : generation, at: now)
+        switch reason {
+        case .superseded: replicas[slot].raft.seal(for: range.generation, at: now)
+        case .left: replicas[slot].raft.abdicate(at: now)
+        }
         replicas[slot].flush(at: now, &effects)
         replicas[slot].endSnapshots(&effects)
         let salvage = reason == .superseded ? salvage(slot) : nil
         departures[range.id] = Departure(
-            slot: slot, span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
-            snapshotWrites: replicas[slot].snapshots.unanswered)
+            span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
+            snapshotWrites: replicas[slot].snapshots.unanswered, hardState: replicas[slot].raft.hardState)
         slots[range.id] = nil
         if replicas[slot].announcedLeader == configuration.node { gateway.leaseholders[range.id] = nil }
         replicas[slot] = .placeholder(range, node: configuration.node, at: now)
@@ -97,6 +101,7 @@ extension NodeCore {
         departures[range]?.stage = .removingLog
         var write = LogWrite(range: range)
         write.remove = true
+        write.hardState = departures[range]?.hardState
         effects.node.log.writes.append(write)
         effects.node.log.confirmations.append(PersistConfirmation(range: range, token: Self.removalToken))
     }
@@ -135,7 +140,7 @@ extension NodeCore {
         guard let departure = departures[confirmation.range] else { return false }
         guard departure.stage == .clearing, confirmation.index == .zero else { return true }
         departures[confirmation.range] = nil
-        freeSlots.append(departure.slot)
+        unclaimedLogs[confirmation.range] = StoredLog(hardState: departure.hardState)
         if let range = catalog.directory[confirmation.range] { addReplica(range, isNew: false, at: now) }
         return true
     }

@@ -18,8 +18,6 @@ package struct NodeCore: Sendable {
     package internal(set) var replicas: [Replica] = []
     /// Where in `replicas` each range's replica stands.
     package internal(set) var slots: [RangeID: Int] = [:]
-    /// Slots of replicas that have departed.
-    var freeSlots: [Int] = []
     /// The replicas that are leaving this node (`NodeCore+Departures.swift`).
     var departures: [RangeID: Departure] = [:]
     /// Replicas that have to be flushed before the step ends.
@@ -50,7 +48,7 @@ package struct NodeCore: Sendable {
     /// Whether there is a `failure`.
     var cannotWrite = false
     /// Stored logs of ranges whose tables are not known yet.
-    private var unclaimedLogs: [RangeID: StoredLog]
+    var unclaimedLogs: [RangeID: StoredLog]
     private var unclaimedStates: [RangeID: AppliedState]
     /// Ranges of which the files may be of an earlier history than the catalog, until the first step.
     private var unfollowed: [RangeID] = []
@@ -279,6 +277,7 @@ package struct NodeCore: Sendable {
     }
 
     private mutating func flush(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
+        guard slots[replicas[slot].descriptor.id] == slot else { return }
         let firstBatch = effects.node.applies.count
         flushed.append(slot)
         replicas[slot].endCommitWaits(at: now, &effects)
@@ -341,9 +340,9 @@ package struct NodeCore: Sendable {
         let replica = Replica(
             descriptor: range, configuration: configuration.raft(for: range, isGlobal: isGlobal), stored: stored,
             applied: applied, at: now)
-        let slot = freeSlots.popLast() ?? replicas.count
+        let slot = replicas.count
         slots[range.id] = slot
-        if slot == replicas.count { replicas.append(replica) } else { replicas[slot] = replica }
+        replicas.append(replica)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }

@@ -17,7 +17,7 @@ import MeridianPlacement
 /// also one that was restarted on the way, decides alike.
 extension Replica {
     /// The generation that this replica takes part in, or would, if it is sealed.
-    var generation: Generation { max(descriptor.generation, raft.term.generation) }
+    package var generation: Generation { max(descriptor.generation, raft.term.generation) }
 
     /// Whether a message that was sent in a term concerns this replica. What comes from another generation is of a
     /// history that it has left, or has not been told of yet.
@@ -97,7 +97,7 @@ extension Replica {
     // MARK: Authority
 
     /// Whether no other region can have begun to serve this range (`Authority`).
-    func isAuthorized(at now: Moment) -> Bool {
+    package func isAuthorized(at now: Moment) -> Bool {
         authority == .distantFuture || (now.clock.isKnown && now.clock.latest < authority)
     }
 }

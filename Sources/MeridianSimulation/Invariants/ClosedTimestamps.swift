@@ -12,6 +12,7 @@ final class ClosedTimestamps: Invariant {
     static let interest: Interest = [.commits, .frames]
 
     private struct Range {
+        var generation = Generation.first
         /// Closed by the log up to the last entry that was looked at, and by promises that ended before it.
         var closed = Timestamp.zero
         /// Promises that end at or behind that entry.
@@ -38,6 +39,10 @@ final class ClosedTimestamps: Invariant {
             for index in indexes {
                 guard let entry = ledger.entry(id, LogIndex(index)), let timestamp = entry.timestamp
                 else { continue }
+                if entry.term.generation > range.generation {
+                    // A history that goes on from a fork knows nothing of what was promised behind it.
+                    range = Range(generation: entry.term.generation)
+                }
                 for promise in range.promises where promise.position.index.rawValue < index {
                     range.closed = max(range.closed, promise.timestamp)
                 }
@@ -72,6 +77,7 @@ final class ClosedTimestamps: Invariant {
     }
 
     private func take(_ promise: ClosedTimestamp, of id: RangeID, from node: NodeID) -> String? {
+        guard promise.position.term.generation == ranges[id]?.generation ?? .first else { return nil }
         let commands = ranges[id]?.commands ?? []
         let behind = commands.reversed().prefix { $0.index > promise.position.index }
             .min { $0.timestamp < $1.timestamp }

@@ -4,7 +4,7 @@ import MeridianPlacement
 import MeridianReplica
 
 /// If an entry is committed in a given term, it is present in the logs of the leaders of all later terms (Raft,
-/// figure 3: Leader Completeness; §5.4.3). With Log Matching it suffices to look at the last committed entry.
+/// figure 3: Leader Completeness; §5.4.3), within a generation. With Log Matching it suffices to look at the last committed entry.
 final class LeaderCompleteness: Invariant {
     static let name = "leader completeness"
     static let interest: Interest = .leaderships
@@ -18,6 +18,12 @@ final class LeaderCompleteness: Invariant {
             let term = core.replicas[slot].raft.term
             guard committed.index > .zero, committed.term < term else { continue }
             guard core.replicas[slot].raft.basePosition.index < committed.index else { continue }
+            // A later generation has what lies before its fork (`Generation`).
+            if term.generation > committed.term.generation, let seed = core.replicas[slot].descriptor.seed,
+                committed.index > seed.fork.index
+            {
+                continue
+            }
             let held = core.replicas[slot].raft.term(at: committed.index)
             if held != committed.term {
                 return "\(range): \(step.node.id) leads in \(term) without the committed entry \(committed): it has "

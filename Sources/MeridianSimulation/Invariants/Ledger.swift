@@ -1,5 +1,6 @@
 import MeridianConsensus
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
 
 /// What has been committed, as the world saw it first: the yardstick of several invariants.
@@ -19,6 +20,8 @@ final class Ledger {
         /// The entries from index 1 on; those not seen yet are `nil`.
         var entries: [Committed?] = []
         var highest = LogPosition.zero
+        /// The history that these are of: the latest that was seen.
+        var generation = Generation.first
     }
 
     private(set) var ranges: [RangeID: Range] = [:]
@@ -45,6 +48,19 @@ final class Ledger {
         guard let slot = core.slot(of: batch.range) else { return }
         var known = ranges.removeValue(forKey: batch.range) ?? Range()
         let last = batch.state.position.index.rawValue
+        let fork = core.replicas[slot].descriptor.seed?.fork
+        let generation = batch.state.position.term.generation
+        if generation > known.generation, let fork {
+            // What the earlier history has behind the fork is not part of this one.
+            known.generation = generation
+            if known.entries.count > fork.index.rawValue {
+                known.entries.removeLast(known.entries.count - Int(fork.index.rawValue))
+            }
+            if known.highest.index > fork.index { known.highest = fork }
+        } else if generation < known.generation, core.replicas[slot].generation < known.generation {
+            ranges[batch.range] = known
+            return
+        }
         let before = known.highest.index.rawValue
         var previous = LogIndex.zero
         for indexed in batch.commands {

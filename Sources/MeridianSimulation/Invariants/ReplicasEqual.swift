@@ -29,14 +29,14 @@ final class ReplicasEqual: Invariant {
     }
 
     func compare(_ engine: Engine) -> String? {
-        var seen: [RangeID: [(index: LogIndex, node: NodeID, fingerprint: UInt64)]] = [:]
+        var seen: [RangeID: [(position: LogPosition, node: NodeID, fingerprint: UInt64)]] = [:]
         let recent = engine.trueTime.advanced(byNanoseconds: -5_000_000_000)
         for node in engine.nodes {
             guard let core = node.core, let state = node.state, node.unapplied.isEmpty else { continue }
             guard let states = try? state.load() else { continue }
-            for replica in core.replicas where replica.raft.membership[node.id]?.role != .witness {
+            for replica in core.replicas where core.slot(of: replica.descriptor.id) != nil && replica.raft.membership[node.id]?.role != .witness {
                 let range = replica.descriptor.id
-                guard let index = states[range]?.position.index, index > .zero, let reader = try? state.makeReader()
+                guard let position = states[range]?.position, position.index > .zero, let reader = try? state.makeReader()
                 else { continue }
                 var hash = EventHash()
                 for timestamp in [Timestamp.distantFuture, recent] {
@@ -55,10 +55,10 @@ final class ReplicasEqual: Invariant {
                     hash.mix(outcome?.index.rawValue ?? 0)
                     hash.mix(UInt64(bitPattern: outcome?.timestamp.rawValue ?? 0))
                 }
-                if let other = seen[range]?.first(where: { $0.index == index && $0.fingerprint != hash.value }) {
-                    return "\(range): \(other.node) and \(node.id) hold other rows at \(index)"
+                if let other = seen[range]?.first(where: { $0.position == position && $0.fingerprint != hash.value }) {
+                    return "\(range): \(other.node) and \(node.id) hold other rows at \(position)"
                 }
-                seen[range, default: []].append((index, node.id, hash.value))
+                seen[range, default: []].append((position, node.id, hash.value))
             }
         }
         return nil

@@ -10,6 +10,8 @@ final class RequestsOnce: Invariant {
     private struct Request: Hashable {
         var range: RangeID
         var id: RequestID
+        /// A commit that a failover has left behind may be made again.
+        var generation: Generation
     }
 
     private var places: [Request: UInt64] = [:]
@@ -19,7 +21,7 @@ final class RequestsOnce: Invariant {
             for index in indexes {
                 guard let entry = ledger.entry(range, LogIndex(index)), let id = entry.request, !entry.isAbortion
                 else { continue }
-                if let first = places.updateValue(index, forKey: Request(range: range, id: id)) {
+                if let first = places.updateValue(index, forKey: Request(range: range, id: id, generation: entry.term.generation)) {
                     return "\(range): request \(id) is committed at i\(first) and i\(index)"
                 }
             }

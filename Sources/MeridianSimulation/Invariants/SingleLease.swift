@@ -57,7 +57,9 @@ final class SingleLease: Invariant {
 
     /// Whether a leader's lease is in use.
     private static func holds(_ core: RunningCore, _ slot: Int, _ moment: Moment) -> Bool {
-        guard moment.clock.isKnown, let expiration = core.replicas[slot].raft.leaseExpiration else { return false }
+        guard moment.clock.isKnown, let expiration = core.replicas[slot].raft.leaseExpiration,
+            core.replicas[slot].isAuthorized(at: moment)
+        else { return false }
         return moment.clock.latest < expiration
     }
 }

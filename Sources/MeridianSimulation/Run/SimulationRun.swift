@@ -44,7 +44,7 @@ final class SimulationRun {
     }
 
     func run() -> SimulationReport {
-        defer { world.engine.end() }
+        defer { world.end() }
         if setUp() {
             nemesis.begin()
             let state = Openness()

@@ -28,15 +28,15 @@ struct RowSpread: Sendable {
 /// list show their own order (Kingsbury and Alvaro, "Elle", VLDB 2020, section 4).
 struct ListAppendWorkload: Workload {
     let model = HistoryModel.append
-    private let table: Table<ListRow>
+    let table: Table<ListRow>
     private let spread: RowSpread
     private static let keys = 6
     /// A list that has grown this long gives way to a new one: reading all of it grows dear.
     private static let longest = 40
 
-    init(_ topology: Topology, isWide: Bool) {
+    init(_ topology: Topology, isWide: Bool, survival: SurvivalGoal? = nil) {
         spread = RowSpread(topology, isWide: isWide)
-        table = Table("lists", key: \.id, locality: spread.locality(\.region), survival: .best(topology))
+        table = Table("lists", key: \.id, locality: spread.locality(\.region), survival: survival ?? .best(topology))
     }
 
     func setUp(_ world: SimulatedWorld) async throws {

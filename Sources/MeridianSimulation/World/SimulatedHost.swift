@@ -12,6 +12,9 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     private let engine: Engine
     private var random: SplitMix64
     private var nextGateway = 0
+    private(set) var isEnded = false
+    private var paused: [UInt64: UnsafeContinuation<Void, Never>] = [:]
+    private var nextPause: UInt64 = 0
     /// The calls that wait for an answer, and the node that each asked.
     private var waiting: [UInt64: (node: Int, continuation: UnsafeContinuation<GatewayAnswer.Body, Never>)] = [:]
 
@@ -30,8 +33,22 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     var now: Instant { Instant(nanoseconds: engine.now) }
 
     func pause(for duration: Duration) async {
+        guard !isEnded else { return }
+        let number = nextPause
+        nextPause += 1
         await withUnsafeContinuation { continuation in
-            engine.after(duration.nanoseconds) { continuation.resume() }
+            paused[number] = continuation
+            engine.after(duration.nanoseconds) { [unowned self] in paused.removeValue(forKey: number)?.resume() }
+        }
+    }
+
+    /// The world ends: whoever waits goes on, and finds nobody.
+    func end() {
+        isEnded = true
+        for number in paused.keys.sorted() { paused.removeValue(forKey: number)?.resume() }
+        for number in waiting.keys.sorted() {
+            let error = MeridianError(.shutDown, "the world has ended", commitOutcome: .unknown)
+            waiting.removeValue(forKey: number)?.continuation.resume(returning: .failed(error))
         }
     }
 
@@ -50,6 +67,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     func call(
         _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
+        guard !isEnded else { throw MeridianError(.shutDown, "the world has ended") }
         guard let node = gateway(in: region, for: range, prefersReplica: body.isForReplicas) else {
             // Nobody to ask: a moment passes, so that whoever asks again at once does not ask for ever in no time.
             await pause(for: .milliseconds(1))

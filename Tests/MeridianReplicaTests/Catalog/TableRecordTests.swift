@@ -69,7 +69,7 @@ import Testing
 
     @Test func aRecordOfANewerProgramSaysSo() throws {
         var values = try RowCoding.decode(try records()[0].encoded(), name: "test")
-        values[0] = .integer(2)
+        values[0] = .integer(3)
         let encoded = try RowCoding.encode(values, name: "test")
         #expect { try TableRecord(encoded: encoded) } throws: { ($0 as? MeridianError)?.code == .newerFormat }
     }
