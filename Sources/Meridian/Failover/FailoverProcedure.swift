@@ -180,8 +180,22 @@ struct FailoverProcedure {
                 (first.committed, isAtDestination(first) ? 1 : 0, first.node)
                     < (second.committed, isAtDestination(second) ? 1 : 0, second.node)
             } ?? longest
+        try checkAge(of: seed, fenced)
         return Choice(seed: seed, fork: seed.committed, isLossless: false)
     }
+
+    /// A copy that lags usually lags by moments. One that is older was still getting the rows when they were lost.
+    private func checkAge(of seed: ReplicaStatus, _ fenced: RangeDescriptor) throws {
+        guard !acceptsLoss, let now = database.host.latestTimestamp(in: database.region) else { return }
+        let age = now.rawValue - seed.complete.rawValue
+        guard age > Self.oldestCopy.nanoseconds else { return }
+        throw unavailable(
+            fenced,
+            "the most complete copy that answers, of \(name(of: seed.node)), is \(age / 1_000_000_000) s old; start more "
+                + "nodes that hold copies, or accept the loss (acceptingLoss: true)")
+    }
+
+    private static let oldestCopy = Duration.seconds(60)
 
     private func isAtDestination(_ status: ReplicaStatus) -> Bool {
         destination != nil && database.host.topology.node(status.node)?.region == destination

@@ -16,7 +16,7 @@ public struct FailoverReport: Hashable, Sendable, Codable {
     /// Whether every acknowledged commit is in that copy for certain: its mode kept copies elsewhere, or the replicas
     /// of the old home took part in the failover themselves.
     public var isLossless: Bool
-    /// The timestamp of the last commit in that copy, in nanoseconds since 1970.
+    /// Every commit up to this timestamp is in that copy; in nanoseconds since 1970.
     public var completeTo: Int64
     /// No commit of the old home was acknowledged at or after this timestamp. `nil` where nobody could see to that:
     /// after a failover by hand of a home region that does not answer, it may go on until it hears of the failover.

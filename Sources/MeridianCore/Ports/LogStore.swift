@@ -27,6 +27,9 @@ package struct StoredLog: Hashable, Sendable {
     package var base: LogPosition
     package var entries: [Entry]
 
+    /// Whether nothing was ever appended, or all of it was removed.
+    package var isEmpty: Bool { entries.isEmpty && base.index == .zero }
+
     package init(hardState: HardState = HardState(), base: LogPosition = .zero, entries: [Entry] = []) {
         self.hardState = hardState
         self.base = base

@@ -22,16 +22,32 @@ extension NodeCore {
     mutating func follow(_ range: RangeDescriptor, at now: Moment, _ effects: inout StepEffects) {
         guard departures[range.id] == nil else { return }
         guard let slot = slots[range.id] else { return addReplica(range, isNew: false, at: now) }
-        guard range.isHosted(by: configuration.node) else {
-            replicas[slot].descriptor = range
-            return depart(slot, as: isOfEarlierHistory(slot) ? .superseded : .left, at: now, &effects)
-        }
         let isGlobal = catalog.isGlobal(range)
         replicas[slot].follow(range, configuration.raft(for: range, isGlobal: isGlobal), at: now)
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
         grantAuthority(slot)
-        if isOfEarlierHistory(slot), !reseed(slot, at: now) { depart(slot, as: .superseded, at: now, &effects) }
+        settleHistory(slot, at: now, &effects)
         markDirty(slot)
+    }
+
+    /// Does with a replica what its descriptor means for what it holds: it goes on, begins the range's generation, makes
+    /// room for it, or leaves.
+    ///
+    /// Until a new home's voters have the rows there may be one copy of them in the new history. Should it be lost, what
+    /// others hold of the old one is all there is. So only who is to vote makes room at once; the others, sealed, keep
+    /// what they have until the change of members is over.
+    mutating func settleHistory(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
+        let range = replicas[slot].descriptor
+        guard isOfEarlierHistory(slot) else {
+            if !range.isHosted(by: configuration.node) { depart(slot, as: .left, at: now, &effects) }
+            return
+        }
+        if reseed(slot, at: now) { return }
+        if range.transition == nil || range[configuration.node]?.role == .voter {
+            depart(slot, as: .superseded, at: now, &effects)
+        } else {
+            replicas[slot].raft.seal(for: range.generation, at: now)
+        }
     }
 
     /// Whether the replica holds a log, and has had no part in the generation that its range is in.
@@ -68,10 +84,5 @@ extension NodeCore {
     mutating func grantAuthority(_ slot: Int) {
         let own = configuration.topology.node(configuration.node)?.region ?? replicas[slot].descriptor.home
         replicas[slot].authority = catalog.authority(over: replicas[slot].descriptor, in: own)
-    }
-
-    /// Looks again at replicas whose files are from before a change: after a start.
-    mutating func followStored(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
-        if isOfEarlierHistory(slot), !reseed(slot, at: now) { depart(slot, as: .superseded, at: now, &effects) }
     }
 }

@@ -74,6 +74,7 @@ extension NodeCore {
             span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
             snapshotWrites: replicas[slot].snapshots.unanswered, hardState: replicas[slot].raft.hardState)
         slots[range.id] = nil
+        flushed.removeAll { $0 == slot }
         if replicas[slot].announcedLeader == configuration.node { gateway.leaseholders[range.id] = nil }
         replicas[slot] = .placeholder(range, node: configuration.node, at: now)
         if let salvage { effects.node.salvages.append(salvage) } else { removeLog(of: range.id, &effects) }

@@ -23,7 +23,7 @@ package struct NodeCore: Sendable {
     /// Replicas that have to be flushed before the step ends.
     var dirty: [Int] = []
     /// The slots of the replicas that the last step worked on, for whoever watches the node.
-    package private(set) var flushed: [Int] = []
+    package internal(set) var flushed: [Int] = []
     /// Calls of other nodes' gateways that were refused here. Their clients have been told so: what comes late, or
     /// twice, of such a call must not be done.
     private var refused = RecentSet<ReplyAddress>()
@@ -81,7 +81,7 @@ package struct NodeCore: Sendable {
         for row in systemRows {
             for range in try catalog.learn(row) {
                 addReplica(range, isNew: false, at: now)
-                if range.generation > .first { unfollowed.append(range.id) }
+                unfollowed.append(range.id)
             }
         }
     }
@@ -104,7 +104,7 @@ package struct NodeCore: Sendable {
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)
         for range in unfollowed {
-            if let slot = slots[range] { followStored(slot, at: now, &effects) }
+            if let slot = slots[range] { settleHistory(slot, at: now, &effects) }
         }
         if !unfollowed.isEmpty { unfollowed = [] }
         for event in events { take(event, at: now, &effects) }
@@ -324,14 +324,16 @@ package struct NodeCore: Sendable {
                 follow(range, at: now, &effects)
             } else {
                 addReplica(range, isNew: isNew, at: now)
-                if let slot = slots[range.id] { followStored(slot, at: now, &effects) }
+                if let slot = slots[range.id] { settleHistory(slot, at: now, &effects) }
             }
         }
     }
 
     /// Makes this node's replica of a range, if it has one.
     mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
-        guard range.isHosted(by: configuration.node), slots[range.id] == nil else { return }
+        // What is left of a replica whose departure a crash has cut short departs again.
+        let isLeftOver = unclaimedStates[range.id] != nil || unclaimedLogs[range.id]?.isEmpty == false
+        guard range.isHosted(by: configuration.node) || isLeftOver, slots[range.id] == nil else { return }
         let applied =
             unclaimedStates.removeValue(forKey: range.id)
             ?? AppliedState(position: .zero, membership: firstMembership(of: range), closed: .zero)

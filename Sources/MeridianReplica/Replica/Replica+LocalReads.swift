@@ -40,9 +40,10 @@ extension Replica {
     mutating func beginLocal(
         _ read: ReadRequest, _ address: ReplyAddress, at now: Moment, _ effects: inout StepEffects
     ) -> Bool {
-        guard let timestamp = read.timestamp, now.clock.isKnown, raft.membership[node]?.role != .witness else {
-            return false
-        }
+        // A sealed replica may hold what the next generation does not.
+        guard let timestamp = read.timestamp, now.clock.isKnown, raft.membership[node]?.role != .witness,
+            !raft.isSealed
+        else { return false }
         let patience = read.patienceNanoseconds ?? 0
         let waiting = LocalReads.Read(
             address: address, request: read, timestamp: timestamp,

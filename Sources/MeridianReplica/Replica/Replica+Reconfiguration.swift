@@ -2,6 +2,7 @@ import MeridianClock
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
+import MeridianTransactions
 
 /// How a replica follows its range's descriptor when that changes while the range serves.
 ///
@@ -86,7 +87,7 @@ extension Replica {
         ReplicaStatus(
             node: node, term: raft.term, isLeader: raft.role == .leader, isSealed: raft.isSealDurable,
             isRecovering: raft.isRecovering, isSettled: isSettled, revision: descriptor.revision,
-            last: raft.lastPosition, committed: committedPosition, complete: dispatched.highestTimestamp,
+            last: raft.lastPosition, committed: committedPosition, complete: closed.usable,
             members: raft.membership.members)
     }
 

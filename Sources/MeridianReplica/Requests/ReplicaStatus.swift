@@ -17,7 +17,7 @@ package struct ReplicaStatus: Hashable, Sendable {
     package var last: LogPosition
     /// Up to where it knows the log to be committed.
     package var committed: LogPosition
-    /// The highest timestamp up to `committed`.
+    /// As of this time it has all rows that its history ever had.
     package var complete: Timestamp
     package var members: [Member]
 }

@@ -23,7 +23,7 @@ final class LocalReadsComplete: Invariant {
             if let text = check(evaluation, step) { return text }
         }
         do {
-            try everything.apply(effects.applies)
+            try everything.apply(effects.applies.filter { $0.cleared == nil })
         } catch {
             return "the yardstick cannot be applied to: \(error)"
         }

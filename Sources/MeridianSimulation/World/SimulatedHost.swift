@@ -13,6 +13,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     private var random: SplitMix64
     private var nextGateway = 0
     private(set) var isEnded = false
+    private var readsAfterEnd: Int64 = 0
     private var paused: [UInt64: UnsafeContinuation<Void, Never>] = [:]
     private var nextPause: UInt64 = 0
     /// The calls that wait for an answer, and the node that each asked.
@@ -30,7 +31,12 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
         engine.onProcessEnd = { [unowned self] node in processEnded(node) }
     }
 
-    var now: Instant { Instant(nanoseconds: engine.now) }
+    var now: Instant {
+        guard isEnded else { return Instant(nanoseconds: engine.now) }
+        // Whoever still waits for something sees that it is late.
+        readsAfterEnd += 1
+        return Instant(nanoseconds: engine.now + readsAfterEnd * 3_600_000_000_000)
+    }
 
     func pause(for duration: Duration) async {
         guard !isEnded else { return }
