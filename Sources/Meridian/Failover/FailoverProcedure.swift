@@ -240,6 +240,7 @@ struct FailoverProcedure {
             record.ranges[position].revision = planned.revision + 1
             record.ranges[position].generation = generation
             record.ranges[position].fence = nil
+            record.ranges[position].forks.append(choice.fork.index)
             record.ranges[position].seed = .init(node: choice.seed.node, fork: choice.fork)
             record.ranges[position].transition = .init(
                 members: [Member(node: choice.seed.node, region: place, role: .voter)], commitRule: .majority)

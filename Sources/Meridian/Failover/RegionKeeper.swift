@@ -22,30 +22,49 @@ package struct RegionKeeper: Sendable {
     private static let staleness = Duration.milliseconds(500)
 
     /// Works until the task is cancelled, or as long as it is wanted.
-    package func run(while isWanted: @Sendable () -> Bool = { true }) async {
+    ///
+    /// Each kind of work has a loop of its own: a failover that takes its time must not hold up the renewal that keeps
+    /// this region from being failed over itself.
+    package func run(while isWanted: @escaping @Sendable () -> Bool = { true }) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                await loop(isWanted, patience: .milliseconds(1_500)) { try await keepAuthority($0, end: $1) }
+            }
+            group.addTask { await loop(isWanted, patience: .seconds(5)) { await endChanges($0, end: $1) } }
+            group.addTask { await loop(isWanted, patience: .seconds(15)) { await takeOver($0, end: $1) } }
+        }
+    }
+
+    /// - Parameter patience: how long one round may take.
+    private func loop(
+        _ isWanted: @Sendable () -> Bool, patience: Duration,
+        _ work: @Sendable (_ tables: [TableRecord], _ end: Instant) async throws -> Void
+    ) async {
         while !Task.isCancelled, isWanted() {
+            let end = database.host.deadline(after: patience)
             // What fails now is tried again in the next round.
-            try? await work()
+            try? await work(try await records(end: end), end)
             await database.host.pause(for: Self.interval)
         }
     }
 
-    private func work() async throws {
-        let end = database.host.deadline(after: .seconds(10))
-        let records = try await records(end: end)
-        await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await keepAuthority(records, end: end) }
-            for record in records {
-                for range in record.ranges where range.home == database.region && range.transition != nil {
-                    group.addTask { try await endChange(of: range, in: record.descriptor.name, end: end) }
-                }
-                guard record.descriptor.failover == .automatic else { continue }
-                for range in record.ranges {
-                    group.addTask { try await takeOverIfLost(range, of: record.descriptor.name, end: end) }
+    private func endChanges(_ tables: [TableRecord], end: Instant) async {
+        await withTaskGroup(of: Void.self) { group in
+            for table in tables {
+                for range in table.ranges where range.home == database.region && range.transition != nil {
+                    group.addTask { try? await endChange(of: range, in: table.descriptor.name, end: end) }
                 }
             }
-            // Each of them is tried again in the next round, whatever came of the others.
-            while await group.nextResult() != nil {}
+        }
+    }
+
+    private func takeOver(_ tables: [TableRecord], end: Instant) async {
+        await withTaskGroup(of: Void.self) { group in
+            for table in tables where table.descriptor.failover == .automatic {
+                for range in table.ranges {
+                    group.addTask { try? await takeOverIfLost(range, of: table.descriptor.name, end: end) }
+                }
+            }
         }
     }
 

@@ -44,7 +44,7 @@ struct UnshippedFile: Codable {
         table = salvage.table.rawValue
         partition = salvage.partition.rawValue
         generation = salvage.generation.rawValue
-        forkIndex = salvage.fork.index.rawValue
+        forkIndex = salvage.fork.rawValue
         compacted = salvage.compacted
         commits = []
         var prepared: [TransactionID: [Mutation]] = [:]

@@ -26,6 +26,12 @@ extension Raft {
     /// The seal, and everything in the log before it, is on the disk.
     package var isSealDurable: Bool { isSealed && isHardStateDurable && log.isFullyPersisted }
 
+    /// Whether this leader knows that the rule in force holds of everything that is committed, also of what was committed
+    /// under another rule.
+    package var isCommitCovered: Bool {
+        role == .leader && commitQuorum.index { lead.progress.counted($0) } >= commitIndex
+    }
+
     /// Whether the members in force are those that are committed, and no change is under way.
     package var isMembershipSettled: Bool { !membership.isJoint && history.currentIndex <= commitIndex }
 

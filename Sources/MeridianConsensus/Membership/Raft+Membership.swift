@@ -29,11 +29,17 @@ extension Raft {
         // logs (Ongaro's correction of thesis §4.1, raft-dev 2015).
         guard hasCommittedInTerm else { throw MembershipError("no entry of this term is committed yet") }
         guard history.currentIndex <= commitIndex else { throw MembershipError("another change is under way") }
-        return try membership.step(to: change, rule: change.rule ?? configuration.commitRule) { node in
-            guard let slot = lead.progress.slot(of: node), lead.progress[slot].state == .replicate else { return false }
-            let lag = UInt64(max(0, configuration.maximumPromotionLag))
-            return lead.progress[slot].counted.rawValue + lag >= commitIndex.rawValue
+        return try membership.step(
+            to: change, rule: change.rule ?? configuration.commitRule, isCaughtUp: isCaughtUp)
+    }
+
+    /// Whether a follower's log is near enough to the leader's that it may vote.
+    package func isCaughtUp(_ node: NodeID) -> Bool {
+        guard role == .leader, let slot = lead.progress.slot(of: node), lead.progress[slot].state == .replicate else {
+            return false
         }
+        let lag = UInt64(max(0, configuration.maximumPromotionLag))
+        return lead.progress[slot].counted.rawValue + lag >= commitIndex.rawValue
     }
 
     private mutating func appendMembership(_ membership: Membership, at now: Moment?) -> LogPosition {

@@ -29,6 +29,9 @@ package struct RangeDescriptor: Hashable, Sendable {
     package var fence: Generation?
     /// From where the present generation goes on; `nil` in the first.
     package var seed: Seed?
+    /// Where the earlier histories end, that of generation *g* at `forks[g]`. An entry of an earlier history is part of
+    /// the present one if it lies behind none of the forks since.
+    package var forks: [LogIndex] = []
     /// What the range comes from while its members change; `nil` when that is over.
     package var transition: Transition?
 
@@ -85,6 +88,11 @@ package struct RangeDescriptor: Hashable, Sendable {
 
     package var membership: Membership { Membership(members: members) }
     package subscript(node: NodeID) -> Member? { members.first { $0.node == node } }
+
+    /// Up to where the log of an earlier generation is part of the present history.
+    package func commonIndex(with generation: Generation) -> LogIndex {
+        forks.dropFirst(Int(generation.rawValue)).min() ?? LogIndex(.max)
+    }
 
     /// Whether a node keeps a replica: it is a member, or was one and the change is not over.
     package func isHosted(by node: NodeID) -> Bool {

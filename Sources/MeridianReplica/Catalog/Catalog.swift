@@ -73,8 +73,9 @@ package struct Catalog: Sendable {
         return changed
     }
 
-    /// Up to when leaseholders in a region may serve a range: for ever, unless its table fails over by itself.
-    func authority(over range: RangeDescriptor, in region: Region) -> Timestamp {
-        automaticTables.contains(range.table) ? authorities[region] ?? .zero : .distantFuture
+    /// Up to when a range may be served by its leaseholder: for ever, unless its table fails over by itself. Then its
+    /// home region's authority counts, wherever the leaseholder is while members change.
+    func authority(over range: RangeDescriptor) -> Timestamp {
+        automaticTables.contains(range.table) ? authorities[range.home] ?? .zero : .distantFuture
     }
 }

@@ -80,6 +80,8 @@ package struct TableRecord: Hashable, Sendable {
         } else {
             values.append(.null)
         }
+        values.append(.integer(Int64(range.forks.count)))
+        values += range.forks.map { .integer(Int64(bitPattern: $0.rawValue)) }
         guard let transition = range.transition else { return values + [.integer(0)] }
         values += [.integer(1)] + Self.values(of: transition.members)
         guard let rule = transition.commitRule else { return values + [.integer(0)] }
@@ -257,6 +259,7 @@ private struct ValueReader {
             let index = LogIndex(UInt64(bitPattern: try integer()))
             range.seed = .init(node: NodeID(number), fork: LogPosition(term: term, index: index))
         }
+        for _ in 0..<(try number()) { range.forks.append(LogIndex(UInt64(bitPattern: try integer()))) }
         guard try integer() != 0 else { return }
         var transition = RangeDescriptor.Transition(members: try members(), commitRule: nil)
         if try integer() != 0 {

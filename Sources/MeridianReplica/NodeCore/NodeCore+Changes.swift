@@ -76,13 +76,12 @@ extension NodeCore {
         return true
     }
 
-    /// Hands the replicas what their regions may do at present.
+    /// Hands the replicas up to when their ranges may be served.
     mutating func grantAuthorities() {
         for slot in replicas.indices { grantAuthority(slot) }
     }
 
     mutating func grantAuthority(_ slot: Int) {
-        let own = configuration.topology.node(configuration.node)?.region ?? replicas[slot].descriptor.home
-        replicas[slot].authority = catalog.authority(over: replicas[slot].descriptor, in: own)
+        replicas[slot].authority = catalog.authority(over: replicas[slot].descriptor)
     }
 }

@@ -48,7 +48,7 @@ package struct Salvage: Sendable {
     /// The generation in which they were made.
     package var generation: Generation
     /// Where the histories part.
-    package var fork: LogPosition
+    package var fork: LogIndex
     /// The entries behind the fork, as far as the log still has them.
     package var entries: [Entry]
     /// Up to where this replica knew them to be committed.
@@ -81,15 +81,15 @@ extension NodeCore {
     }
 
     private func salvage(_ slot: Int) -> Salvage? {
-        let replica = replicas[slot]
-        guard let fork = replica.descriptor.seed?.fork, replica.raft.lastPosition.index > fork.index else { return nil }
-        let base = max(fork.index, replica.raft.basePosition.index)
-        let entries = replica.raft.entries(after: base, through: replica.raft.lastPosition.index)
+        let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
+        let generation = raft.lastPosition.term.generation
+        let fork = range.commonIndex(with: generation)
+        guard raft.lastPosition.index > fork else { return nil }
+        let base = max(fork, raft.basePosition.index)
         return Salvage(
-            range: replica.descriptor.id, table: replica.descriptor.table, partition: replica.descriptor.partition,
-            generation: entries.last?.term.generation ?? replica.raft.basePosition.term.generation, fork: fork,
-            entries: entries, committed: replica.raft.commitIndex,
-            compacted: base.rawValue - fork.index.rawValue)
+            range: range.id, table: range.table, partition: range.partition, generation: generation, fork: fork,
+            entries: raft.entries(after: base, through: raft.lastPosition.index), committed: raft.commitIndex,
+            compacted: base.rawValue - fork.rawValue)
     }
 
     /// The report of what was salvaged is durable.

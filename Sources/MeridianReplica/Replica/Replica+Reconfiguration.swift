@@ -67,26 +67,46 @@ extension Replica {
         }
         nextReconciliation = now.instant.advanced(byNanoseconds: Self.reconciliationNanoseconds)
         guard raft.role == .leader, raft.hasCommittedInTerm, raft.isMembershipSettled, !hasTargetMembers else { return }
-        let present = raft.membership.members
-        let missing = descriptor.members.filter { raft.membership[$0.node] == nil }
-        var change = MembershipChange(target: descriptor.members, rule: descriptor.commitRule)
-        if !missing.isEmpty {
-            let learners = missing.map { Member(node: $0.node, region: $0.region, role: .learner) }
-            change = MembershipChange(target: present + learners, rule: .majority)
-        }
+        guard let change = nextChange(at: now) else { return }
         let id = ProposalID(rawValue: nextProposal)
         nextProposal += 1
         raft.receive(.changeMembership(change, id), at: now)
     }
 
+    private mutating func nextChange(at now: Moment) -> MembershipChange? {
+        let missing = descriptor.members.filter { raft.membership[$0.node] == nil }
+        guard missing.isEmpty else {
+            stragglersSince = nil
+            return MembershipChange(target: raft.membership.members + missing.map(\.asLearner), rule: .majority)
+        }
+        let stragglers = descriptor.members.filter { member in
+            member.role == .voter && raft.membership[member.node]?.role != .voter && !raft.isCaughtUp(member.node)
+        }
+        guard !stragglers.isEmpty else {
+            stragglersSince = nil
+            return MembershipChange(target: descriptor.members, rule: descriptor.commitRule)
+        }
+        // One that does not come must not keep the others from taking over, if they are enough: it votes later.
+        let since = stragglersSince ?? now.instant
+        stragglersSince = since
+        let voters = descriptor.members.filter { $0.role == .voter }
+        guard now.instant.nanoseconds(since: since) > Self.stragglerPatienceNanoseconds,
+            stragglers.count * 2 < voters.count
+        else { return nil }
+        let target = descriptor.members.map { stragglers.contains($0) ? $0.asLearner : $0 }
+        return target == raft.membership.members ? nil : MembershipChange(target: target, rule: .majority)
+    }
+
     /// How long a step is waited for before the next is tried.
     private static var reconciliationNanoseconds: Int64 { 25_000_000 }
+    /// How long a change waits for all new voters to catch up.
+    private static var stragglerPatienceNanoseconds: Int64 { 3_000_000_000 }
 
     /// What this replica knows of its range.
     var status: ReplicaStatus {
         ReplicaStatus(
             node: node, term: raft.term, isLeader: raft.role == .leader, isSealed: raft.isSealDurable,
-            isRecovering: raft.isRecovering, isSettled: isSettled, revision: descriptor.revision,
+            isRecovering: raft.isRecovering, isSettled: isSettled && raft.isCommitCovered, revision: descriptor.revision,
             last: raft.lastPosition, committed: committedPosition, complete: closed.usable,
             members: raft.membership.members)
     }
@@ -101,4 +121,8 @@ extension Replica {
     package func isAuthorized(at now: Moment) -> Bool {
         authority == .distantFuture || (now.clock.isKnown && now.clock.latest < authority)
     }
+}
+
+extension Member {
+    fileprivate var asLearner: Member { Member(node: node, region: region, role: .learner) }
 }

@@ -43,6 +43,8 @@ package struct Replica: Sendable {
     var target: RaftConfiguration
     /// When to look whether the group is what the descriptor says; `nil` when it is.
     var nextReconciliation: Instant?
+    /// Since when new voters that have not caught up hold the change up.
+    var stragglersSince: Instant?
     /// Up to when a leaseholder here may serve (`Authority`).
     var authority = Timestamp.distantFuture
 
