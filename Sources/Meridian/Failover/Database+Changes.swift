@@ -78,22 +78,22 @@ extension Database {
             _ = try await updateRecord(name, end: end) { current in
                 for range in open {
                     guard let position = current.ranges.firstIndex(of: range) else { continue }
-                    current.ranges[position].transition = nil
-                    current.ranges[position].revision += 1
+                    current.ranges[position].advanceChange()
                 }
                 return true
             }
         }
     }
 
-    /// Whether a leaseholder says that a range is what it should be.
+    /// Whether a leaseholder says that the present step of a range's change is done.
     func isSettled(_ range: RangeDescriptor, patience: Duration) async throws -> Bool {
         let body = GatewayCall.Body.request(.status(of: nil))
         let answer = try await host.call(
             range.id, body, from: region, patience: patience, mayBeRepeated: false)
         guard case .status(let status) = answer else { return false }
-        let isHome = range[status.node]?.region == range.home
-        return status.isLeader && status.isSettled && status.revision >= range.revision && isHome
+        guard status.isLeader, status.revision >= range.revision else { return false }
+        return range.keepsEarlierHistory
+            ? status.hasMembers : status.isSettled && range[status.node]?.region == range.home
     }
 
     private func waitUntilSettled(_ range: RangeDescriptor, table: String, end: Instant) async throws {

@@ -18,8 +18,8 @@ import MeridianReplica
 ///      so its end is the fork. Nothing is lost.
 ///    - *Asynchronous*: the remote copies may lag. Their known committed part is the fork: what lies behind it may have
 ///      been overwritten at home, and its client told that it did not happen.
-///    - *A majority of the voters* has been sealed: then nothing is acknowledged any more, and the most up-to-date of
-///      them has everything. Nothing is lost, whatever the mode.
+///    - *A majority of the voters* has been sealed, whatever the mode: then nothing is acknowledged any more, and the
+///      most up-to-date log has everything.
 /// 4. **Begin.** The record gets the generation, its seed, and the members that the mode plans for the new home. The
 ///    seed's node begins the new history alone, and serves; the others get its rows and then votes, as in any change of
 ///    members. All replicas of the old history depart; what they hold behind the fork is reported.
@@ -150,16 +150,18 @@ struct FailoverProcedure {
     private func choose(among all: [ReplicaStatus], _ fenced: RangeDescriptor) throws -> Choice {
         let statuses = all.filter { !$0.isRecovering && $0.last.index > .zero }
         // What the members in force were is what the replica with the longest log says.
-        guard let longest = statuses.max(by: { ($0.last, $0.node) < ($1.last, $1.node) }) else {
+        let longest = statuses.max { first, second in
+            (first.last, isAtDestination(first) ? 1 : 0, first.node)
+                < (second.last, isAtDestination(second) ? 1 : 0, second.node)
+        }
+        guard let longest else {
             throw unavailable(fenced, "no replica outside of \(fenced.home) has answered")
         }
         let voters = longest.members.filter { $0.role == .voter }.map(\.node)
-        let sealedVoters = statuses.filter { voters.contains($0.node) }
-        if sealedVoters.count > voters.count / 2 {
-            // A majority of the voters takes part: their most up-to-date log has everything.
-            let seed = sealedVoters.max { ($0.last, $0.node) < ($1.last, $1.node) } ?? longest
-            let better = longest.last == seed.last && isAtDestination(longest) ? longest : seed
-            return Choice(seed: better, fork: better.last, isLossless: true)
+        if statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
+            // They are a majority, so the most up-to-date log of all has everything: also what was committed by members
+            // before them, since it names these.
+            return Choice(seed: longest, fork: longest.last, isLossless: true)
         }
         let rule = fenced.transition?.commitRule ?? fenced.commitRule
         if case .semiSynchronous(let home, let needed) = rule {
@@ -240,6 +242,7 @@ struct FailoverProcedure {
             record.ranges[position].revision = planned.revision + 1
             record.ranges[position].generation = generation
             record.ranges[position].fence = nil
+            record.ranges[position].keepsEarlierHistory = true
             record.ranges[position].forks.append(choice.fork.index)
             record.ranges[position].seed = .init(node: choice.seed.node, fork: choice.fork)
             record.ranges[position].transition = .init(

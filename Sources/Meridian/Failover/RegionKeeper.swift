@@ -90,8 +90,7 @@ package struct RegionKeeper: Sendable {
         guard try await database.isSettled(range, patience: .milliseconds(600)) else { return }
         try await database.updateRecord(table, end: end) { record in
             guard let position = record.ranges.firstIndex(of: range) else { return false }
-            record.ranges[position].transition = nil
-            record.ranges[position].revision += 1
+            record.ranges[position].advanceChange()
             return true
         }
     }

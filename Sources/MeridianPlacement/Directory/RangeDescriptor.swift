@@ -32,6 +32,8 @@ package struct RangeDescriptor: Hashable, Sendable {
     /// Where the earlier histories end, that of generation *g* at `forks[g]`. An entry of an earlier history is part of
     /// the present one if it lies behind none of the forks since.
     package var forks: [LogIndex] = []
+    /// Whether replicas of earlier histories are kept, sealed, because the present one may be in one place only.
+    package var keepsEarlierHistory = false
     /// What the range comes from while its members change; `nil` when that is over.
     package var transition: Transition?
 
@@ -88,6 +90,12 @@ package struct RangeDescriptor: Hashable, Sendable {
 
     package var membership: Membership { Membership(members: members) }
     package subscript(node: NodeID) -> Member? { members.first { $0.node == node } }
+
+    /// The next step of a change is done.
+    package mutating func advanceChange() {
+        if keepsEarlierHistory { keepsEarlierHistory = false } else { transition = nil }
+        revision += 1
+    }
 
     /// Up to where the log of an earlier generation is part of the present history.
     package func commonIndex(with generation: Generation) -> LogIndex {

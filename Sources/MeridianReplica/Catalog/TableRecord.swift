@@ -82,6 +82,7 @@ package struct TableRecord: Hashable, Sendable {
         }
         values.append(.integer(Int64(range.forks.count)))
         values += range.forks.map { .integer(Int64(bitPattern: $0.rawValue)) }
+        values.append(.integer(range.keepsEarlierHistory ? 1 : 0))
         guard let transition = range.transition else { return values + [.integer(0)] }
         values += [.integer(1)] + Self.values(of: transition.members)
         guard let rule = transition.commitRule else { return values + [.integer(0)] }
@@ -260,6 +261,7 @@ private struct ValueReader {
             range.seed = .init(node: NodeID(number), fork: LogPosition(term: term, index: index))
         }
         for _ in 0..<(try number()) { range.forks.append(LogIndex(UInt64(bitPattern: try integer()))) }
+        range.keepsEarlierHistory = try integer() != 0
         guard try integer() != 0 else { return }
         var transition = RangeDescriptor.Transition(members: try members(), commitRule: nil)
         if try integer() != 0 {

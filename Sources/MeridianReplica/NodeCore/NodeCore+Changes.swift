@@ -35,7 +35,7 @@ extension NodeCore {
     ///
     /// Until a new home's voters have the rows there may be one copy of them in the new history. Should it be lost, what
     /// others hold of the old one is all there is. So only who is to vote makes room at once; the others, sealed, keep
-    /// what they have until the change of members is over.
+    /// what they have until those are in place.
     mutating func settleHistory(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let range = replicas[slot].descriptor
         guard isOfEarlierHistory(slot) else {
@@ -43,7 +43,7 @@ extension NodeCore {
             return
         }
         if reseed(slot, at: now) { return }
-        if range.transition == nil || range[configuration.node]?.role == .voter {
+        if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter {
             depart(slot, as: .superseded, at: now, &effects)
         } else {
             replicas[slot].raft.seal(for: range.generation, at: now)

@@ -9,6 +9,8 @@ package struct ReplicaStatus: Hashable, Sendable {
     package var isSealed: Bool
     /// It lost its disk and was not readmitted: it cannot stand for what the range held.
     package var isRecovering: Bool
+    /// The members of its descriptor are in force.
+    package var hasMembers: Bool
     /// It leads, and the members and the rule of its descriptor are in force, for all that was ever committed.
     package var isSettled: Bool
     /// Of the descriptor that it knows.
