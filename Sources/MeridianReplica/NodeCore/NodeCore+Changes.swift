@@ -39,7 +39,12 @@ extension NodeCore {
     mutating func settleHistory(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let range = replicas[slot].descriptor
         guard isOfEarlierHistory(slot) else {
-            if !range.isHosted(by: configuration.node) { depart(slot, as: .left, at: now, &effects) }
+            guard !range.isHosted(by: configuration.node) else { return }
+            if replicas[slot].isStored, !knowsAllEarlierRecords(at: now) {
+                undecided.insert(range.id)
+            } else {
+                depart(slot, as: .left, at: now, &effects)
+            }
             return
         }
         if reseed(slot, at: now) { return }
@@ -48,6 +53,25 @@ extension NodeCore {
         } else {
             replicas[slot].raft.seal(for: range.generation, at: now)
         }
+    }
+
+    /// Whether the catalog has every record that this node can have applied before it was started.
+    ///
+    /// After a crash the catalog is read from files that may be behind, and records come again from the log one by one.
+    /// One of them can say that the node is no member of a range that a later one has made it a member of: what it holds
+    /// of that range must not go. The system range's closed timestamp tells when all of them have come.
+    private mutating func knowsAllEarlierRecords(at now: Moment) -> Bool {
+        if startedAt == nil, now.clock.isKnown { startedAt = now.clock.latest }
+        guard let startedAt, let slot = slots[Catalog.systemRange] else { return false }
+        return replicas[slot].closed.usable > startedAt
+    }
+
+    /// Looks again at what could not be decided before.
+    mutating func decideWhoLeaves(at now: Moment, _ effects: inout StepEffects) {
+        guard !undecided.isEmpty, knowsAllEarlierRecords(at: now) else { return }
+        let ranges = undecided.sorted()
+        undecided = []
+        for range in ranges { if let slot = slots[range] { settleHistory(slot, at: now, &effects) } }
     }
 
     /// Whether the replica holds a log, and has had no part in the generation that its range is in.

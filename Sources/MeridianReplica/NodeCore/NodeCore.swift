@@ -50,6 +50,10 @@ package struct NodeCore: Sendable {
     /// Stored logs of ranges whose tables are not known yet.
     var unclaimedLogs: [RangeID: StoredLog]
     private var unclaimedStates: [RangeID: AppliedState]
+    /// When this process started, by its clock: as soon as that is known.
+    var startedAt: Timestamp?
+    /// Ranges that this node may be no member of any more.
+    var undecided: Set<RangeID> = []
     /// Ranges of which the files may be of an earlier history than the catalog, until the first step.
     private var unfollowed: [RangeID] = []
 
@@ -77,6 +81,7 @@ package struct NodeCore: Sendable {
         self.lastStep = now.instant
         self.unclaimedLogs = logs
         self.unclaimedStates = states
+        if now.clock.isKnown { startedAt = now.clock.latest }
         addReplica(system, isNew: states[system.id] == nil, at: now)
         for row in systemRows {
             for range in try catalog.learn(row) {
@@ -334,6 +339,7 @@ package struct NodeCore: Sendable {
         // What is left of a replica whose departure a crash has cut short departs again.
         let isLeftOver = unclaimedStates[range.id] != nil || unclaimedLogs[range.id]?.isEmpty == false
         guard range.isHosted(by: configuration.node) || isLeftOver, slots[range.id] == nil else { return }
+        let isStored = unclaimedStates[range.id] != nil || unclaimedLogs[range.id] != nil
         let applied =
             unclaimedStates.removeValue(forKey: range.id)
             ?? AppliedState(position: .zero, membership: firstMembership(of: range), closed: .zero)
@@ -345,6 +351,7 @@ package struct NodeCore: Sendable {
         let slot = replicas.count
         slots[range.id] = slot
         replicas.append(replica)
+        replicas[slot].isStored = isStored
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
@@ -405,6 +412,7 @@ package struct NodeCore: Sendable {
             }
             waitingForClock.removeAll { !replicas[$0].isAwaitingClock }
         }
+        decideWhoLeaves(at: now, &effects)
         ringAlarms(at: now, &effects)
         watchPeers(at: now, &effects)
         tellQuietRanges(at: now, &effects)

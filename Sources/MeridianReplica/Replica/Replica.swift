@@ -39,6 +39,8 @@ package struct Replica: Sendable {
     /// The state store is durable up to here.
     var durableIndex: LogIndex
 
+    /// Something of it was found in the files when the process started.
+    var isStored = false
     /// What consensus is to be configured as when the descriptor's members are in force.
     var target: RaftConfiguration
     /// When to look whether the group is what the descriptor says; `nil` when it is.
