@@ -33,7 +33,8 @@ extension Raft {
         }
         let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
         let isUpToDate = request.last >= log.lastPosition || Planted.isOn(.voteForShorterLog)
-        guard isFree || Planted.isOn(.voteTwice), isUpToDate, !hasLostEntries, !isRecovering else {
+        guard isFree || Planted.isOn(.voteTwice), isUpToDate, !hasLostEntries, !isRecovering, knowsGeneration
+        else {
             refuse(request, message)
             return
         }

@@ -11,8 +11,9 @@ import MeridianCore
 /// 2. **Reseed.** The replica that was chosen cuts its log at the fork and appends a membership with itself as the only
 ///    voter, in the generation's first term. The next election is its own; what lies before the fork is committed with
 ///    the entry that opens its term, as a new leader commits what earlier ones left (Raft §5.4.2).
-/// 3. All others forget what they have and join as new members, because what they hold behind the fork is not part of
-///    the new history.
+/// 3. **Join.** Replicas that hold nothing behind the fork go on in the new generation as its followers. Until they have
+///    an entry of it they know only who voted in the old one, so they neither vote nor campaign. All others forget what
+///    they have and come back as new members.
 ///
 /// Two generations never mix: their terms differ, so no position of one log occurs in the other, and the host keeps
 /// messages of other generations away from a replica (`Replica.accepts`).
@@ -50,6 +51,15 @@ extension Raft {
     package var hardState: HardState {
         HardState(term: term, vote: vote, commit: .zero, incarnation: incarnation, isRecovering: isRecovering)
     }
+
+    /// Goes on in a generation as a follower. Precondition: this replica holds nothing behind the generation's fork.
+    package mutating func join(_ generation: Generation, at now: Moment) {
+        precondition(term <= generation.seal, "\(configuration.node) is in \(term), beyond the seal of \(generation)")
+        becomeFollower(term: generation.seal.next, leader: nil, at: now)
+    }
+
+    /// Whether this replica has heard of the members of the generation that it is in.
+    var knowsGeneration: Bool { log.lastPosition.term.generation == term.generation }
 
     /// Begins a generation with this replica's log up to a fork.
     ///

@@ -9,8 +9,9 @@ import MeridianTransactions
 /// - **Other members or another rule**, in the same generation: the replica follows (`Replica+Reconfiguration`). A node
 ///   that is new to the range makes an empty replica, which waits for the leader and founds nothing.
 /// - **A fence**: a failover is about to begin the next generation, and the replica seals itself.
-/// - **The next generation**: the replica that it continues reseeds itself. Every other one holds a history that ends
-///   here. It departs, and comes back empty if the node is still a member.
+/// - **The next generation**: the replica that it continues reseeds itself, and those that hold nothing behind the fork
+///   follow it. Every other one holds a history that ends here: it departs, and comes back empty if the node is still a
+///   member.
 /// - **No member any more**: the replica departs.
 ///
 /// All of it is decided by comparing the descriptor with what the replica has, never by what was decided before, so a
@@ -48,6 +49,14 @@ extension NodeCore {
             return
         }
         if reseed(slot, at: now) { return }
+        let raft = replicas[slot].raft
+        if range.isHosted(by: configuration.node), !raft.isRecovering,
+            raft.lastPosition.index <= range.commonIndex(with: raft.lastPosition.term.generation)
+        {
+            replicas[slot].raft.join(range.generation, at: now)
+            replicas[slot].closed.forgetWaiting()
+            return
+        }
         if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter {
             depart(slot, as: .superseded, at: now, &effects)
         } else {
