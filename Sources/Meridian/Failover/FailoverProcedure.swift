@@ -171,7 +171,7 @@ struct FailoverProcedure {
                 return Choice(seed: longest, fork: longest.last, isLossless: true)
             }
         }
-        guard acceptsLoss || rule == .asynchronous(home: fenced.home) else {
+        guard acceptsLoss || isAsynchronous else {
             throw unavailable(
                 fenced,
                 "only \(statuses.map { name(of: $0.node) }.joined(separator: ", ")) answered, which may lack acknowledged "
@@ -198,6 +198,9 @@ struct FailoverProcedure {
     }
 
     private static let oldestCopy = Duration.seconds(60)
+
+    /// The table's mode says that what had not been shipped may be lost, also while its members change.
+    private var isAsynchronous: Bool { database.host.tables[table]?.record.descriptor.mode == .asynchronous }
 
     private func isAtDestination(_ status: ReplicaStatus) -> Bool {
         destination != nil && database.host.topology.node(status.node)?.region == destination
