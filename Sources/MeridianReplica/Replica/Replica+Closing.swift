@@ -95,7 +95,7 @@ extension Replica {
         if closeLeadNanoseconds > 0 {
             let due = nextClose ?? now.instant
             guard due <= now.instant.advanced(byNanoseconds: Self.earlyCloseNanoseconds) else { return }
-            nextClose = now.instant.advanced(byNanoseconds: Self.aheadIntervalNanoseconds)
+            nextClose = now.instant.advanced(byNanoseconds: ClusterTiming.closeIntervalNanoseconds)
         } else {
             guard isWithHeartbeats else { return }
         }
@@ -113,8 +113,6 @@ extension Replica {
         retryLocalReads(at: now, &effects)
     }
 
-    /// How often a global table's leaseholder closes.
-    static var aheadIntervalNanoseconds: Int64 { 8_000_000 }
     /// One look at the clock serves what is due this soon.
     private static var earlyCloseNanoseconds: Int64 { 2_000_000 }
 }
