@@ -135,8 +135,8 @@ import Testing
         #expect(five.failures.count { $0.kind == .other } == 4)
     }
 
-    /// `bench-failover`: 0.368 s where nothing is far, 0.612 s with the region goal in North America, p50 of the kill of
-    /// a leaseholder.
+    /// `bench-failover`: 0.368 s where nothing is far, 0.612 s with the region goal in North America, p50 of the
+    /// kill of a leaseholder.
     @Test func electionsTakeAsLongAsWasMeasured() throws {
         let local = Predictor(topology: try .local())
         let table = PlannedTable(name: "orders", locality: .regional(in: "local"))

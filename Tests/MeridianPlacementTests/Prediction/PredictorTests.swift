@@ -92,8 +92,8 @@ import Testing
         #expect(try home(.asynchronous, predictor).client("us-east-1")?.write.floorNanoseconds == milli)
     }
 
-    /// us-east-2 is central; us-west-2, 52 ms away, is farthest: 26 + 0.65 one way, 8 between two closed timestamps, 7 of
-    /// slack, 4ε, less half an interval.
+    /// us-east-2 is central; us-west-2, 52 ms away, is farthest: 26 + 0.65 one way, 8 between two closed timestamps, 7
+    /// of slack, 4ε, less half an interval.
     @Test func aGlobalTablesWriterWaitsForWhatIsClosedAhead() throws {
         let home = try home(.global, predictor(america))
         #expect(home.home == "us-east-2")
