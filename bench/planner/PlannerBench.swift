@@ -7,8 +7,8 @@ import MeridianPlacement
 /// `bench-planner`: what `meridian plan` predicts, held against clusters that run.
 ///
 /// Each topology is an `EmbeddedCluster` with SQLite files and links as long as its matrix, 1 % jitter. Clients in
-/// every region write, read strongly and read at the nearest copy at the same time, one operation of each kind after the
-/// other; each p50 stands against its prediction. A prediction holds within 5 % or 2 ms.
+/// every region write, read strongly and read at the nearest copy at the same time, one operation of each kind after
+/// the other; each p50 stands against its prediction. A prediction holds within 5 % or 2 ms.
 ///
 /// `planner.TOPOLOGY.errorMilliseconds` and `.errorPercent` are those of the topology's worst prediction. Staleness is
 /// measured beside it and has no limit.

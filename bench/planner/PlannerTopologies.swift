@@ -101,29 +101,24 @@ extension PlannerTopology {
     }
 
     private static func more() throws -> [PlannerTopology] {
-        let star = [
-            [1, 20, 35, 50], [20, 1, 55, 70], [35, 55, 1, 85], [50, 70, 85, 1],
-        ].map { $0.map(Double.init) }
-        return [
-            // Tokyo has no copy, and Oregon's is nearer than the leaseholder.
-            try aws(
-                "americaTokyo", ["us-east-1", "us-east-2", "us-west-2", "ap-northeast-1"], .synchronousRegion),
-            try madeUp("star", nodes: [3, 2, 2, 2], star, .global, .semiSynchronous(remoteRegions: 1)),
-            try madeUp(
-                "singlesLine", nodes: [1, 1, 1, 1, 1],
-                (0..<5).map { i in (0..<5).map { j in i == j ? 0.3 : Double(abs(i - j)) * 12 } }, .synchronousRegion,
-                .synchronousZone),
-            try aws(
-                "world5", ["us-east-1", "eu-central-1", "sa-east-1", "ap-south-1", "ap-northeast-1"],
-                .synchronousRegion),
-            try aws(
-                "world6Singles",
-                ["eu-west-1", "us-east-1", "us-west-2", "ap-south-1", "ap-northeast-1", "sa-east-1"], nodes: 1,
-                .asynchronous),
-            try madeUp(
-                "ring6", nodes: [2, 2, 2, 2, 2, 2],
-                (0..<6).map { i in (0..<6).map { j in i == j ? 1 : Double(min(abs(i - j), 6 - abs(i - j))) * 15 } },
-                .global, .synchronousRegion),
-        ]
+        let star: [[Double]] = [[1, 20, 35, 50], [20, 1, 55, 70], [35, 55, 1, 85], [50, 70, 85, 1]]
+        let line = square(5) { $0 == $1 ? 0.3 : Double(abs($0 - $1)) * 12 }
+        let ring = square(6) { $0 == $1 ? 1 : Double(min(abs($0 - $1), 6 - abs($0 - $1))) * 15 }
+        let five: [Region] = ["us-east-1", "eu-central-1", "sa-east-1", "ap-south-1", "ap-northeast-1"]
+        let six: [Region] = ["eu-west-1", "us-east-1", "us-west-2", "ap-south-1", "ap-northeast-1", "sa-east-1"]
+        // Tokyo has no copy, and Oregon's is nearer than the leaseholder.
+        let tokyo: [Region] = ["us-east-1", "us-east-2", "us-west-2", "ap-northeast-1"]
+        var found = [try aws("americaTokyo", tokyo, .synchronousRegion)]
+        found.append(try madeUp("star", nodes: [3, 2, 2, 2], star, .global, .semiSynchronous(remoteRegions: 1)))
+        found.append(
+            try madeUp("singlesLine", nodes: [1, 1, 1, 1, 1], line, .synchronousRegion, .synchronousZone))
+        found.append(try aws("world5", five, .synchronousRegion))
+        found.append(try aws("world6Singles", six, nodes: 1, .asynchronous))
+        found.append(try madeUp("ring6", nodes: [2, 2, 2, 2, 2, 2], ring, .global, .synchronousRegion))
+        return found
+    }
+
+    private static func square(_ count: Int, _ cell: (Int, Int) -> Double) -> [[Double]] {
+        (0..<count).map { i in (0..<count).map { j in cell(i, j) } }
     }
 }

@@ -14,8 +14,8 @@ package struct CostModel: Hashable, Sendable {
     package var hopNanoseconds: Int64 = 100_000
     /// From the client's call to the gateway's step and back. `bench-latency`, `read.strong.local` p50: 0.18 ms.
     package var callNanoseconds: Int64 = 180_000
-    /// How late a thread wakes that slept until a commit's timestamp is past. `bench-latency`, sweep of ε: p50 is 0.4 ms
-    /// above 2ε for ε from 1 to 50 ms, a call included.
+    /// How late a thread wakes that slept until a commit's timestamp is past. `bench-latency`, sweep of ε: p50 is 0.4
+    /// ms above 2ε for ε from 1 to 50 ms, a call included.
     package var wakeNanoseconds: Int64 = 200_000
     /// Between two shipments of an active-active table to another region.
     package var shippingIntervalNanoseconds: Int64 = 20_000_000

@@ -159,6 +159,11 @@ package struct ModePrediction: Hashable, Sendable {
     package func home(for region: Region) -> HomePrediction? {
         homes.first { $0.home == region } ?? homes.first
     }
+
+    /// The worst of a kind over all homes.
+    package func worst(_ kind: PlannedFailure.Kind) -> FailurePrediction? {
+        homes.compactMap { $0.worst(kind) }.max { $0.severity < $1.severity }
+    }
 }
 
 extension FailurePrediction {

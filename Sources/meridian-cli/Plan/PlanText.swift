@@ -1,0 +1,137 @@
+import MeridianCore
+import MeridianPlacement
+
+/// A plan's report for people: for each table the modes side by side, then what is advised and why.
+struct PlanText {
+    private let report: PlanReport
+    private let screen: Screen
+
+    init(_ report: PlanReport, _ screen: Screen) {
+        self.report = report
+        self.screen = screen
+    }
+
+    func show() {
+        let plan = report.plan
+        let regions = plan.topology.regions.map { "\($0) (\(plan.topology.nodes(in: $0).count))" }
+        screen.line("Regions (nodes): " + regions.joined(separator: ", "))
+        screen.line(
+            "Distances: \(plan.matrixSource). Clocks: ±\(TimeText.of(plan.epsilonNanoseconds)). p50 in ms "
+                + "without load.")
+        for table in report.tables { show(table) }
+    }
+
+    private func show(_ table: PlanReport.Table) {
+        screen.section("Table \(table.table.name)", heading(table.table))
+        let clients = table.table.clientRegions(of: report.plan.topology)
+        let possible = table.modes.filter { $0.refusal == nil }
+        latencies("Writes from", possible, clients) { TimeText.milliseconds($0.write.p50Nanoseconds) }
+        latencies("Strong reads from", possible, clients) {
+            $0.strongRead.map { TimeText.milliseconds($0.p50Nanoseconds) } ?? "none"
+        }
+        latencies("Nearest reads from (how old, ms)", possible, clients) {
+            TimeText.milliseconds($0.nearestRead.p50Nanoseconds) + " (\($0.stalenessNanoseconds / 1_000_000))"
+        }
+        failures(possible)
+        costs(possible)
+        for mode in table.modes {
+            if let refusal = mode.refusal { screen.line("  \(mode.mode) is not possible: \(refusal)") }
+        }
+        for mode in possible where !mode.missed.isEmpty {
+            let reasons = mode.missed.map { "\($0.name) (\($0.reason))" }
+            screen.line("  \(mode.mode) misses " + reasons.joined(separator: "; "))
+        }
+        screen.line()
+        advice(table)
+    }
+
+    private func heading(_ table: PlannedTable) -> String {
+        let locality =
+            switch table.locality {
+            case .regionalByRow(let column):
+                "regional by row (\(column)); each client writes and reads rows of its own home"
+            case .regional(let region): "regional, at home in \(region)"
+            case .global: "global"
+            }
+        let law = table.placement == .restricted ? ", restricted to the home's jurisdiction" : ""
+        let mode = table.mode.map { ", declared \($0)" } ?? ""
+        return "\(locality)\(law)\(mode), rows of \(table.rowBytes) bytes"
+    }
+
+    private func latencies(
+        _ title: String, _ modes: [ModePrediction], _ clients: [Region], _ cell: (ClientPrediction) -> String
+    ) {
+        var text = TextTable([title] + clients.map(\.rawValue))
+        for mode in modes {
+            text.add(
+                ["\(mode.mode)"] + clients.map { mode.home(for: $0)?.client($0).map(cell) ?? "–" })
+        }
+        screen.table(text)
+        screen.line()
+    }
+
+    /// The worst case of each kind.
+    private func failures(_ modes: [ModePrediction]) {
+        let kinds = PlannedFailure.Kind.allCases.filter { kind in modes.contains { $0.worst(kind) != nil } }
+        var text = TextTable(["Without"] + kinds.map(\.rawValue))
+        for mode in modes {
+            text.add(["\(mode.mode)"] + kinds.map { mode.worst($0).map(Self.outcome) ?? "–" })
+        }
+        screen.table(text)
+        screen.line()
+    }
+
+    static func outcome(_ failure: FailurePrediction) -> String {
+        let recovery =
+            switch failure.recovery {
+            case .unaffected: failure.writable.count < failure.clients.count ? "goes on in a part" : "goes on"
+            case .after(let time): "after \(TimeText.of(time))"
+            case .promotion:
+                failure.writable.isEmpty ? "stops until promoted" : "goes on in a part until promoted"
+            case .untilItReturns: "stops until it returns"
+            }
+        let loss =
+            switch failure.loss {
+            case .nothing: ""
+            case .last(let time): ", loses last \(TimeText.of(time))"
+            case .everything: ", loses all"
+            }
+        return recovery + loss
+    }
+
+    private func costs(_ modes: [ModePrediction]) {
+        var text = TextTable([
+            "Cost", "voters", "learners", "regions", "bytes kept per byte", "cross-region B/write", "cross-region B/s",
+        ])
+        for mode in modes {
+            let costs = mode.homes.map(\.cost)
+            guard let first = costs.first else { continue }
+            let perSecond = costs.reduce(0) { $0 + $1.crossRegionBytesPerSecond }
+            let perWrite = costs.map(\.crossRegionBytesPerWrite).max() ?? 0
+            text.add([
+                "\(mode.mode)", "\(first.voters)", "\(first.learners)", "\(first.regions)",
+                "\(first.storedBytesPerByte)",
+                Decimals.grouped(Int(perWrite.rounded())), Decimals.grouped(Int(perSecond.rounded())),
+            ])
+        }
+        screen.table(text)
+        screen.line()
+    }
+
+    private func advice(_ table: PlanReport.Table) {
+        let found = table.recommendation
+        screen.line("Recommended: \(found.mode.map { "\($0)" } ?? "nothing") (\(found.pattern.rawValue))")
+        for (number, step) in found.steps.enumerated() {
+            screen.line("  \(number + 1). \(step.question) \(step.answer)")
+            for input in step.inputs { screen.line("       \(input)") }
+        }
+        for line in found.advice { screen.line("  Then \(line).") }
+        for wish in found.missed { screen.line("  It does not keep \(wish.name): \(wish.reason).") }
+        if let mode = table.table.mode, mode != found.mode {
+            let missed = table.missed.map { "\($0.name): \($0.reason)" }
+            screen.line(
+                "  The plan declares \(mode), which "
+                    + (missed.isEmpty ? "keeps every wish too." : "misses \(missed.joined(separator: "; "))."))
+        }
+    }
+}
