@@ -10,9 +10,12 @@ import MeridianPlacement
 /// every region write, read strongly and read at the nearest copy at the same time, one operation of each kind after
 /// the other; each p50 stands against its prediction. A prediction holds within 5 % or 2 ms.
 ///
-/// `planner.TOPOLOGY.errorMilliseconds` and `.errorPercent` are those of the topology's worst prediction. Staleness is
-/// measured beside it and has no limit.
+/// `planner.TOPOLOGY.errorMilliseconds` and `.errorPercent` are those of the topology's worst prediction. Of
+/// some topologies staleness is measured beside it; it has no limit.
 @main struct PlannerBench: AsyncParsableCommand {
+    /// A range falls silent after 5 s without commits; so does the system range after a table is made.
+    static let settling = Duration.seconds(6)
+
     static let configuration = CommandConfiguration(
         commandName: "bench-planner", abstract: "Predictions of meridian plan against measurement.")
 
@@ -25,7 +28,8 @@ import MeridianPlacement
     @Option(help: "Only the topologies whose names contain this.")
     var only: String?
 
-    static let worstShown = 10
+    @Option(help: "How many of the worst predictions are listed.")
+    var worst = 10
 
     func validate() throws {
         guard samples >= 31 else { throw ValidationError("\(samples) samples are too few for a median; ask for 31") }
@@ -68,10 +72,11 @@ import MeridianPlacement
             configuration: ClusterConfiguration(clock: .declared(topology.epsilon), jitter: 0.01))
         do {
             for run in topology.runs {
-                let clients = try await PlannerMeasurement(cluster: cluster, run: run, samples: samples).measure()
+                let measurement = PlannerMeasurement(cluster: cluster, run: run, samples: samples)
+                let clients = try await measurement.measure(after: topology.showsAge ? Self.settling : .zero)
                 let compared = try PlannerComparison.all(topology, run, clients)
                 found.latencies += compared.latencies
-                found.staleness += compared.staleness
+                if topology.showsAge { found.staleness += compared.staleness }
             }
         } catch {
             await cluster.shutdown()
@@ -83,7 +88,7 @@ import MeridianPlacement
 
     private func show(_ title: String, _ comparisons: [PlannerComparison]) {
         BenchRun.note(title)
-        for comparison in comparisons.sorted(by: { $0.badness > $1.badness }).prefix(Self.worstShown) {
+        for comparison in comparisons.sorted(by: { $0.badness > $1.badness }).prefix(worst) {
             BenchRun.note("  " + Self.line(comparison))
         }
     }

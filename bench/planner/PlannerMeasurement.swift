@@ -54,10 +54,12 @@ struct PlannerMeasurement: Sendable {
     private static let deadline = Duration.seconds(30)
     private static let warmUps = 3
 
-    func measure() async throws -> [Client] {
+    /// - Parameter settling: what is waited before the first measurement.
+    func measure(after settling: Duration) async throws -> [Client] {
         let home = run.mode == .global ? ReplicaPlanner(topology: cluster.topology).centralRegion() : run.home
         try await cluster.database(in: home).create(table)
         try await waitForLeaseholder(in: home)
+        await Pause.sleep(for: settling)
         let regions = cluster.topology.regions
         return try await withThrowingTaskGroup(of: Client.self) { group in
             for (position, region) in regions.enumerated() {

@@ -22,6 +22,8 @@ package struct ClusterTiming: Hashable, Sendable {
     package static let quietIntervalNanoseconds: Int64 = 2 * keepaliveNanoseconds - keepaliveNanoseconds / 4
     /// How often a global table's leaseholder closes ahead of the clock.
     package static let closeIntervalNanoseconds: Int64 = 8_000_000
+    /// What is due this soon is closed already, when something else has a replica looked at.
+    package static let closeEarlyNanoseconds: Int64 = 2_000_000
     /// What threads may lose between a closed timestamp that is due and its arrival.
     package static let closeSlackNanoseconds: Int64 = 7_000_000
 

@@ -153,6 +153,11 @@ package struct ModePrediction: Hashable, Sendable {
     package struct Wish: Hashable, Sendable {
         package var name: String
         package var reason: String
+
+        package init(name: String, reason: String) {
+            self.name = name
+            self.reason = reason
+        }
     }
 
     /// The home whose rows a client of a region writes: its own where there is one.

@@ -107,12 +107,12 @@ extension Predictor {
 
     private func recovery(after failure: PlannedFailure, _ range: PlannedRange, _ parts: [Part]) -> PredictedRecovery {
         guard let part = parts.first(where: { canCommit($0, range) }) else {
-            // Voters that live but lack the copies that their rule asks for wait for these; else a copy is promoted.
-            let hasVoters = parts.contains { hasMajority($0, range) }
-            let elsewhere = parts.contains { part in
+            // Voters that live but lack the copies that their rule asks for wait for these; copies that live without
+            // their voters can be promoted.
+            let isPromotable = parts.contains { part in
                 !hasMajority(part, range) && range.copies.contains { part.contains($0.node) }
             }
-            guard elsewhere, !hasVoters else { return .untilItReturns }
+            guard isPromotable else { return .untilItReturns }
             guard case .automatic(let detection) = failover else { return .promotion }
             return .after(nanoseconds: promotionNanoseconds(range, detection: detection, parts))
         }

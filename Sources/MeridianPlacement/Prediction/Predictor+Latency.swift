@@ -36,13 +36,15 @@ extension Predictor {
     /// Until a new commit's timestamp is past on every clock.
     ///
     /// It is `latest` when the commit is proposed, so 2ε. The leaseholder of a global table has closed up to
-    /// `latest` + lead + 2ε when it did so last, on average half an interval ago; the commit lies above that, and
-    /// `earliest` must pass it: lead + 4ε less that half.
+    /// `latest` + lead + 2ε when it did so last; the commit lies above that, and `earliest` must pass it: lead + 4ε
+    /// less the time since then. That is even over the interval, but a request that comes when the next close is almost
+    /// due brings it about, and then no time has passed; so the median is half an interval less what counts as almost.
     private func commitWaitNanoseconds(_ range: PlannedRange) -> Int64 {
         guard range.isGlobal else { return 2 * epsilonNanoseconds }
         let lead = ClusterTiming.closeLeadNanoseconds(
             members: range.members, from: range.home, matrix: topology.matrix)
-        return lead + 4 * epsilonNanoseconds - ClusterTiming.closeIntervalNanoseconds / 2
+        let passed = ClusterTiming.closeIntervalNanoseconds / 2 - ClusterTiming.closeEarlyNanoseconds
+        return lead + 4 * epsilonNanoseconds - passed
     }
 
     /// Under its lease the leaseholder answers alone. A global table is read fresh at the nearest copy.
@@ -107,12 +109,12 @@ extension Predictor {
 
     /// What a copy has heard is as old as the way is long, and up to the time between two closed timestamps.
     private func lag(of range: PlannedRange, in region: Region, isBusy: Bool) -> UniformDelays.Delay {
-        let interval = isBusy ? timing.heartbeatIntervalNanoseconds : 2 * ClusterTiming.keepaliveNanoseconds
+        let interval = isBusy ? timing.heartbeatIntervalNanoseconds : ClusterTiming.quietIntervalNanoseconds
         return UniformDelays.Delay(start: oneWay(range.home, region), width: interval)
     }
 
     private func systemLag(in region: Region) -> UniformDelays.Delay {
-        UniformDelays.Delay(start: oneWay(systemHome, region), width: 2 * ClusterTiming.keepaliveNanoseconds)
+        UniformDelays.Delay(start: oneWay(systemHome, region), width: ClusterTiming.quietIntervalNanoseconds)
     }
 
     /// The least fresh of a node's replicas holds a read's timestamp back.

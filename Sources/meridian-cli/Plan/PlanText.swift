@@ -18,6 +18,11 @@ struct PlanText {
         screen.line(
             "Distances: \(plan.matrixSource). Clocks: ±\(TimeText.of(plan.epsilonNanoseconds)). p50 in ms "
                 + "without load.")
+        screen.line(
+            "After a loss commits go on, at once or after a time; in part: for clients on one side; promote: when "
+                + "somebody promotes")
+        screen.line(
+            "a copy; down: when what was lost comes back. Of acknowledged commits it takes what stands after lose.")
         for table in report.tables { show(table) }
     }
 
@@ -70,10 +75,20 @@ struct PlanText {
         screen.line()
     }
 
+    private static func heading(_ kind: PlannedFailure.Kind) -> String {
+        switch kind {
+        case .zone: "a zone"
+        case .home: "home"
+        case .other: "another region"
+        case .two: "two regions"
+        case .partition: "home's links"
+        }
+    }
+
     /// The worst case of each kind.
     private func failures(_ modes: [ModePrediction]) {
         let kinds = PlannedFailure.Kind.allCases.filter { kind in modes.contains { $0.worst(kind) != nil } }
-        var text = TextTable(["Without"] + kinds.map(\.rawValue))
+        var text = TextTable(["Commits after the loss of"] + kinds.map(Self.heading))
         for mode in modes {
             text.add(["\(mode.mode)"] + kinds.map { mode.worst($0).map(Self.outcome) ?? "–" })
         }
@@ -81,22 +96,21 @@ struct PlanText {
         screen.line()
     }
 
+    /// What is left of writes, and what is lost.
     static func outcome(_ failure: FailurePrediction) -> String {
+        let isPartial = failure.writable.count < failure.clients.count
         let recovery =
             switch failure.recovery {
-            case .unaffected: failure.writable.count < failure.clients.count ? "goes on in a part" : "goes on"
-            case .after(let time): "after \(TimeText.of(time))"
-            case .promotion:
-                failure.writable.isEmpty ? "stops until promoted" : "goes on in a part until promoted"
-            case .untilItReturns: "stops until it returns"
+            case .unaffected: isPartial ? "in part" : "goes on"
+            case .after(let time): TimeText.of(time)
+            case .promotion: failure.writable.isEmpty ? "promote" : "in part"
+            case .untilItReturns: "down"
             }
-        let loss =
-            switch failure.loss {
-            case .nothing: ""
-            case .last(let time): ", loses last \(TimeText.of(time))"
-            case .everything: ", loses all"
-            }
-        return recovery + loss
+        switch failure.loss {
+        case .nothing: return recovery
+        case .last(let time): return "\(recovery), lose \(TimeText.of(time))"
+        case .everything: return "\(recovery), lose all"
+        }
     }
 
     private func costs(_ modes: [ModePrediction]) {

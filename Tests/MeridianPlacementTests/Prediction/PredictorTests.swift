@@ -93,13 +93,13 @@ import Testing
     }
 
     /// us-east-2 is central; us-west-2, 52 ms away, is farthest: 26 + 0.65 one way, 8 between two closed timestamps, 7
-    /// of slack, 4ε, less half an interval.
+    /// of slack, 4ε, less the 2 ms that have passed.
     @Test func aGlobalTablesWriterWaitsForWhatIsClosedAhead() throws {
         let home = try home(.global, predictor(america))
         #expect(home.home == "us-east-2")
         let write = try #require(home.client("us-east-2")).write
         #expect(write.limit == .clock)
-        #expect(write.waitNanoseconds == 26 * milli + 650_000 + 8 * milli + 7 * milli + 2 * milli - 4 * milli)
+        #expect(write.waitNanoseconds == 26 * milli + 650_000 + 8 * milli + 7 * milli + 2 * milli - 2 * milli)
     }
 
     // MARK: - Reads
@@ -122,12 +122,12 @@ import Testing
     }
 
     /// One region of one node: no neighbour holds the reads back, and both ranges are led at home. The later of a
-    /// heartbeat (75 ms) and a message of quiescent ranges (200 ms), each even over its interval, is 100 ms old in half
-    /// of the cases, since the second alone exceeds what the first can be.
+    /// heartbeat (75 ms) and a message of quiescent ranges (175 ms), each even over its interval, is 87.5 ms old in
+    /// half of the cases, since the second alone exceeds what the first can be.
     @Test func stalenessIsTheLaterOfWhatANodeHasHeard() throws {
         let client = try #require(home(.synchronousZone, predictor(["us-east-1"], nodes: 1)).client("us-east-1"))
         let read = client.nearestRead.p50Nanoseconds
-        #expect(abs(client.stalenessNanoseconds - read - 100 * milli) < milli)
+        #expect(abs(client.stalenessNanoseconds - read - 87_500_000) < milli)
         let neighbours = try #require(home(.synchronousZone, predictor(["us-east-1"], nodes: 3)).client("us-east-1"))
         #expect(abs(neighbours.stalenessNanoseconds - client.stalenessNanoseconds - 100 * milli) < milli)
     }
