@@ -132,6 +132,6 @@ let package = Package(
             ]),
         tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
-        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "meridian-cli"]),
+        tests("MeridianTests", ["BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "meridian-cli"]),
     ]
 )

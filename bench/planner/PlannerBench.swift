@@ -59,7 +59,7 @@ import MeridianPlacement
         let shares = staleness.map(\.errorPercent).sorted()
         if !shares.isEmpty { report.add("planner.staleness.errorPercent.p50", shares[shares.count / 2], "%") }
         show("The worst predictions (ms):", latencies)
-        show("The worst predictions of staleness (ms, no limit):", staleness)
+        if !staleness.isEmpty { show("The worst predictions of staleness (ms, no limit):", staleness, hasLimit: false) }
         try BenchRun.print(report, as: format)
     }
 
@@ -86,14 +86,14 @@ import MeridianPlacement
         return found
     }
 
-    private func show(_ title: String, _ comparisons: [PlannerComparison]) {
+    private func show(_ title: String, _ comparisons: [PlannerComparison], hasLimit: Bool = true) {
         BenchRun.note(title)
         for comparison in comparisons.sorted(by: { $0.badness > $1.badness }).prefix(worst) {
-            BenchRun.note("  " + Self.line(comparison))
+            BenchRun.note("  " + Self.line(comparison, hasLimit: hasLimit))
         }
     }
 
-    private static func line(_ comparison: PlannerComparison) -> String {
+    private static func line(_ comparison: PlannerComparison, hasLimit: Bool = true) -> String {
         func number(_ value: Double) -> String {
             let text = String((value * 100).rounded() / 100)
             return String(repeating: " ", count: max(0, 8 - text.count)) + text
@@ -101,6 +101,6 @@ import MeridianPlacement
         let name = "\(comparison.topology), \(comparison.what)"
         return "predicted \(number(comparison.predicted)), measured \(number(comparison.measured)), error "
             + "\(number(comparison.errorMilliseconds)) =\(number(comparison.errorPercent)) % "
-            + "\(comparison.holds ? "      " : "MISSED")  \(name)"
+            + "\(comparison.holds || !hasLimit ? "      " : "MISSED")  \(name)"
     }
 }

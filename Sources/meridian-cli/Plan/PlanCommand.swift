@@ -63,7 +63,7 @@ struct PlanCommand: ParsableCommand {
         if format == .json {
             screen.machine(try report.json())
         } else {
-            PlanText(report, screen).show()
+            for line in PlanText(report).lines { screen.line(line) }
         }
         if !report.keepsEveryWish { throw ExitCode(Self.missedCode) }
     }

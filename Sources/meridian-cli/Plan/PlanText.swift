@@ -4,30 +4,42 @@ import MeridianPlacement
 /// A plan's report for people: for each table the modes side by side, then what is advised and why.
 struct PlanText {
     private let report: PlanReport
-    private let screen: Screen
+    private(set) var lines: [String] = []
 
-    init(_ report: PlanReport, _ screen: Screen) {
+    init(_ report: PlanReport) {
         self.report = report
-        self.screen = screen
+        show()
     }
 
-    func show() {
+    private mutating func line(_ text: String = "") { lines.append(text) }
+
+    private mutating func table(_ table: TextTable) {
+        for text in table.lines { line("  " + text) }
+        line()
+    }
+
+    private mutating func show() {
         let plan = report.plan
         let regions = plan.topology.regions.map { "\($0) (\(plan.topology.nodes(in: $0).count))" }
-        screen.line("Regions (nodes): " + regions.joined(separator: ", "))
-        screen.line(
+        line("Regions (nodes): " + regions.joined(separator: ", "))
+        line(
             "Distances: \(plan.matrixSource). Clocks: ±\(TimeText.of(plan.epsilonNanoseconds)). p50 in ms "
                 + "without load.")
-        screen.line(
+        line(
             "After a loss commits go on, at once or after a time; in part: for clients on one side; promote: when "
                 + "somebody promotes")
-        screen.line(
+        line(
             "a copy; down: when what was lost comes back. Of acknowledged commits it takes what stands after lose.")
         for table in report.tables { show(table) }
     }
 
-    private func show(_ table: PlanReport.Table) {
-        screen.section("Table \(table.table.name)", heading(table.table))
+    private mutating func show(_ table: PlanReport.Table) {
+        let title = "Table \(table.table.name)"
+        line()
+        line(title)
+        line(String(repeating: "─", count: title.count))
+        line(heading(table.table))
+        line()
         let clients = table.table.clientRegions(of: report.plan.topology)
         let possible = table.modes.filter { $0.refusal == nil }
         latencies("Writes from", possible, clients) { TimeText.milliseconds($0.write.p50Nanoseconds) }
@@ -40,13 +52,13 @@ struct PlanText {
         failures(possible)
         costs(possible)
         for mode in table.modes {
-            if let refusal = mode.refusal { screen.line("  \(mode.mode) is not possible: \(refusal)") }
+            if let refusal = mode.refusal { line("  \(mode.mode) is not possible: \(refusal)") }
         }
         for mode in possible where !mode.missed.isEmpty {
             let reasons = mode.missed.map { "\($0.name) (\($0.reason))" }
-            screen.line("  \(mode.mode) misses " + reasons.joined(separator: "; "))
+            line("  \(mode.mode) misses " + reasons.joined(separator: "; "))
         }
-        screen.line()
+        line()
         advice(table)
     }
 
@@ -63,7 +75,7 @@ struct PlanText {
         return "\(locality)\(law)\(mode), rows of \(table.rowBytes) bytes"
     }
 
-    private func latencies(
+    private mutating func latencies(
         _ title: String, _ modes: [ModePrediction], _ clients: [Region], _ cell: (ClientPrediction) -> String
     ) {
         var text = TextTable([title] + clients.map(\.rawValue))
@@ -71,8 +83,7 @@ struct PlanText {
             text.add(
                 ["\(mode.mode)"] + clients.map { mode.home(for: $0)?.client($0).map(cell) ?? "–" })
         }
-        screen.table(text)
-        screen.line()
+        table(text)
     }
 
     private static func heading(_ kind: PlannedFailure.Kind) -> String {
@@ -86,14 +97,13 @@ struct PlanText {
     }
 
     /// The worst case of each kind.
-    private func failures(_ modes: [ModePrediction]) {
+    private mutating func failures(_ modes: [ModePrediction]) {
         let kinds = PlannedFailure.Kind.allCases.filter { kind in modes.contains { $0.worst(kind) != nil } }
         var text = TextTable(["Commits after the loss of"] + kinds.map(Self.heading))
         for mode in modes {
             text.add(["\(mode.mode)"] + kinds.map { mode.worst($0).map(Self.outcome) ?? "–" })
         }
-        screen.table(text)
-        screen.line()
+        table(text)
     }
 
     /// What is left of writes, and what is lost.
@@ -113,7 +123,7 @@ struct PlanText {
         }
     }
 
-    private func costs(_ modes: [ModePrediction]) {
+    private mutating func costs(_ modes: [ModePrediction]) {
         var text = TextTable([
             "Cost", "voters", "learners", "regions", "bytes kept per byte", "cross-region B/write", "cross-region B/s",
         ])
@@ -128,22 +138,21 @@ struct PlanText {
                 Decimals.grouped(Int(perWrite.rounded())), Decimals.grouped(Int(perSecond.rounded())),
             ])
         }
-        screen.table(text)
-        screen.line()
+        table(text)
     }
 
-    private func advice(_ table: PlanReport.Table) {
+    private mutating func advice(_ table: PlanReport.Table) {
         let found = table.recommendation
-        screen.line("Recommended: \(found.mode.map { "\($0)" } ?? "nothing") (\(found.pattern.rawValue))")
+        line("Recommended: \(found.mode.map { "\($0)" } ?? "nothing") (\(found.pattern.rawValue))")
         for (number, step) in found.steps.enumerated() {
-            screen.line("  \(number + 1). \(step.question) \(step.answer)")
-            for input in step.inputs { screen.line("       \(input)") }
+            line("  \(number + 1). \(step.question) \(step.answer)")
+            for input in step.inputs { line("       \(input)") }
         }
-        for line in found.advice { screen.line("  Then \(line).") }
-        for wish in found.missed { screen.line("  It does not keep \(wish.name): \(wish.reason).") }
+        for next in found.advice { line("  Then \(next).") }
+        for wish in found.missed { line("  It does not keep \(wish.name): \(wish.reason).") }
         if let mode = table.table.mode, mode != found.mode {
             let missed = table.missed.map { "\($0.name): \($0.reason)" }
-            screen.line(
+            line(
                 "  The plan declares \(mode), which "
                     + (missed.isEmpty ? "keeps every wish too." : "misses \(missed.joined(separator: "; "))."))
         }
