@@ -18,8 +18,6 @@ package struct CostModel: Hashable, Sendable {
     package var wakeNanoseconds: Int64 = 180_000
     /// Between two shipments of an active-active table to another region.
     package var shippingIntervalNanoseconds: Int64 = 20_000_000
-    /// How long an automatic failover waits before it takes a silent home region for lost, unless the plan says so.
-    package var failoverDetectionNanoseconds: Int64 = 3_000_000_000
 
     package init() {}
 }

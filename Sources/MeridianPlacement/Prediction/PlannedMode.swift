@@ -49,12 +49,4 @@ package enum PlannedMode: Hashable, Sendable, CustomStringConvertible {
 
     /// The names to choose from, for suggestions.
     package static var names: [String] { all(regions: 3).map(\.description) }
-
-    /// Whether a lost home region takes no acknowledged commit with it, as long as what else the mode asks for lives.
-    package var keepsCommitsWithoutHome: Bool {
-        switch self {
-        case .synchronousRegion, .semiSynchronous, .global: true
-        case .synchronousZone, .asynchronous, .activeActive: false
-        }
-    }
 }

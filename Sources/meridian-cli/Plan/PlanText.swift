@@ -11,6 +11,11 @@ struct PlanText {
         show()
     }
 
+    private static let legend = [
+        "After a loss commits go on at once or after a time (RTO); in part: for clients on one side; promote: when",
+        "a copy is promoted by hand; down: when what was lost comes back. What stands after lose is gone (RPO).",
+    ]
+
     private mutating func line(_ text: String = "") { lines.append(text) }
 
     private mutating func table(_ table: TextTable) {
@@ -25,11 +30,7 @@ struct PlanText {
         line(
             "Distances: \(plan.matrixSource). Clocks: ±\(TimeText.of(plan.epsilonNanoseconds)). p50 in ms "
                 + "without load.")
-        line(
-            "After a loss commits go on, at once or after a time; in part: for clients on one side; promote: when "
-                + "somebody promotes")
-        line(
-            "a copy; down: when what was lost comes back. Of acknowledged commits it takes what stands after lose.")
+        for text in Self.legend { line(text) }
         for table in report.tables { show(table) }
     }
 
@@ -104,6 +105,17 @@ struct PlanText {
             text.add(["\(mode.mode)"] + kinds.map { mode.worst($0).map(Self.outcome) ?? "–" })
         }
         table(text)
+        var reads = TextTable(["Reads, strong and stale, after it"] + kinds.map(Self.heading))
+        for mode in modes {
+            reads.add(["\(mode.mode)"] + kinds.map { mode.worst($0).map(Self.readers) ?? "–" })
+        }
+        table(reads)
+    }
+
+    /// In how many of the clients' regions that live.
+    private static func readers(_ failure: FailurePrediction) -> String {
+        let clients = failure.clients.count
+        return "\(failure.strongReadable.count)/\(clients), \(failure.staleReadable.count)/\(clients)"
     }
 
     /// What is left of writes, and what is lost.

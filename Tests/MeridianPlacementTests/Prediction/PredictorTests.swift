@@ -132,6 +132,22 @@ import Testing
         #expect(abs(neighbours.stalenessNanoseconds - client.stalenessNanoseconds - 100 * milli) < milli)
     }
 
+    /// The client's node has heard as much as is 11 + 87.5 ms old, one way from `b` where the system range is led, and
+    /// asks the copy in `c`, 1 ms away, which has heard what is 100 + 37.5 ms old: it waits for the rest.
+    @Test func aCopyThatHasHeardLessThanTheClientWaits() throws {
+        let matrix = try LatencyMatrix(
+            regions: ["a", "b", "c", "d"],
+            roundTripMilliseconds: [[0, 150, 200, 202], [150, 0, 20, 22], [200, 20, 0, 2], [202, 22, 2, 0]])
+        let topology = try Topology(
+            regions: (["a", "b", "c", "d"] as [Region]).map { RegionDescriptor($0, nodes: 1) }, matrix: matrix)
+        let home = try home(.synchronousRegion, Predictor(topology: topology), at: "a")
+        let read = try #require(home.client("d")).nearestRead
+        #expect(read.servedIn == "c")
+        #expect(read.routeNanoseconds == 2 * milli)
+        #expect(abs(read.waitNanoseconds - 38 * milli) < milli / 10)
+        #expect(try #require(home.client("c")).nearestRead.waitNanoseconds == 0)
+    }
+
     // MARK: - Active-active
 
     @Test func activeActiveWritesAtTheClientsRegionAndReadsNothingStrong() throws {
