@@ -90,12 +90,12 @@ struct PlannerMeasurement: Sendable {
     private func measure(from region: Region, _ position: Int) async throws -> Client {
         let database = cluster.database(in: region)
         let first = (position + 1) * 1_000_000
-        async let write = median(pause: 0...16) { number in
+        async let write = median(pause: 0...48) { number in
             try await database.write(deadline: Self.deadline) { [self] in
                 try await $0.insert(item(first + number), into: table)
             }
         }
-        async let strong = median(pause: 0...16) { [self] _ in
+        async let strong = median(pause: 0...48) { [self] _ in
             try await database.read(deadline: Self.deadline) { _ = try await $0.get(0, from: table) }
         }
         let ages = Locked(Samples())
