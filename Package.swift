@@ -104,6 +104,7 @@ let package = Package(
             dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
             path: "bench/Support", swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
+        bench("planner"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

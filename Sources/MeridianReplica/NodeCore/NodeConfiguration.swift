@@ -50,18 +50,13 @@ package struct NodeConfiguration: Sendable {
     func raft(for range: RangeDescriptor, isGlobal: Bool = false) -> RaftConfiguration {
         let voters = range.hosts.filter { $0.role != .learner }
         let own = topology.node(node)?.region ?? range.home
-        let farthest = voters.map { topology.matrix.roundTripNanoseconds(from: own, to: $0.region) }.max() ?? 0
-        let widest =
-            voters.map { member in
-                voters.map { topology.matrix.roundTripNanoseconds(from: member.region, to: $0.region) }.max() ?? 0
-            }.max() ?? 0
-        let timeout = electionTimeoutNanoseconds + farthest
+        let timing = ClusterTiming(electionTimeoutNanoseconds: electionTimeoutNanoseconds)
+        let timeout = timing.electionTimeoutNanoseconds(in: own, voters: voters, matrix: topology.matrix)
+        let lease = timing.leaseDurationNanoseconds(voters: voters, matrix: topology.matrix)
         var configuration = RaftConfiguration(
             node: node, commitRule: range.commitRule, electionTimeoutNanoseconds: timeout,
             heartbeatIntervalNanoseconds: heartbeatIntervalNanoseconds,
-            // A lease must outlast the way to the quorum and back, and a heartbeat that is lost. All members count
-            // alike, since each bounds what it promises by it.
-            leaseDurationNanoseconds: electionTimeoutNanoseconds + widest + leaseExtensionNanoseconds
+            leaseDurationNanoseconds: lease + leaseExtensionNanoseconds
                 + (isGlobal ? longestCloseLeadNanoseconds(of: range) : 0),
             seed: seed ^ (range.id.rawValue &* 0x9E37_79B9_7F4A_7C15))
         // The system range's followers route by what they apply, so they should hear of it at once.
@@ -75,26 +70,21 @@ package struct NodeConfiguration: Sendable {
             configuration.restartPromiseNanoseconds =
                 2 * (electionTimeoutNanoseconds + widestNanoseconds + leaseExtensionNanoseconds)
         }
-        if own != range.home { configuration.electionDelayNanoseconds = electionTimeoutNanoseconds / 2 }
+        if own != range.home { configuration.electionDelayNanoseconds = timing.electionDelayNanoseconds }
         return configuration
     }
 
-    /// How far ahead of the clock a global table's leaseholder on this node closes timestamps. What it closes must
-    /// still lie in the future when the next message arrives in the farthest region: the way there, longer by what
-    /// links vary, the time between two messages, and what threads may lose. The clocks' uncertainty comes on top
-    /// (`Replica.close`).
+    /// How far ahead of the clock a global table's leaseholder on this node closes timestamps. The clocks' uncertainty
+    /// comes on top (`Replica.close`).
     ///
-    /// It is what writers wait for, so it is no longer than that. Raft's quorum may be farther: a fresh read of a row
-    /// that is just being written then waits for the commit; reads of others do not (`Replica+LocalReads.swift`).
+    /// It is what writers wait for, so it is no longer than it must be. Raft's quorum may be farther: a fresh read of a
+    /// row that is just being written then waits for the commit; reads of others do not (`Replica+LocalReads.swift`).
     func closeLeadNanoseconds(of range: RangeDescriptor) -> Int64 {
         closeLeadNanoseconds(of: range, from: topology.node(node)?.region ?? range.home)
     }
 
     private func closeLeadNanoseconds(of range: RangeDescriptor, from origin: Region) -> Int64 {
-        let farthest =
-            range.members.map { topology.matrix.roundTripNanoseconds(from: origin, to: $0.region) }.max() ?? 0
-        let oneWay = farthest / 2
-        return oneWay + oneWay / 40 + Replica.aheadIntervalNanoseconds + Self.closeSlackNanoseconds
+        ClusterTiming.closeLeadNanoseconds(members: range.members, from: origin, matrix: topology.matrix)
     }
 
     /// The same whoever leads, so that all members count alike: leases must reach as far as what is closed. On top
@@ -103,6 +93,4 @@ package struct NodeConfiguration: Sendable {
         let longest = range.members.map { closeLeadNanoseconds(of: range, from: $0.region) }.max() ?? 0
         return longest + 2 * heartbeatIntervalNanoseconds
     }
-
-    private static var closeSlackNanoseconds: Int64 { 7_000_000 }
 }

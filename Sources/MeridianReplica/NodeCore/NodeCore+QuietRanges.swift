@@ -40,7 +40,7 @@ struct QuietPeers: Sendable {
     var nextRound: Instant = .zero
 
     /// Nodes are stepped for their keepalives, so a round comes when the next of these does.
-    static let intervalNanoseconds: Int64 = 2 * Peers.keepaliveNanoseconds - Peers.keepaliveNanoseconds / 4
+    static let intervalNanoseconds = ClusterTiming.quietIntervalNanoseconds
 }
 
 extension NodeCore {

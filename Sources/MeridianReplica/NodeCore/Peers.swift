@@ -24,7 +24,7 @@ struct Peers: Sendable {
     private(set) var nextKeepalive: Instant
     private var nextClockPoll: Instant
 
-    static let keepaliveNanoseconds: Int64 = 100_000_000
+    static let keepaliveNanoseconds = ClusterTiming.keepaliveNanoseconds
     private static let clockPollNanoseconds: Int64 = 500_000_000
 
     /// A sign of life may come this much early, so that one look serves all peers.

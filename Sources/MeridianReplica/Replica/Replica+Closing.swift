@@ -94,8 +94,8 @@ extension Replica {
     mutating func sendClosed(withHeartbeats isWithHeartbeats: Bool, at now: Moment, _ effects: inout StepEffects) {
         if closeLeadNanoseconds > 0 {
             let due = nextClose ?? now.instant
-            guard due <= now.instant.advanced(byNanoseconds: Self.earlyCloseNanoseconds) else { return }
-            nextClose = now.instant.advanced(byNanoseconds: Self.aheadIntervalNanoseconds)
+            guard due <= now.instant.advanced(byNanoseconds: ClusterTiming.closeEarlyNanoseconds) else { return }
+            nextClose = now.instant.advanced(byNanoseconds: ClusterTiming.closeIntervalNanoseconds)
         } else {
             guard isWithHeartbeats else { return }
         }
@@ -112,11 +112,6 @@ extension Replica {
         closed.note(promise, applied: appliedIndex)
         retryLocalReads(at: now, &effects)
     }
-
-    /// How often a global table's leaseholder closes.
-    static var aheadIntervalNanoseconds: Int64 { 8_000_000 }
-    /// One look at the clock serves what is due this soon.
-    private static var earlyCloseNanoseconds: Int64 { 2_000_000 }
 }
 
 extension RaftMessage {
