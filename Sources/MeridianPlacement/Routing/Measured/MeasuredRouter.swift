@@ -1,0 +1,189 @@
+import MeridianCore
+
+/// Routing by what the client itself measures: probes of every region, the nearest healthy one chosen, and left only
+/// for a reason.
+///
+/// - A region's latency is smoothed (exponentially weighted, as TCP's round trip is: RFC 6298), so one slow probe moves
+///   nobody, and a region that answers but has become slow loses its clients after a few probes.
+/// - Another region must be better by a margin, several probes in a row, before it is chosen (hysteresis): two that are
+///   equally far do not take turns.
+/// - So many failures in a row, of probes or of requests, and a region is *failed*: it gets nothing more. After a cool-
+///   down it is *half open*: probes go to it, requests do not, until so many have succeeded in a row; one failure, and
+///   it cools down again (the circuit breaker of Nygard's Release It!).
+/// - Where every region has failed, the one that was nearest is asked: there is nothing to lose.
+///
+/// It is a value: whoever owns it probes when `probesDue` says so, and tells it what came of that.
+package struct MeasuredRouter: Sendable {
+    package struct Configuration: Hashable, Sendable {
+        /// Between two probes of a region.
+        package var probeIntervalNanoseconds: Int64 = 5_000_000_000
+        /// The newest measurement's share in the estimate.
+        package var smoothing = 0.3
+        /// Another region must be nearer by this share of the current one's latency, and by this much.
+        package var marginShare = 0.1
+        package var marginNanoseconds: Int64 = 2_000_000
+        /// So many measurements of a better region in a row make it the chosen one.
+        package var confirmations = 3
+        package var failureThreshold = 3
+        package var successThreshold = 2
+        package var coolDownNanoseconds: Int64 = 5_000_000_000
+
+        package init() {}
+    }
+
+    package enum Health: Hashable, Sendable {
+        case healthy
+        /// Asked nothing until then.
+        case failed(until: Instant)
+        /// Probed, after a failure, with so many successes in a row so far.
+        case halfOpen(successes: Int)
+    }
+
+    private struct State: Hashable, Sendable {
+        let region: Region
+        var health = Health.healthy
+        var failures = 0
+        /// In nanoseconds.
+        var estimate: Double?
+        var nextProbe = Instant.zero
+        /// Measurements in a row that were better than the current region's by the margin.
+        var wins = 0
+    }
+
+    package let configuration: Configuration
+    private var states: [State]
+    private var chosen = 0
+
+    /// - Parameter regions: the one to begin with first; it is used until the first measurements.
+    package init(regions: [Region], configuration: Configuration = Configuration()) {
+        precondition(!regions.isEmpty, "a router without regions")
+        precondition(Set(regions).count == regions.count, "a region twice among \(regions)")
+        precondition((0...1).contains(configuration.smoothing), "a smoothing of \(configuration.smoothing)")
+        precondition(
+            configuration.failureThreshold >= 1 && configuration.successThreshold >= 1
+                && configuration.confirmations >= 1, "thresholds below 1: \(configuration)")
+        self.configuration = configuration
+        self.states = regions.map { State(region: $0) }
+    }
+
+    /// Where requests go.
+    package var region: Region { states[chosen].region }
+    package var regions: [Region] { states.map(\.region) }
+
+    package func health(of region: Region) -> Health { states[position(region)].health }
+
+    /// The smoothed round trip; `nil` before the first.
+    package func latencyNanoseconds(of region: Region) -> Int64? {
+        states[position(region)].estimate.map { Int64($0) }
+    }
+
+    /// The other regions to ask when one does not answer: the healthy before the rest, the near before the far.
+    package func alternatives(to region: Region) -> [Region] {
+        let others = states.indices.filter { states[$0].region != region }
+        return others.sorted { rank($0) < rank($1) }.map { states[$0].region }
+    }
+
+    // MARK: Probes
+
+    /// The regions to probe now; each is due again an interval later. Failed ones whose time is up become half open.
+    package mutating func probesDue(at now: Instant) -> [Region] {
+        var due: [Region] = []
+        for position in states.indices {
+            if case .failed(let until) = states[position].health {
+                guard until <= now else { continue }
+                states[position].health = .halfOpen(successes: 0)
+                states[position].nextProbe = now
+            }
+            guard states[position].nextProbe <= now else { continue }
+            states[position].nextProbe = now.advanced(byNanoseconds: configuration.probeIntervalNanoseconds)
+            due.append(states[position].region)
+        }
+        return due
+    }
+
+    /// When `probesDue` is to be asked next.
+    package var nextProbe: Instant {
+        states.map { state in
+            if case .failed(let until) = state.health { until } else { state.nextProbe }
+        }.min() ?? .distantFuture
+    }
+
+    // MARK: What came of it
+
+    /// A probe was answered.
+    package mutating func probed(_ region: Region, roundTripNanoseconds: Int64, at now: Instant) {
+        precondition(roundTripNanoseconds >= 0, "\(region) answered \(-roundTripNanoseconds) ns before it was asked")
+        let position = position(region)
+        let sample = Double(roundTripNanoseconds)
+        switch states[position].health {
+        case .failed: return
+        case .halfOpen(let successes):
+            // What it was like before it failed says nothing.
+            states[position].estimate = sample
+            guard successes + 1 >= configuration.successThreshold else {
+                states[position].health = .halfOpen(successes: successes + 1)
+                return
+            }
+            states[position].health = .healthy
+        case .healthy:
+            let old = states[position].estimate ?? sample
+            states[position].estimate = old + configuration.smoothing * (sample - old)
+        }
+        states[position].failures = 0
+        choose(after: position)
+    }
+
+    /// A request was answered. It tells nothing of the distance, since the work took time too.
+    package mutating func succeeded(_ region: Region) { states[position(region)].failures = 0 }
+
+    /// A probe or a request was not answered in time, or by nobody.
+    package mutating func failed(_ region: Region, at now: Instant) {
+        let position = position(region)
+        switch states[position].health {
+        case .failed: return
+        case .healthy:
+            states[position].failures += 1
+            guard states[position].failures >= configuration.failureThreshold else { return }
+        case .halfOpen: break
+        }
+        states[position].health = .failed(until: now.advanced(byNanoseconds: configuration.coolDownNanoseconds))
+        states[position].failures = 0
+        states[position].wins = 0
+        if position == chosen { moveToBest() }
+    }
+
+    // MARK: Choosing
+
+    private mutating func choose(after measured: Int) {
+        guard isHealthy(chosen), let current = states[chosen].estimate else { return moveToBest() }
+        guard measured != chosen else { return }
+        guard let estimate = states[measured].estimate, isHealthy(measured) else { return }
+        let margin = max(Double(configuration.marginNanoseconds), current * configuration.marginShare)
+        states[measured].wins = estimate + margin < current ? states[measured].wins + 1 : 0
+        if states[measured].wins >= configuration.confirmations { move(to: measured) }
+    }
+
+    private mutating func moveToBest() {
+        guard let best = states.indices.min(by: { rank($0) < rank($1) }) else { return }
+        move(to: best)
+    }
+
+    private mutating func move(to position: Int) {
+        chosen = position
+        for other in states.indices { states[other].wins = 0 }
+    }
+
+    private func isHealthy(_ position: Int) -> Bool { states[position].health == .healthy }
+
+    /// What comes first is asked first: the healthy, the measured by their latency, then in the order given.
+    private func rank(_ position: Int) -> (Int, Double, Int) {
+        (isHealthy(position) ? 0 : 1, states[position].estimate ?? .infinity, position)
+    }
+
+    private func position(_ region: Region) -> Int {
+        guard let position = states.firstIndex(where: { $0.region == region }) else {
+            preconditionFailure("no region \(region) among \(regions)")
+        }
+        return position
+    }
+}
