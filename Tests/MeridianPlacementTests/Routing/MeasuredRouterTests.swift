@@ -80,6 +80,24 @@ import Testing
         #expect(router.health(of: "near") == .failed(until: at(5)))
     }
 
+    @Test func aRegionThatAnswersProbesAndServesNoRequestsFails() {
+        var router = router()
+        for _ in 0..<3 {
+            router.probed("near", roundTripNanoseconds: 10 * millisecond, at: .zero)
+            router.failed("near", at: .zero)
+        }
+        #expect(router.region == "far")
+    }
+
+    @Test func aRegionThatAnswersNoProbesFails() {
+        var router = router()
+        for _ in 0..<3 {
+            router.succeeded("near")
+            router.probeFailed("near", at: .zero)
+        }
+        #expect(router.region == "far")
+    }
+
     @Test func aFailedRegionIsProbedAgainOnlyAfterItsCoolDown() {
         var router = router()
         _ = router.probesDue(at: .zero)

@@ -7,7 +7,8 @@ import MeridianCore
 ///   nobody, and a region that answers but has become slow loses its clients after a few probes.
 /// - Another region must be better by a margin, several probes in a row, before it is chosen (hysteresis): two that are
 ///   equally far do not take turns.
-/// - So many failures in a row, of probes or of requests, and a region is *failed*: it gets nothing more. After a cool-
+/// - So many failures in a row, of probes or of requests, and a region is *failed* (counted apart: one that answers
+///   probes and serves no requests is of no use): it gets nothing more. After a cool-
 ///   down it is *half open*: probes go to it, requests do not, until so many have succeeded in a row; one failure, and
 ///   it cools down again (the circuit breaker of Nygard's Release It!).
 /// - Where every region has failed, the one that was nearest is asked: there is nothing to lose.
@@ -42,7 +43,8 @@ package struct MeasuredRouter: Sendable {
     private struct State: Hashable, Sendable {
         let region: Region
         var health = Health.healthy
-        var failures = 0
+        var probeFailures = 0
+        var requestFailures = 0
         /// In nanoseconds.
         var estimate: Double?
         var nextProbe = Instant.zero
@@ -129,26 +131,34 @@ package struct MeasuredRouter: Sendable {
             let old = states[position].estimate ?? sample
             states[position].estimate = old + configuration.smoothing * (sample - old)
         }
-        states[position].failures = 0
+        states[position].probeFailures = 0
         choose(after: position)
     }
 
     /// A request was answered. It tells nothing of the distance, since the work took time too.
-    package mutating func succeeded(_ region: Region) { states[position(region)].failures = 0 }
+    package mutating func succeeded(_ region: Region) { states[position(region)].requestFailures = 0 }
 
-    /// A probe or a request was not answered in time, or by nobody.
+    /// A request was not answered in time, or by nobody.
     package mutating func failed(_ region: Region, at now: Instant) {
+        note(\.requestFailures, of: region, at: now)
+    }
+
+    /// A probe was not answered in time, or by nobody.
+    package mutating func probeFailed(_ region: Region, at now: Instant) {
+        note(\.probeFailures, of: region, at: now)
+    }
+
+    private mutating func note(_ failures: WritableKeyPath<State, Int>, of region: Region, at now: Instant) {
         let position = position(region)
         switch states[position].health {
         case .failed: return
         case .healthy:
-            states[position].failures += 1
-            guard states[position].failures >= configuration.failureThreshold else { return }
+            states[position][keyPath: failures] += 1
+            guard states[position][keyPath: failures] >= configuration.failureThreshold else { return }
         case .halfOpen: break
         }
         states[position].health = .failed(until: now.advanced(byNanoseconds: configuration.coolDownNanoseconds))
-        states[position].failures = 0
-        states[position].wins = 0
+        (states[position].probeFailures, states[position].requestFailures, states[position].wins) = (0, 0, 0)
         if position == chosen { moveToBest() }
     }
 
