@@ -25,7 +25,7 @@ public final class RegionRouter: Sendable {
     /// What is known of a region.
     public struct Measurement: Hashable, Sendable {
         public var region: Region
-        /// The smoothed round trip of pings; `nil` before the first.
+        /// The median of the last five pings' round trips; `nil` before the first.
         public var latency: Duration?
         /// Whether requests may go there.
         public var isHealthy: Bool

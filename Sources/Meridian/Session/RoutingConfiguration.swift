@@ -18,7 +18,7 @@ public struct RoutingConfiguration: Hashable, Sendable {
     public var successThreshold = 2
     /// How long a failed region is left alone before it is tried again.
     public var coolDown = Duration.seconds(5)
-    /// Another region must be nearer by this share of the current one's latency, and by 2 ms, in three pings in a row,
+    /// Another region must be nearer by this share of the current one's latency, and by 2 ms, twice in a row,
     /// before requests go there instead.
     public var margin = 0.1
 

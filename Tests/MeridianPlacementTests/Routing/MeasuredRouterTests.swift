@@ -7,9 +7,13 @@ import Testing
 
     private func at(_ seconds: Double) -> Instant { Instant(nanoseconds: Int64(seconds * 1e9)) }
 
-    private func router(_ latencies: [(Region, Int64)] = [("near", 10), ("far", 80)]) -> MeasuredRouter {
+    /// - Parameter window: 1 where the last measurement alone is to count.
+    private func router(
+        _ latencies: [(Region, Int64)] = [("near", 10), ("far", 80)], window: Int = 5
+    ) -> MeasuredRouter {
         var configuration = MeasuredRouter.Configuration()
-        configuration.smoothing = 0.5
+        configuration.window = window
+        configuration.confirmations = 3
         var router = MeasuredRouter(regions: latencies.map(\.0), configuration: configuration)
         for (region, latency) in latencies {
             router.probed(region, roundTripNanoseconds: latency * millisecond, at: .zero)
@@ -28,7 +32,7 @@ import Testing
     }
 
     @Test func aBetterRegionMustBeBetterSeveralTimesInARow() {
-        var router = router([("a", 50), ("b", 60)])
+        var router = router([("a", 50), ("b", 60)], window: 1)
         for (latency, expected) in [(Int64(20), "a"), (20, "a"), (90, "a"), (20, "a")] {
             router.probed("b", roundTripNanoseconds: latency * millisecond, at: .zero)
             #expect(router.region == Region(expected))
@@ -38,7 +42,7 @@ import Testing
     }
 
     @Test func twoThatAreAsFarDoNotTakeTurns() {
-        var router = router([("a", 50), ("b", 50)])
+        var router = router([("a", 50), ("b", 50)], window: 1)
         for number in 0..<100 {
             let (one, other): (Int64, Int64) = number % 2 == 0 ? (48, 52) : (52, 48)
             router.probed("a", roundTripNanoseconds: one * millisecond, at: .zero)
@@ -56,11 +60,20 @@ import Testing
             router.probed("far", roundTripNanoseconds: 80 * millisecond, at: .zero)
         }
         #expect(router.region == "far")
-        #expect((2...5).contains(rounds))
+        #expect((3...6).contains(rounds))
+    }
+
+    @Test func latencyIsTheMedianOfTheLastFiveProbes() {
+        var router = router([("near", 90)])
+        for latency in [Int64(10), 30, 20, 500, 600] {
+            router.probed("near", roundTripNanoseconds: latency * millisecond, at: .zero)
+        }
+        #expect(router.latencyNanoseconds(of: "near") == 30 * millisecond)
     }
 
     @Test func oneSlowProbeMovesNobody() {
         var router = router()
+        for _ in 0..<2 { router.probed("near", roundTripNanoseconds: 10 * millisecond, at: .zero) }
         router.probed("near", roundTripNanoseconds: 100 * millisecond, at: .zero)
         for _ in 0..<3 {
             router.probed("near", roundTripNanoseconds: 10 * millisecond, at: .zero)
