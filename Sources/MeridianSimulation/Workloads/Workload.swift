@@ -29,7 +29,7 @@ extension Workload {
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide", "stale",
+        "registers-wide", "bank-wide", "stale", "sessions",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
@@ -47,6 +47,7 @@ public enum Workloads {
         case "long-fork": LongForkWorkload(topology)
         case "residency": ResidencyWorkload(topology)
         case "stale": StaleWorkload(topology)
+        case "sessions": SessionWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }
