@@ -5,9 +5,9 @@ import MeridianCore
 /// Sessions whose regions die: every client writes and reads rows of all home regions through a session of its own, and
 /// hands its token to others.
 ///
-/// Writes, and strong reads of sticky sessions, make a history of linearizable registers: a commit that a session
-/// repeats through another region must happen once. Reads after tokens are judged by the receipts (`StaleReadCheck`):
-/// never before what the session itself wrote, or was told of.
+/// Writes, and strong reads of sticky sessions and past all sessions, make a history of linearizable registers: a
+/// commit that a session repeats through another region must happen once. Reads after tokens are judged by the receipts
+/// (`StaleReadCheck`): never before what the session itself wrote, or was told of.
 struct SessionWorkload: Workload {
     let model = HistoryModel.register
     private let counters: Table<HomedRow>
@@ -46,7 +46,8 @@ struct SessionWorkload: Workload {
             switch client.world.randomNumber(below: 10) {
             case 0: await own.router.measure()
             case 1: try observe(client, own)
-            case 2, 3, 4: await write(client, own)
+            case 2, 3, 4, 5: await write(client, own)
+            case 6, 7: await readFresh(client) { try await client.database.read(deadline: client.deadline, $0) }
             default: await read(client, own)
             }
         } catch {
@@ -115,7 +116,7 @@ struct SessionWorkload: Workload {
 
     private func read(_ client: WorkloadClient, _ own: Client) async {
         if own.session.strategy == .sticky, own.session.token != nil {
-            return await readFresh(client, own)
+            return await readFresh(client) { try await own.session.read(deadline: client.deadline, $0) }
         }
         let bound = notes.clients[client.process]?.notBefore ?? .zero
         do {
@@ -136,12 +137,13 @@ struct SessionWorkload: Workload {
         }
     }
 
-    private func readFresh(_ client: WorkloadClient, _ own: Client) async {
+    /// Reads a row strongly, through the session or past it.
+    private func readFresh(
+        _ client: WorkloadClient, _ read: ((ReadTransaction) async throws -> Int?) async throws -> Int?
+    ) async {
         let key = client.world.randomNumber(below: Self.keyCount)
         await client.record(.read(.int(key), nil)) {
-            let value = try await own.session.read(deadline: client.deadline) {
-                try await $0.get(key, from: counters, in: home(key))?.value
-            }
+            let value = try await read { try await $0.get(key, from: counters, in: home(key))?.value }
             return .read(.int(key), value)
         }
     }
