@@ -97,14 +97,14 @@ let package = Package(
                 "BenchSupport", "Meridian", "MeridianCheckers", "MeridianCore", "MeridianPlacement", "MeridianReplica",
                 "MeridianRuntime", "MeridianSimulation", arguments, grdb,
             ],
-            path: "Sources/meridian-cli", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
-            swiftSettings: settings),
+            path: "Sources/meridian-cli", swiftSettings: settings),
         .target(
             name: "BenchSupport",
             dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
-            path: "bench/Support", swiftSettings: settings),
+            path: "bench/Support", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
+            swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
-        bench("planner"),
+        bench("planner"), bench("routing"), bench("sessions"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

@@ -244,6 +244,11 @@ public final class EmbeddedCluster: DatabaseHost {
         return drivers.lazy.map(\.clock).first(where: \.isKnown)?.earliest
     }
 
+    package func clientRoundTrip(from origin: Region, to gateway: Region) -> Duration {
+        guard configuration.simulatesLatency, origin != gateway else { return .zero }
+        return .nanoseconds(topology.matrix.roundTripNanoseconds(from: origin, to: gateway))
+    }
+
     /// Log transactions, and so fsyncs, of the nodes that run, since each started.
     package var logWriteCount: Int {
         state.withLock { $0.drivers.values.reduce(0) { $0 + $1.logWriteCount } }

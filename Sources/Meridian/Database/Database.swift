@@ -48,10 +48,17 @@ public struct Database: Sendable {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
+        try await transact(id ?? host.newRequestID(), mayBeRepeated: id != nil, deadline: deadline, body)
+    }
+
+    /// - Parameter mayBeRepeated: whether a commit with this id may have been asked for before.
+    func transact<Result>(
+        _ request: RequestID, mayBeRepeated: Bool, deadline: Duration,
+        isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
+    ) async throws -> (result: Result, receipt: Receipt) {
         let end = host.deadline(after: deadline)
-        let request = id ?? host.newRequestID()
         var attempts = 0
-        var mayBeRepeated = id != nil
+        var mayBeRepeated = mayBeRepeated
         var locks = TransactionLocks(database: self, owner: request)
         // A transaction keeps its age over its attempts: sooner or later it is the oldest, and goes first.
         let begun = host.latestTimestamp(in: region) ?? .distantFuture

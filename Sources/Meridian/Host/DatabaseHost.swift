@@ -29,9 +29,18 @@ package protocol DatabaseHost: AnyObject, Sendable {
 
     /// The earliest that such a node says it can be.
     func earliestTimestamp(in region: Region) -> Timestamp?
+
+    /// From a client in one region to a node of another and back.
+    func clientRoundTrip(from origin: Region, to gateway: Region) -> Duration
 }
 
 extension DatabaseHost {
+    /// As far as the topology says. Inside of a region a client is beside its gateway.
+    package func clientRoundTrip(from origin: Region, to gateway: Region) -> Duration {
+        origin == gateway
+            ? .zero : .nanoseconds(topology.matrix.roundTripNanoseconds(from: origin, to: gateway))
+    }
+
     /// The instant at which an operation that begins now must have ended.
     func deadline(after duration: Duration) -> Instant { now.advanced(byNanoseconds: duration.nanoseconds) }
 

@@ -29,7 +29,7 @@ extension Workload {
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide", "stale", "modes", "failover",
+        "registers-wide", "bank-wide", "stale", "modes", "sessions",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
@@ -49,6 +49,7 @@ public enum Workloads {
         case "stale": StaleWorkload(topology)
         case "modes": ModesWorkload(topology)
         case "failover": FailoverWorkload(topology)
+        case "sessions": SessionWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }

@@ -1,3 +1,4 @@
+import BenchSupport
 import Meridian
 
 /// Where the demo plays: five regions, each under a law of its own, and the tables whose rows live there.
@@ -49,6 +50,19 @@ struct City: Codable, Hashable, Sendable {
     var latitude: Double
     var longitude: Double
     var timezone: String
+}
+
+extension CityFile {
+    /// The file's cities as rows of the demo.
+    /// - Throws: as `records(in:)`.
+    static func cities(in bytes: [UInt8]) throws(MeridianError) -> [City] {
+        try records(in: bytes).map { city in
+            City(
+                id: city.id, region: DemoWorld.home(ofCountry: city.country).rawValue, name: city.name,
+                country: city.country, continent: city.continent, population: city.population,
+                latitude: city.latitude, longitude: city.longitude, timezone: city.timezone)
+        }
+    }
 }
 
 /// A row of the small tables with which latency and loss are measured.

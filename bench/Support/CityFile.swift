@@ -1,10 +1,24 @@
 import Foundation
-import Meridian
+import MeridianCore
 
-/// The 34,006 cities that come with the program (Resources/CREDITS.md), read from comma-separated values.
-enum CityFile {
+/// A city of the file.
+package struct CityRecord: Hashable, Sendable {
+    package var id: Int
+    package var name: String
+    /// ISO 3166-1 alpha-2.
+    package var country: String
+    /// `AF`, `AN`, `AS`, `EU`, `NA`, `OC`, `SA`.
+    package var continent: String
+    package var population: Int
+    package var latitude: Double
+    package var longitude: Double
+    package var timezone: String
+}
+
+/// The 34,006 cities that come with the programs (Resources/CREDITS.md), read from comma-separated values.
+package enum CityFile {
     /// The file as it is, in which canaries are chosen.
-    static func bytes() throws -> [UInt8] {
+    package static func bytes() throws -> [UInt8] {
         guard let url = Bundle.module.url(forResource: "cities", withExtension: "csv"),
             let data = try? Data(contentsOf: url)
         else {
@@ -15,13 +29,13 @@ enum CityFile {
     }
 
     /// - Throws: `.corruption`, with the line, for anything that is not a city.
-    static func cities(in bytes: [UInt8]) throws(MeridianError) -> [City] {
+    package static func records(in bytes: [UInt8]) throws(MeridianError) -> [CityRecord] {
         // Lines may end as on the internet, with two bytes.
         let lines = bytes.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
         guard let header = lines.first, String(decoding: header, as: UTF8.self) == columns else {
             throw MeridianError(.corruption, "cities.csv does not begin with \(columns)")
         }
-        var cities: [City] = []
+        var cities: [CityRecord] = []
         cities.reserveCapacity(lines.count)
         for (number, line) in lines.enumerated().dropFirst() {
             guard let city = city(fields(of: line)) else {
@@ -34,18 +48,17 @@ enum CityFile {
 
     private static let columns = "geonameid,name,country,continent,population,latitude,longitude,timezone"
 
-    private static func city(_ fields: [String]) -> City? {
+    private static func city(_ fields: [String]) -> CityRecord? {
         guard fields.count == 8, let id = Int(fields[0]), let population = Int(fields[4]),
             let latitude = Double(fields[5]), let longitude = Double(fields[6])
         else { return nil }
-        return City(
-            id: id, region: DemoWorld.home(ofCountry: fields[2]).rawValue, name: fields[1], country: fields[2],
-            continent: fields[3], population: population, latitude: latitude, longitude: longitude,
-            timezone: fields[7])
+        return CityRecord(
+            id: id, name: fields[1], country: fields[2], continent: fields[3], population: population,
+            latitude: latitude, longitude: longitude, timezone: fields[7])
     }
 
     /// The fields of a line (RFC 4180, without line breaks inside of quotes).
-    static func fields(of line: some Sequence<UInt8>) -> [String] {
+    package static func fields(of line: some Sequence<UInt8>) -> [String] {
         let (comma, quote) = (UInt8(ascii: ","), UInt8(ascii: "\""))
         var fields: [String] = []
         var field: [UInt8] = []
