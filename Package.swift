@@ -81,7 +81,9 @@ let package = Package(
             [
                 "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
                 "MeridianStorage", "MeridianTransactions", "MeridianTransport", crypto, logging,
-            ]),
+            ],
+            // The example rules are data, and need no file beside the program.
+            resources: [.embedInCode("Residency/Resources/jurisdictions.json")]),
         // Users test their own code with it.
         library(
             "MeridianSimulation",

@@ -204,7 +204,7 @@ package struct NodeCore: Sendable {
             effects.reply(.notLeaseholder(leader: nil, term: .zero), to: address, range: request.range)
             return
         }
-        if let refusal = refusalBeyondRecovery(slot) {
+        if let refusal = refusalFromOutside(request.body, slot, from: gateway) ?? refusalBeyondRecovery(slot) {
             effects.reply(refusal, to: address, range: request.range)
             return
         }
