@@ -103,9 +103,12 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "BenchSupport",
-            dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
+            dependencies: [
+                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", "MeridianStorage",
+                arguments, histogram, logging,
+            ],
             path: "bench/Support", swiftSettings: settings),
-        bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
+        bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"), bench("residency"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

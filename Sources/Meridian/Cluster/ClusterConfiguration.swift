@@ -1,6 +1,7 @@
 import Logging
 import MeridianCore
 import MeridianPlacement
+import MeridianReplica
 
 /// How an embedded cluster is run.
 public struct ClusterConfiguration: Sendable {
@@ -42,6 +43,8 @@ public struct ClusterConfiguration: Sendable {
     /// Seeds jitter and election timeouts.
     public var seed: UInt64
     public var logger: Logger
+    /// Sees every frame that a node sends, before the network does.
+    package var onFrame: (@Sendable (NodeFrame) -> Void)?
 
     public init(
         storage: Storage = .temporary, clock: Clock = .declared(.microseconds(500)), simulatesLatency: Bool = true,

@@ -43,8 +43,9 @@ public final class EmbeddedCluster: DatabaseHost {
     }
 
     /// Starts every node, and waits until the system range has a leaseholder.
-    /// - Throws: `MeridianError` with `.invalidConfiguration`, `.jurisdictionViolation` when the topology or the retention
-    ///   breaks a rule, or what opening the files throws: `.wrongCluster`, `.newerFormat`, `.notADatabase`, `.corruption`, `.directoryInUse`, `.diskFull`, `.storageFailed`.
+    /// - Throws: `MeridianError` with `.invalidConfiguration`, `.jurisdictionViolation` when the topology or the
+    ///   retention breaks a rule, or what opening the files throws: `.wrongCluster`, `.newerFormat`, `.notADatabase`,
+    ///   `.corruption`, `.directoryInUse`, `.diskFull`, `.storageFailed`.
     public init(topology: Topology, configuration: ClusterConfiguration = ClusterConfiguration()) async throws {
         try configuration.validate()
         try configuration.rules.check(topology)
@@ -107,7 +108,7 @@ public final class EmbeddedCluster: DatabaseHost {
         var collection = GarbageCollection()
         collection.retention = configuration.retention
         let (finished, kept, time, logger) = (core, collection, timeSource(of: node), configuration.logger)
-        let egress = egressMeters.meter(of: node)
+        let (egress, onFrame) = (egressMeters.meter(of: node), configuration.onFrame)
         let driver = try await Blocking.run { [self] in
             try Self.naming(descriptor) {
                 let isLost = try throwAwayLostFiles(of: descriptor)
@@ -119,6 +120,7 @@ public final class EmbeddedCluster: DatabaseHost {
                     logger: logger,
                     send: { [network] in
                         egress.note($0)
+                        onFrame?($0)
                         network.send($0)
                     })
                 try noteInUse(descriptor)

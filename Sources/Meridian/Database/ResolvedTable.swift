@@ -38,8 +38,8 @@ final class ResolvedTable: Sendable {
         }
     }
 
-    /// The home regions in which to look for a row of which only the key is known, in stages: what the first stages find
-    /// is not looked for in later ones.
+    /// The home regions in which to look for a row of which only the key is known, in stages: what the first stages
+    /// find is not looked for in later ones.
     ///
     /// To ask is to tell the key. So a restricted table's key is told to other jurisdictions only after the client's
     /// own, and not at all where its rule refuses that (`JurisdictionRule.lookupsOutside`).

@@ -116,13 +116,17 @@ final class EgressMeters: Sendable {
 extension EmbeddedCluster {
     /// What crossed borders between jurisdictions since the cluster started.
     public var egress: EgressReport {
-        let catalogs = state.withLock { $0.drivers.values.map(\.catalog) }
-        // The one that knows most tables; a node that has just started may not know all.
-        let catalog = catalogs.max { $0.tables.count < $1.tables.count }
-        return EgressReport(egressMeters.entries, catalog ?? lastCatalog)
+        EgressReport(egressMeters.entries, fullestCatalog ?? emptyCatalog)
     }
 
-    private var lastCatalog: Catalog {
+    /// What the nodes know of tables; a node that has just started may not know all.
+    private var fullestCatalog: Catalog? {
+        state.withLock { $0.drivers.values.map(\.catalog) }.max { $0.tables.count < $1.tables.count }
+    }
+
+    package var directoryRanges: [RangeDescriptor] { fullestCatalog?.directory.ranges.map { $0 } ?? [] }
+
+    private var emptyCatalog: Catalog {
         guard
             let system = try? NodeConfiguration(node: topology.nodes[0].id, topology: topology, seed: 0)
                 .systemDescriptor(), let catalog = try? Catalog(system: system)

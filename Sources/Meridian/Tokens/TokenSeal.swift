@@ -29,6 +29,9 @@ package struct TokenSeal: Sendable {
             timestamp: timestamp, fingerprint: fingerprint, code: Array(code.prefix(CausalToken.codeByteCount)))
     }
 
+    /// A token of the beginning of time, for tests.
+    package var sample: CausalToken { token(at: .zero) }
+
     /// What a token proves.
     /// - Throws: `.foreignToken` for another cluster's, `.invalidToken` for one that this cluster has not made.
     func timestamp(of token: CausalToken) throws(MeridianError) -> Timestamp {

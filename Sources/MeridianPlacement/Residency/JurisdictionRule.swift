@@ -45,7 +45,8 @@ public struct JurisdictionRule: Hashable, Sendable, Codable {
     public var covers: Coverage
     /// Whether clients and gateways in other jurisdictions may read rows.
     public var readsFromOutside: Access
-    /// Whether they may write rows. What a commit is answered (`duplicateKey`, `conflict`) tells whether a row is there.
+    /// Whether they may write rows. What a commit is answered (`duplicateKey`, `conflict`) tells whether a row is
+    /// there.
     public var writesFromOutside: Access
     /// Whether a client here that looks for a key without naming a region may ask other jurisdictions for it, which
     /// sends them the key.

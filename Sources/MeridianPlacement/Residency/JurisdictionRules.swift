@@ -1,7 +1,7 @@
 import MeridianCore
 
-/// The rules of the jurisdictions that a cluster spans, at most one each. A jurisdiction without a rule asks nothing but
-/// what `Placement.restricted` says.
+/// The rules of the jurisdictions that a cluster spans, at most one each. A jurisdiction without a rule asks nothing
+/// but what `Placement.restricted` says.
 ///
 /// They are checked at four places: a topology and a configuration when a cluster starts, a table when it is made, a
 /// request from outside when it reaches a replica (`NodeCore`), and aggregates before they leave.

@@ -1,7 +1,7 @@
 import MeridianCore
 import MeridianPlacement
 
-/// What crossed borders between jurisdictions, by route, channel and range: one value, which whoever sends frames feeds.
+/// What crossed borders between jurisdictions, by route, channel and range: one value, fed by whoever sends frames.
 ///
 /// A frame between nodes of one jurisdiction costs a look into two tables. Memory is bounded by the number of routes,
 /// channels and ranges, whatever was sent. It counts what was sent, also what a link then loses; what stands in a frame
