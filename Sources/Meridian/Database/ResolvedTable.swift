@@ -43,12 +43,19 @@ final class ResolvedTable: Sendable {
     ///
     /// To ask is to tell the key. So a restricted table's key is told to other jurisdictions only after the client's
     /// own, and not at all where its rule refuses that (`JurisdictionRule.lookupsOutside`).
-    /// - Parameter first: the home to ask first, if not the nearest: whoever names it has decided to ask there.
+    /// - Parameter first: the home to ask first, if not the nearest. One that the rule would not ask is asked last.
     func stages(of client: Region, first: Region? = nil, rules: JurisdictionRules) -> [[RangeDescriptor]] {
-        let homes = homes(nearest: first ?? client)
+        let own = topology.jurisdiction(of: client)
+        var homes = homes(nearest: first ?? client)
+        if record.descriptor.placement == .restricted, let law = first.map({ topology.jurisdiction(of: $0) }),
+            !rules.allowsLookup(from: own, to: law)
+        {
+            // A row that is at home here and is to move abroad is not to be asked for there first.
+            homes = homes.filter { topology.jurisdiction(of: $0.home) == own } + [homes[0]]
+            return homes.map { [$0] }
+        }
         let others = homes.dropFirst()
         guard record.descriptor.placement == .restricted else { return [[homes[0]], Array(others)] }
-        let own = topology.jurisdiction(of: client)
         let near = topology.jurisdiction(of: homes[0].home)
         let inside = others.filter { [own, near].contains(topology.jurisdiction(of: $0.home)) }
         let outside = others.filter { range in

@@ -84,12 +84,19 @@ struct RowReader: Sendable {
     }
 
     /// The first parts of keys are told like keys; the bounds of a table are not secret.
+    /// - Throws: `.jurisdictionViolation` where that would leave rows out.
     func ranges(
         of table: ResolvedTable, prefix: [Value], in region: Region?
     ) throws(MeridianError) -> [RangeDescriptor] {
         if let region { return [try table.range(in: region)] }
         if prefix.isEmpty { return table.homes(nearest: database.region) }
-        return table.stages(of: database.region, rules: database.host.rules).flatMap(\.self)
+        let ranges = table.stages(of: database.region, rules: database.host.rules).flatMap(\.self)
+        guard ranges.count == table.record.ranges.count else {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "table \(table.name) has rows under laws between which no keys are looked for; name the region to scan")
+        }
+        return ranges
     }
 
     private func scan(

@@ -15,30 +15,46 @@ public struct Aggregation<Row: Codable & Sendable>: Sendable {
     /// How many rows.
     public static var count: Aggregation { Aggregation(function: .count) { _ in 1 } }
 
-    public static func sum<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func sum<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .sum) { Double($0[keyPath: path]) }
     }
-    public static func sum<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func sum<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .sum) { Double($0[keyPath: path]) }
     }
-    public static func mean<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func mean<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .mean) { Double($0[keyPath: path]) }
     }
-    public static func mean<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func mean<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .mean) { Double($0[keyPath: path]) }
     }
     /// The smallest value: one row's own, so that many rules do not let it leave.
-    public static func min<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func min<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .min) { Double($0[keyPath: path]) }
     }
-    public static func min<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func min<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .min) { Double($0[keyPath: path]) }
     }
     /// The largest value: one row's own, so that many rules do not let it leave.
-    public static func max<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func max<Number: BinaryInteger & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .max) { Double($0[keyPath: path]) }
     }
-    public static func max<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable) -> Aggregation {
+    public static func max<Number: BinaryFloatingPoint & SendableMetatype>(_ path: any KeyPath<Row, Number> & Sendable)
+        -> Aggregation
+    {
         Aggregation(function: .max) { Double($0[keyPath: path]) }
     }
     /// How many rows lie below the first bound, from each bound to the next, and from the last one on.

@@ -31,68 +31,84 @@ extension NodeMessage {
 
     /// Bytes of keys and encoded rows in it. A snapshot's chunk is nothing else.
     package var rowByteCount: Int {
+        var count = 0
+        visitRowBytes { count += $0.count }
+        return count
+    }
+
+    /// Every key and every encoded row in it.
+    package func visitRowBytes(_ visit: ([UInt8]) -> Void) {
         switch self {
         case .raft(_, let message):
-            guard case .append(let append) = message.body else { return 0 }
-            return append.entries.reduce(0) { $0 + $1.rowByteCount }
-        case .closed, .quiet, .quietReply, .wound, .snapshotReply: return 0
-        case .request(let request): return request.body.rowByteCount
+            guard case .append(let append) = message.body else { return }
+            for entry in append.entries { entry.visitRowBytes(visit) }
+        case .closed, .quiet, .quietReply, .wound, .snapshotReply: return
+        case .request(let request): request.body.visitRowBytes(visit)
         case .reply(let reply):
-            guard case .read(let result) = reply.body else { return 0 }
-            return result.rows.joined().reduce(0) { $0 + $1.key.bytes.count + ($1.version.value?.count ?? 0) }
-        case .snapshotChunk(let chunk): return chunk.chunk.bytes.count
+            guard case .read(let result) = reply.body else { return }
+            for row in result.rows.joined() {
+                visit(row.key.bytes)
+                if let value = row.version.value { visit(value) }
+            }
+        case .snapshotChunk(let chunk): visit(chunk.chunk.bytes)
         }
     }
 }
 
 extension Entry {
-    package var rowByteCount: Int {
-        guard case .command(let command) = payload else { return 0 }
-        var count = command.mutations.reduce(0) { $0 + $1.rowByteCount }
-        if case .prepare(let preparation) = command.step?.kind {
-            count += preparation.keys.reduce(0) { $0 + $1.bytes.count }
-            count += preparation.spans.reduce(0) { $0 + $1.byteCount }
-        }
-        return count
+    fileprivate func visitRowBytes(_ visit: ([UInt8]) -> Void) {
+        guard case .command(let command) = payload else { return }
+        for mutation in command.mutations { mutation.visitRowBytes(visit) }
+        guard case .prepare(let preparation) = command.step?.kind else { return }
+        for key in preparation.keys { visit(key.bytes) }
+        for span in preparation.spans { span.visitBytes(visit) }
     }
 }
 
 extension Mutation {
-    fileprivate var rowByteCount: Int { key.bytes.count + (value?.count ?? 0) }
+    fileprivate func visitRowBytes(_ visit: ([UInt8]) -> Void) {
+        visit(key.bytes)
+        if let value { visit(value) }
+    }
 }
 
 extension KeySpan {
-    fileprivate var byteCount: Int { lower.bytes.count + (upper?.bytes.count ?? 0) }
+    fileprivate func visitBytes(_ visit: ([UInt8]) -> Void) {
+        visit(lower.bytes)
+        if let upper { visit(upper.bytes) }
+    }
 }
 
 extension Precondition {
-    fileprivate var byteCount: Int {
+    fileprivate func visitBytes(_ visit: ([UInt8]) -> Void) {
         switch self {
-        case .absent(let key), .present(let key), .unchanged(let key, _): key.bytes.count
-        case .unchangedSpan(let span, _): span.byteCount
+        case .absent(let key), .present(let key), .unchanged(let key, _): visit(key.bytes)
+        case .unchangedSpan(let span, _): span.visitBytes(visit)
         }
     }
 }
 
 extension RangeRequest.Body {
-    fileprivate var rowByteCount: Int {
-        func bytes(_ preconditions: [Precondition], _ mutations: [Mutation] = []) -> Int {
-            preconditions.reduce(0) { $0 + $1.byteCount } + mutations.reduce(0) { $0 + $1.rowByteCount }
-        }
+    fileprivate func visitRowBytes(_ visit: ([UInt8]) -> Void) {
         switch self {
-        case .commit(let commit): return bytes(commit.preconditions, commit.mutations)
-        case .prepare(let prepare): return bytes(prepare.preconditions, prepare.mutations)
+        case .commit(let commit):
+            for precondition in commit.preconditions { precondition.visitBytes(visit) }
+            for mutation in commit.mutations { mutation.visitRowBytes(visit) }
+        case .prepare(let prepare):
+            for precondition in prepare.preconditions { precondition.visitBytes(visit) }
+            for mutation in prepare.mutations { mutation.visitRowBytes(visit) }
         case .read(let read):
-            return read.operations.reduce(bytes(read.preconditions)) { sum, operation in
+            for precondition in read.preconditions { precondition.visitBytes(visit) }
+            for operation in read.operations {
                 switch operation {
-                case .get(let key): sum + key.bytes.count
-                case .scan(let span, _, _): sum + span.byteCount
+                case .get(let key): visit(key.bytes)
+                case .scan(let span, _, _): span.visitBytes(visit)
                 }
             }
         case .lock(let lock):
-            let keys = (lock.claim.exclusive + lock.claim.shared).reduce(0) { $0 + $1.bytes.count }
-            return keys + lock.claim.spans.reduce(0) { $0 + $1.byteCount }
-        case .resolve, .unlock, .transferLease: return 0
+            for key in lock.claim.exclusive + lock.claim.shared { visit(key.bytes) }
+            for span in lock.claim.spans { span.visitBytes(visit) }
+        case .resolve, .unlock, .transferLease: return
         }
     }
 }

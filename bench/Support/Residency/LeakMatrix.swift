@@ -91,6 +91,7 @@ package final class LeakMatrix: Sendable {
 
     /// From now on, what is looked at is looked at under this fault.
     package func begin(_ fault: String) {
+        BenchRun.note("residency: \(fault)")
         state.withLock { state in
             state.fault = fault
             if !state.faults.contains(fault) { state.faults.append(fault) }

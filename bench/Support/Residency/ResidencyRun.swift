@@ -69,6 +69,10 @@ package struct ResidencyRun: Sendable {
         // Heartbeats are most of the frames: one in eight of them is looked into.
         configuration.onFrame = { frame in
             for message in frame.messages where LeakChannel.of(message) != .control || frame.sent.rawValue % 8 == 0 {
+                // They hold numbers alone, which show in their text.
+                if LeakChannel.of(message) == .control {
+                    matrix.look(at: "\(message)", .control, "a frame from \(frame.from) to \(frame.to)")
+                }
                 matrix.look(
                     into: message, .of(message), under: laws[frame.to], "a frame from \(frame.from) to \(frame.to)")
             }
