@@ -104,11 +104,12 @@ let package = Package(
         .target(
             name: "BenchSupport",
             dependencies: [
-                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime", "MeridianStorage",
-                arguments, histogram, logging,
+                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+                "MeridianStorage", arguments, histogram, logging,
             ],
             path: "bench/Support", swiftSettings: settings),
-        bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"), bench("residency"),
+        bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
+        bench("residency"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

@@ -31,6 +31,8 @@ public final class EmbeddedCluster: DatabaseHost {
     package let seal: TokenSeal
     package var rules: JurisdictionRules { configuration.rules }
     let egressMeters: EgressMeters
+    /// The end of the chain of erasure certificates, once it is known.
+    let erasures = Mutex<ErasureChainHead?>(nil)
 
     struct State {
         var drivers: [NodeID: NodeDriver] = [:]

@@ -29,6 +29,12 @@ package struct TokenSeal: Sendable {
             timestamp: timestamp, fingerprint: fingerprint, code: Array(code.prefix(CausalToken.codeByteCount)))
     }
 
+    /// An authentication code over what the cluster vouches for, in hexadecimal.
+    func code(over bytes: [UInt8]) -> String {
+        ErasureCertificate.hexadecimal(
+            HMAC<SHA256>.authenticationCode(for: Array("meridian erasure".utf8) + bytes, using: key))
+    }
+
     /// A token of the beginning of time, for tests.
     package var sample: CausalToken { token(at: .zero) }
 

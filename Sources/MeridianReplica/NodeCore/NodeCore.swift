@@ -152,6 +152,11 @@ package struct NodeCore: Sendable {
                     replica.compactLog(at: now, &effects)
                 }
             }
+        case .forget(let range, let index):
+            with(range, at: now) { replica in
+                replica.forgottenIndex = max(replica.forgottenIndex, index)
+                replica.compactLog(at: now, &effects)
+            }
         case .snapshotRead(let result):
             with(result.stream.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
         case .snapshotWritten(let result):

@@ -137,6 +137,7 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
 
     var pendingCheckpointByteCount: Int { 0 }
     func checkpoint() { makeDurable() }
+    func scrub(_ forgotten: [RangeID: LogIndex]) -> Bool { store.scrub(forgotten) }
     func makeDurable() { if !trouble.liesAboutSyncs { beforeLies = nil } }
     func close() {}
 

@@ -13,7 +13,9 @@ import Testing
         #expect(matrix.channels.count >= 12)
         #expect(matrix.faults.count >= 6)
         // The search finds what is there.
-        for channel in [LeakChannel.logFile, .stateFile, .logEntries, .requests, .replies, .transactionParts] {
+        for channel in [
+            LeakChannel.logFile, .stateFile, .logEntries, .snapshots, .requests, .replies, .transactionParts,
+        ] {
             #expect(matrix[channel].foundAtHome > 0, "\(channel) has nothing at home either")
         }
         #expect(outcome.rowsFound > 0)

@@ -79,20 +79,41 @@ final class ResidencyClients: Sendable {
         try lookAtFiles()
 
         matrix.begin("damaged file")
-        // The node's rows cannot be written down any more: it says so in its log.
         let damaged = cluster.topology.nodes(in: "eu-central-1")[1]
         let path = (cluster.directory ?? "") + "/\(damaged.name)/"
-        for _ in 0..<8 where matrix[.logLines].scannedBytes == 0 {
-            try await work(in: ["eu-central-1"])
-            try FileHandle(forWritingAtPath: path + "state.sqlite-wal")?.truncate(atOffset: 0)
-            try await Task.sleep(for: .seconds(1))
-        }
         await cluster.kill(damaged.id)
         try FileHandle(forWritingAtPath: path + "state.sqlite")?
             .write(contentsOf: [UInt8](repeating: 0xA5, count: 64 * 1024))
         await attempt { try await self.cluster.start(damaged.id) }
         await cluster.kill(damaged.id)
         try await cluster.replace(damaged.id)
+        try await work()
+
+        matrix.begin("erasure")
+        let erased = anyID(in: "eu-west-1")
+        let certificate = try await cluster.erase(erased, from: people, under: "EU")
+        state.with { _ = $0.live["eu-west-1"]?.remove(erased) }
+        let text = String(decoding: try JSONEncoder().encode(certificate), as: UTF8.self)
+        matrix.look(at: text + "\(certificate)", .certificates, "a certificate")
+        guard certificate.isComplete else {
+            throw MeridianError(.unavailable, "an erasure is outstanding on \(certificate.pendingNodes)")
+        }
+        // The logs do not go back to their beginning any more: a lost disk takes a snapshot.
+        let emptied = cluster.topology.nodes(in: "eu-west-1")[2].id
+        await cluster.kill(emptied)
+        try await cluster.replace(emptied)
+        try await work()
+        try lookAtFiles()
+
+        matrix.begin("no directory")
+        // Where the snapshot is to be received there is nothing any more: the node says so in its log.
+        let emptiedPath = (cluster.directory ?? "") + "/" + (cluster.topology.node(emptied)?.name ?? "")
+        await cluster.kill(emptied)
+        try await cluster.replace(emptied)
+        try FileManager.default.removeItem(atPath: emptiedPath)
+        for _ in 0..<50 where matrix[.logLines].scannedBytes == 0 { try await Task.sleep(for: .milliseconds(100)) }
+        await cluster.kill(emptied)
+        try await cluster.replace(emptied)
         try await work()
 
         matrix.begin("partition")
