@@ -81,7 +81,9 @@ let package = Package(
             [
                 "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
                 "MeridianStorage", "MeridianTransactions", "MeridianTransport", crypto, logging,
-            ]),
+            ],
+            // The example rules are data, and need no file beside the program.
+            resources: [.embedInCode("Residency/Resources/jurisdictions.json")]),
         // Users test their own code with it.
         library(
             "MeridianSimulation",
@@ -100,11 +102,14 @@ let package = Package(
             path: "Sources/meridian-cli", swiftSettings: settings),
         .target(
             name: "BenchSupport",
-            dependencies: ["Meridian", "MeridianCore", "MeridianRuntime", "MeridianStorage", arguments, histogram],
+            dependencies: [
+                "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
+                "MeridianStorage", arguments, histogram, logging,
+            ],
             path: "bench/Support", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
-        bench("planner"), bench("routing"), bench("sessions"),
+        bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

@@ -64,8 +64,10 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case collectVisibleVersion
     case compactBeforeCheckpoint
     case checkpointLies
-    // Placement.
+    // Placement and residency.
     case pinIgnored
+    case outsidersServed
+    case lookupsLeave
 
     /// What it does, and whose bug or which rule it is modelled on (FC: shared/anchors/reliability.md, section 3).
     package var summary: String {
@@ -125,6 +127,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .compactBeforeCheckpoint: "the log is cut before the rows are durable (rqlite #2540; FC 11)"
         case .checkpointLies: "a checkpoint reports what it did not write (etcd #13766; FC 9)"
         case .pinIgnored: "restricted rows are placed anywhere (the pin is ignored)"
+        case .outsidersServed: "restricted rows are read from outside although the rule refuses it"
+        case .lookupsLeave: "a key that is not found at home is asked for in every region (uniqueness probes)"
         }
     }
 }

@@ -11,9 +11,15 @@ import Synchronization
 final class LogWriter: @unchecked Sendable {
     private struct Queue {
         var jobs: [LogJob] = []
+        var scrubs: [Scrub] = []
         var isStarted = false
         var isStopped = false
         var isCrash = false
+    }
+
+    private struct Scrub {
+        var forgotten: [RangeID: LogIndex]
+        var finished: @Sendable (Bool) -> Void
     }
 
     private let store: any LogStore
@@ -39,6 +45,16 @@ final class LogWriter: @unchecked Sendable {
         if wasEmpty { wake.signal() }
     }
 
+    /// Rewrites the log's file when what waits is written (`LogStore.scrub`). Nothing else is written meanwhile.
+    /// - Parameter finished: is told whether it was done.
+    func scrub(_ forgotten: [RangeID: LogIndex], _ finished: @escaping @Sendable (Bool) -> Void) {
+        let isStopped = queue.withLock { queue in
+            if !queue.isStopped { queue.scrubs.append(Scrub(forgotten: forgotten, finished: finished)) }
+            return queue.isStopped
+        }
+        if isStopped { finished(false) } else { wake.signal() }
+    }
+
     func start(for driver: NodeDriver, send: @escaping @Sendable (NodeFrame) -> Void) {
         queue.withLock { $0.isStarted = true }
         EngineThread.start("meridian.log.\(driver.node)") { [self] in
@@ -61,22 +77,31 @@ final class LogWriter: @unchecked Sendable {
     private func loop(_ driver: NodeDriver, _ send: @Sendable (NodeFrame) -> Void) {
         while true {
             var jobs: [LogJob] = []
+            var scrubs: [Scrub] = []
             let (isStopped, isCrash) = queue.withLock { queue in
                 swap(&jobs, &queue.jobs)
+                swap(&scrubs, &queue.scrubs)
                 return (queue.isStopped, queue.isCrash)
             }
-            if isStopped { return close(isCrash: isCrash) }
-            if jobs.isEmpty {
+            if isStopped {
+                for scrub in scrubs { scrub.finished(false) }
+                return close(isCrash: isCrash)
+            }
+            if jobs.isEmpty, scrubs.isEmpty {
                 rest()
                 continue
             }
-            guard write(jobs, driver) else { continue }
+            guard write(jobs, driver) else {
+                for scrub in scrubs { scrub.finished(false) }
+                continue
+            }
             var confirmations: [PersistConfirmation] = []
             for job in jobs {
                 for frame in job.framesAfter { send(frame) }
                 confirmations.append(contentsOf: job.confirmations)
             }
             driver.enqueue(.persisted(confirmations))
+            for scrub in scrubs { scrub.finished((try? store.scrub(scrub.forgotten)) ?? false) }
             EngineThread.runAdopted(while: { queue.withLock { $0.jobs.isEmpty } })
             if store.pendingCheckpointByteCount > Self.checkpointLimitBytes { try? store.checkpoint() }
         }
@@ -92,7 +117,7 @@ final class LogWriter: @unchecked Sendable {
     private func rest() {
         guard store.pendingCheckpointByteCount > Self.checkpointBytes else { return wake.wait(untilNanoseconds: nil) }
         wake.wait(untilNanoseconds: MonotonicTime.nanoseconds() + Self.quietNanoseconds)
-        if queue.withLock({ $0.jobs.isEmpty && !$0.isStopped }) { try? store.checkpoint() }
+        if queue.withLock({ $0.jobs.isEmpty && $0.scrubs.isEmpty && !$0.isStopped }) { try? store.checkpoint() }
     }
 
     /// Writes until it succeeds.

@@ -51,8 +51,8 @@ package final class NodeDriver: @unchecked Sendable {
     private let released = WakeSignal()
     private let deadline = Atomic<Int64>(0)
     private let isClockTrusted = Atomic<Bool>(true)
-    private let log: LogWriter
-    private let applier: StateApplier
+    let log: LogWriter
+    let applier: StateApplier
 
     // Only the runner touches these.
     private var core: NodeCore

@@ -15,6 +15,10 @@ final class StateApplier: @unchecked Sendable {
         case read(SnapshotRead)
         case write(SnapshotWrite)
         case keep(Salvage)
+        /// Makes everything durable, and tells how far that is.
+        case checkpoint(@Sendable ([RangeID: LogIndex]) -> Void)
+        /// Rewrites the file (`StateStore.scrub`).
+        case scrub(@Sendable (Bool) -> Void)
     }
 
     private struct Queue {
@@ -81,6 +85,23 @@ final class StateApplier: @unchecked Sendable {
         return applied ?? []
     }
 
+    /// - Parameter finished: is told how far the ranges are durable; of none when the node stops.
+    func checkpoint(_ finished: @escaping @Sendable ([RangeID: LogIndex]) -> Void) {
+        if !enqueue(.checkpoint(finished)) { finished([:]) }
+    }
+
+    /// - Parameter finished: is told whether it was done.
+    func scrub(_ finished: @escaping @Sendable (Bool) -> Void) { if !enqueue(.scrub(finished)) { finished(false) } }
+
+    private func enqueue(_ work: Work) -> Bool {
+        let isStopped = queue.withLock { queue in
+            if !queue.isStopped { queue.work.append(work) }
+            return queue.isStopped
+        }
+        if !isStopped { wake.signal() }
+        return !isStopped
+    }
+
     private let isCheckpointWanted = Atomic<Bool>(false)
 
     func start(for driver: NodeDriver) {
@@ -114,6 +135,10 @@ final class StateApplier: @unchecked Sendable {
                 return (queue.isStopped, queue.isCrash)
             }
             if isStopped, work.isEmpty || isCrash {
+                for item in work {
+                    if case .checkpoint(let finished) = item { finished([:]) }
+                    if case .scrub(let finished) = item { finished(false) }
+                }
                 for reader in readers.values { reader.close() }
                 for writer in writers.values { writer.writer.cancel() }
                 return close(isCrash: isCrash)
@@ -145,7 +170,8 @@ final class StateApplier: @unchecked Sendable {
         wake.wait(untilNanoseconds: isPending ? min(nextCheckpoint, nextCollection) : nextCollection)
     }
 
-    private func checkpoint(_ driver: NodeDriver) {
+    @discardableResult
+    private func checkpoint(_ driver: NodeDriver) -> [RangeID: LogIndex] {
         nextCheckpoint = MonotonicTime.nanoseconds() + Self.checkpointIntervalNanoseconds
         defer { isCheckpointWanted.store(false, ordering: .relaxed) }
         do {
@@ -154,9 +180,11 @@ final class StateApplier: @unchecked Sendable {
                 AppliedConfirmation(range: $0.key, index: $0.value)
             }
             driver.enqueue(.checkpointed(confirmations))
+            return durable
         } catch {
             // The log keeps what is not durable here; the next checkpoint tries again.
             driver.note(error, while: "writing a checkpoint")
+            return [:]
         }
     }
 
@@ -177,6 +205,15 @@ final class StateApplier: @unchecked Sendable {
         }
     }
 
+    private func scrub(_ driver: NodeDriver) -> Bool {
+        do {
+            return try exclusive.withLock { _ in try store.scrub() }
+        } catch {
+            driver.note(error, while: "rewriting the rows' file")
+            return false
+        }
+    }
+
     private func perform(_ work: [Work], _ driver: NodeDriver) {
         var batches: [ApplyBatch] = []
         for item in work {
@@ -187,6 +224,13 @@ final class StateApplier: @unchecked Sendable {
             case .write(let write):
                 applyQueued(&batches, driver)
                 self.write(write, driver)
+            case .checkpoint(let finished):
+                applyQueued(&batches, driver)
+                finished(checkpoint(driver))
+            case .scrub(let finished):
+                applyQueued(&batches, driver)
+                // Snapshots that are read or received hold older pictures.
+                finished(readers.isEmpty && writers.isEmpty && scrub(driver))
             }
         }
         applyQueued(&batches, driver)

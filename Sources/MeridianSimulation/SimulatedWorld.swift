@@ -32,6 +32,8 @@ public final class SimulatedWorld: @unchecked Sendable {
         /// Clocks drift and err as real ones do, up to 7 ms (Spanner's sawtooth); otherwise they are perfect.
         public var clocksDrift = true
         public var weather = FaultPlan.Weather()
+        /// What the laws ask of rows that are at home under them. They are not checked against the topology here.
+        public var rules = JurisdictionRules.none
         /// Whether some clock will lie, so that leases and real time are not promised.
         var clocksMayLie = false
 
@@ -54,7 +56,8 @@ public final class SimulatedWorld: @unchecked Sendable {
         timing.diskNanoseconds = options.weather.diskNanoseconds
         timing.evaluationNanoseconds = options.weather.evaluationNanoseconds
         engine = Engine(
-            seed: seed, topology: topology, timing: timing, clock: options.clocksDrift ? .init() : .perfect
+            seed: seed, topology: topology, timing: timing, clock: options.clocksDrift ? .init() : .perfect,
+            rules: options.rules
         ) { node, seed in
             switch options.storage {
             case .memory: MemoryStorage()

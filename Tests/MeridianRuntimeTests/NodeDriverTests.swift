@@ -189,6 +189,7 @@ private final class WatchedLog: LogStore {
 
     var pendingCheckpointByteCount: Int { store.pendingCheckpointByteCount }
     func checkpoint() throws { try store.checkpoint() }
+    func scrub(_ forgotten: [RangeID: LogIndex]) throws -> Bool { try store.scrub(forgotten) }
     func close() throws { try store.close() }
 }
 

@@ -85,7 +85,7 @@ import Testing
         #expect(try format("log.sqlite") == "2")
         #expect(try format("state.sqlite") == "1")
         try SQLiteStores.open(directory).close()
-        #expect(try format("log.sqlite") == "3")
+        #expect(try format("log.sqlite") == "4")
         #expect(try format("state.sqlite") == "2")
     }
 

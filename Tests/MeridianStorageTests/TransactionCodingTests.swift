@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test func aStepOfAnUnknownKindIsRefused() {
-        for kind in [UInt8(0), 5, 255] {
+        for kind in [UInt8(0), 6, 255] {
             #expect(throws: ByteReader.Malformed.self) { try decodeStep([1, 0, 0, 0, 0, 0, 0, 0, kind]) }
         }
     }

@@ -1,5 +1,7 @@
 import Logging
 import MeridianCore
+import MeridianPlacement
+import MeridianReplica
 
 /// How an embedded cluster is run.
 public struct ClusterConfiguration: Sendable {
@@ -35,14 +37,20 @@ public struct ClusterConfiguration: Sendable {
     public var electionTimeout: Duration
     /// How long old versions of rows are kept.
     public var retention: Duration
+    /// What the laws ask of rows that are at home under them. The cluster starts only if the topology and `retention`
+    /// keep to them.
+    public var rules: JurisdictionRules
     /// Seeds jitter and election timeouts.
     public var seed: UInt64
     public var logger: Logger
+    /// Sees every frame that a node sends, before the network does.
+    package var onFrame: (@Sendable (NodeFrame) -> Void)?
 
     public init(
         storage: Storage = .temporary, clock: Clock = .declared(.microseconds(500)), simulatesLatency: Bool = true,
         jitter: Double = 0.02, electionTimeout: Duration = .milliseconds(300), retention: Duration = .seconds(600),
-        seed: UInt64 = 1, logger: Logger = Logger(label: "meridian", factory: { _ in SwiftLogNoOpLogHandler() })
+        rules: JurisdictionRules = .none, seed: UInt64 = 1,
+        logger: Logger = Logger(label: "meridian", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
         self.storage = storage
         self.clock = clock
@@ -50,6 +58,7 @@ public struct ClusterConfiguration: Sendable {
         self.jitter = jitter
         self.electionTimeout = electionTimeout
         self.retention = retention
+        self.rules = rules
         self.seed = seed
         self.logger = logger
     }

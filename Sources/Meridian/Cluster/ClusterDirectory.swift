@@ -74,6 +74,23 @@ struct ClusterDirectory: Sendable {
 
     private static let keyFileName = "TOKENS.key"
 
+    private static let erasureFileName = "ERASURES"
+
+    /// The end of the chain of erasure certificates.
+    func lastErasure() throws -> ErasureChainHead? {
+        let file = path + "/" + Self.erasureFileName
+        guard FileManager.default.fileExists(atPath: file) else { return nil }
+        let words = (try? String(contentsOfFile: file, encoding: .utf8))?.split(whereSeparator: \.isWhitespace) ?? []
+        guard words.count == 2, let sequence = Int(words[0]) else {
+            throw MeridianError(.corruption, "\(file) does not say where the chain of erasures ends; restore it")
+        }
+        return ErasureChainHead(sequence: sequence, seal: String(words[1]))
+    }
+
+    func note(_ head: ErasureChainHead) throws {
+        try SQLiteStores.replaceFile(Self.erasureFileName, in: path, with: "\(head.sequence) \(head.seal)\n")
+    }
+
     func nodeDirectory(_ node: NodeDescriptor) -> String { path + "/" + node.name }
 
     func removeIfTemporary() {

@@ -29,6 +29,10 @@ public final class EmbeddedCluster: DatabaseHost {
     let state: Mutex<State>
     package let tables = TableCache()
     package let seal: TokenSeal
+    package var rules: JurisdictionRules { configuration.rules }
+    let egressMeters: EgressMeters
+    /// The end of the chain of erasure certificates, once it is known.
+    let erasures = Mutex<ErasureChainHead?>(nil)
 
     struct State {
         var drivers: [NodeID: NodeDriver] = [:]
@@ -46,10 +50,13 @@ public final class EmbeddedCluster: DatabaseHost {
     private let background = Background()
 
     /// Starts every node, and waits until the system range has a leaseholder.
-    /// - Throws: `MeridianError` with `.invalidConfiguration`, or what opening the files throws: `.wrongCluster`,
-    ///   `.newerFormat`, `.notADatabase`, `.corruption`, `.directoryInUse`, `.diskFull`, `.storageFailed`.
+    /// - Throws: `MeridianError` with `.invalidConfiguration`, `.jurisdictionViolation` when the topology or the
+    ///   retention breaks a rule, or what opening the files throws: `.wrongCluster`, `.newerFormat`, `.notADatabase`,
+    ///   `.corruption`, `.directoryInUse`, `.diskFull`, `.storageFailed`.
     public init(topology: Topology, configuration: ClusterConfiguration = ClusterConfiguration()) async throws {
         try configuration.validate()
+        try configuration.rules.check(topology)
+        try configuration.rules.check(retention: configuration.retention, in: topology)
         self.topology = topology
         self.configuration = configuration
         self.files = try ClusterDirectory.open(configuration.storage, topology: topology)
@@ -59,6 +66,7 @@ public final class EmbeddedCluster: DatabaseHost {
         self.network = InProcessNetwork(
             topology: links, jitterFraction: configuration.jitter, seed: configuration.seed)
         self.state = Mutex(State())
+        self.egressMeters = EgressMeters(topology)
         do {
             for node in topology.nodes { try await start(node.id) }
             try await waitUntilReady(Catalog.systemRange, deadline: .seconds(30))
@@ -108,10 +116,12 @@ public final class EmbeddedCluster: DatabaseHost {
         core.electionTimeoutNanoseconds = configuration.electionTimeout.nanoseconds
         core.heartbeatIntervalNanoseconds = configuration.electionTimeout.nanoseconds / 4
         core.retentionNanoseconds = configuration.retention.nanoseconds
+        core.rules = configuration.rules
         if !configuration.simulatesLatency { core.topology = try topology.withoutLatency() }
         var collection = GarbageCollection()
         collection.retention = configuration.retention
         let (finished, kept, time, logger) = (core, collection, timeSource(of: node), configuration.logger)
+        let (egress, onFrame) = (egressMeters.meter(of: node), configuration.onFrame)
         let driver = try await Blocking.run { [self] in
             try Self.naming(descriptor) {
                 let isLost = try throwAwayLostFiles(of: descriptor)
@@ -121,7 +131,11 @@ public final class EmbeddedCluster: DatabaseHost {
                     configuration: finished, log: log, state: state,
                     lost: isLost ? Incarnation(using: &generator) : nil, time: time, garbageCollection: kept,
                     logger: logger, salvage: { [weak self] in try self?.keep($0, of: descriptor) },
-                    send: { [network] in network.send($0) })
+                    send: { [network] in
+                        egress.note($0)
+                        onFrame?($0)
+                        network.send($0)
+                    })
                 try noteInUse(descriptor)
                 return driver
             }

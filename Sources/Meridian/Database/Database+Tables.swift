@@ -108,6 +108,9 @@ extension Database {
         let planner = ReplicaPlanner(topology: host.topology)
         var homes: [Region?] = [nil]
         if case .regionalByRow = layout.locality { homes = host.topology.regions }
+        try host.rules.check(
+            descriptor, homes: homes.compactMap { try? planner.homeRegion(of: descriptor, given: $0) },
+            in: host.topology)
         var ranges: [RangeDescriptor] = []
         for (offset, home) in homes.enumerated() {
             let range = RangeID(firstRange + UInt64(offset))

@@ -47,7 +47,7 @@ extension RowReader {
     func scanReachable(
         _ table: ResolvedTable, prefix: [Value], limit: Int
     ) async throws -> [(range: RangeDescriptor, rows: [Found]?)] {
-        let ranges = table.homes(nearest: database.region)
+        let ranges = try ranges(of: table, prefix: prefix, in: nil)
         return try await withThrowingTaskGroup(of: (Int, [Found]?).self) { group in
             for (position, range) in ranges.enumerated() {
                 group.addTask {

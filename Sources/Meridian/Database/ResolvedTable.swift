@@ -38,6 +38,34 @@ final class ResolvedTable: Sendable {
         }
     }
 
+    /// The home regions in which to look for a row of which only the key is known, in stages: what the first stages
+    /// find is not looked for in later ones.
+    ///
+    /// To ask is to tell the key. So a restricted table's key is told to other jurisdictions only after the client's
+    /// own, and not at all where its rule refuses that (`JurisdictionRule.lookupsOutside`).
+    /// - Parameter first: the home to ask first, if not the nearest. One that the rule would not ask is asked last.
+    func stages(of client: Region, first: Region? = nil, rules: JurisdictionRules) -> [[RangeDescriptor]] {
+        let own = topology.jurisdiction(of: client)
+        var homes = homes(nearest: first ?? client)
+        if record.descriptor.placement == .restricted, let law = first.map({ topology.jurisdiction(of: $0) }),
+            !rules.allowsLookup(from: own, to: law)
+        {
+            // A row that is at home here and is to move abroad is not to be asked for there first.
+            homes = homes.filter { topology.jurisdiction(of: $0.home) == own } + [homes[0]]
+            return homes.map { [$0] }
+        }
+        let others = homes.dropFirst()
+        guard record.descriptor.placement == .restricted else { return [[homes[0]], Array(others)] }
+        let near = topology.jurisdiction(of: homes[0].home)
+        let inside = others.filter { [own, near].contains(topology.jurisdiction(of: $0.home)) }
+        let outside = others.filter { range in
+            let law = topology.jurisdiction(of: range.home)
+            guard ![own, near].contains(law) else { return false }
+            return rules.allowsLookup(from: own, to: law) || Planted.isOn(.lookupsLeave)
+        }
+        return [[homes[0]], inside, outside]
+    }
+
     private func distance(_ origin: Region, _ destination: Region) -> Int64 {
         origin == destination ? -1 : topology.matrix.roundTripNanoseconds(from: origin, to: destination)
     }

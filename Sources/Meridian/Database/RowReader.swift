@@ -41,16 +41,16 @@ struct RowReader: Sendable {
     /// The row with this key, wherever it is at home.
     func find(_ key: [Value], of table: ResolvedTable, in region: Region?) async throws -> Found? {
         if let region { return try await get(key, table, try table.range(in: region)) }
-        let homes = table.homes(nearest: database.region)
-        if let near = try await get(key, table, homes[0]) { return near }
-        guard homes.count > 1 else { return nil }
-        let others = homes.dropFirst()
-        return try await withThrowingTaskGroup(of: Found?.self) { group in
-            for range in others { group.addTask { try await get(key, table, range) } }
-            var found: Found?
-            for try await candidate in group where found == nil { found = candidate }
-            return found
+        for stage in table.stages(of: database.region, rules: database.host.rules) where !stage.isEmpty {
+            let found = try await withThrowingTaskGroup(of: Found?.self) { group in
+                for range in stage { group.addTask { try await get(key, table, range) } }
+                var found: Found?
+                for try await candidate in group where found == nil { found = candidate }
+                return found
+            }
+            if let found { return found }
         }
+        return nil
     }
 
     private func get(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor) async throws -> Found? {
@@ -71,7 +71,7 @@ struct RowReader: Sendable {
     func scan(
         _ table: ResolvedTable, prefix: [Value], in region: Region?, limit: Int
     ) async throws -> [Found] {
-        let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
+        let ranges = try ranges(of: table, prefix: prefix, in: region)
         let parts = try await withThrowingTaskGroup(of: (Int, [Found]).self) { group in
             for (position, range) in ranges.enumerated() {
                 group.addTask { (position, try await scan(table, prefix, range, limit)) }
@@ -81,6 +81,22 @@ struct RowReader: Sendable {
             return parts
         }
         return Array(parts.joined().prefix(limit))
+    }
+
+    /// The first parts of keys are told like keys; the bounds of a table are not secret.
+    /// - Throws: `.jurisdictionViolation` where that would leave rows out.
+    func ranges(
+        of table: ResolvedTable, prefix: [Value], in region: Region?
+    ) throws(MeridianError) -> [RangeDescriptor] {
+        if let region { return [try table.range(in: region)] }
+        if prefix.isEmpty { return table.homes(nearest: database.region) }
+        let ranges = table.stages(of: database.region, rules: database.host.rules).flatMap(\.self)
+        guard ranges.count == table.record.ranges.count else {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "table \(table.name) has rows under laws between which no keys are looked for; name the region to scan")
+        }
+        return ranges
     }
 
     private func scan(

@@ -73,22 +73,22 @@ extension Transaction {
     func find(
         _ key: [Value], of table: ResolvedTable, first: RangeDescriptor? = nil
     ) async throws -> RowReader.Found? {
-        let homes = table.homes(nearest: first?.home ?? database.region)
-        for range in homes {
+        let stages = table.stages(of: database.region, first: first?.home, rules: database.host.rules)
+        for range in stages.joined() {
             let stored = try table.key(key, in: range)
             let own = buffer.withLock { $0.values[stored] }
             if let own, let value = own { return try RowReader.Found(stored, value, table, range) }
         }
-        if let near = try await row(key, of: table, in: homes[0]) { return near }
-        guard homes.count > 1 else { return nil }
-        return try await withThrowingTaskGroup(of: RowReader.Found?.self) { group in
-            for range in homes.dropFirst() {
-                group.addTask { try await self.row(key, of: table, in: range) }
+        for stage in stages where !stage.isEmpty {
+            let found = try await withThrowingTaskGroup(of: RowReader.Found?.self) { group in
+                for range in stage { group.addTask { try await self.row(key, of: table, in: range) } }
+                var found: RowReader.Found?
+                for try await candidate in group { found = found ?? candidate }
+                return found
             }
-            var found: RowReader.Found?
-            for try await candidate in group { found = found ?? candidate }
-            return found
+            if let found { return found }
         }
+        return nil
     }
 
     /// The row with this key in one home region, with this transaction's own writes.

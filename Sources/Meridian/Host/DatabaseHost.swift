@@ -1,4 +1,5 @@
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
 
 /// What the API needs of the world that it runs in: nodes to talk to, a clock for its deadlines, pauses and
@@ -11,6 +12,10 @@ package protocol DatabaseHost: AnyObject, Sendable {
     var tables: TableCache { get }
     /// Makes and checks the cluster's causal tokens.
     var seal: TokenSeal { get }
+    /// What the laws ask of rows that are at home under them.
+    var rules: JurisdictionRules { get }
+    /// Notes what the API itself carries from one jurisdiction to another, past the frames between nodes.
+    func noteEgress(_ count: EgressCount, over channel: EgressChannel, on route: EgressRoute, of range: RangeID)
 
     /// Monotonic time, for deadlines and durations.
     var now: Instant { get }
@@ -40,6 +45,10 @@ extension DatabaseHost {
         origin == gateway
             ? .zero : .nanoseconds(topology.matrix.roundTripNanoseconds(from: origin, to: gateway))
     }
+    package var rules: JurisdictionRules { .none }
+    package func noteEgress(
+        _ count: EgressCount, over channel: EgressChannel, on route: EgressRoute, of range: RangeID
+    ) {}
 
     /// The instant at which an operation that begins now must have ended.
     func deadline(after duration: Duration) -> Instant { now.advanced(byNanoseconds: duration.nanoseconds) }

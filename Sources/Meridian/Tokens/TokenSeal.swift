@@ -29,6 +29,15 @@ package struct TokenSeal: Sendable {
             timestamp: timestamp, fingerprint: fingerprint, code: Array(code.prefix(CausalToken.codeByteCount)))
     }
 
+    /// An authentication code over what the cluster vouches for, in hexadecimal.
+    func code(over bytes: [UInt8]) -> String {
+        ErasureCertificate.hexadecimal(
+            HMAC<SHA256>.authenticationCode(for: Array("meridian erasure".utf8) + bytes, using: key))
+    }
+
+    /// A token of the beginning of time, for tests.
+    package var sample: CausalToken { token(at: .zero) }
+
     /// What a token proves.
     /// - Throws: `.foreignToken` for another cluster's, `.invalidToken` for one that this cluster has not made.
     func timestamp(of token: CausalToken) throws(MeridianError) -> Timestamp {

@@ -35,5 +35,11 @@ package struct Command: Hashable, Sendable {
         self.step = step
     }
 
+    /// What it writes as versions: all of it, but of an erasure only the mark.
+    package var keptMutations: ArraySlice<Mutation> { step?.kind == .erase ? mutations.prefix(1) : mutations[...] }
+
+    /// The keys of which all versions go.
+    package var erasedKeys: [Key] { step?.kind == .erase ? mutations.dropFirst().map(\.key) : [] }
+
     package var byteCount: Int { mutations.reduce(32 + (step?.byteCount ?? 0)) { $0 + $1.byteCount } }
 }

@@ -16,6 +16,11 @@ package protocol LogStore: AnyObject, Sendable {
     var pendingCheckpointByteCount: Int { get }
     func checkpoint() throws
 
+    /// Rewrites the files so that they hold no bytes of entries that were compacted, nor of anything else that is gone.
+    /// - Parameter forgotten: up to where ranges must have been compacted.
+    /// - Returns: `false`, and nothing was done, while something at or below is still there.
+    func scrub(_ forgotten: [RangeID: LogIndex]) throws -> Bool
+
     /// Releases the files. No call may follow.
     func close() throws
 }

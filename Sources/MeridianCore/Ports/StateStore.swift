@@ -33,6 +33,10 @@ package protocol StateStore: AnyObject, Sendable {
     /// Forgets a replica: its versions and its applied state.
     func remove(_ range: RangeID, span: KeySpan) throws
 
+    /// Rewrites the files so that they hold no bytes of versions that are gone.
+    /// - Returns: `false` while somebody reads an older picture of them: a snapshot is under way.
+    func scrub() throws -> Bool
+
     /// Releases the files. No call may follow.
     func close() throws
 }

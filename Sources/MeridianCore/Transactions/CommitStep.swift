@@ -9,6 +9,10 @@ package struct CommitStep: Hashable, Sendable {
         case abort
         /// The anchor need not keep its decision any longer.
         case forget
+        /// No transaction, but an erasure: of every key but the first, all versions at or below the command's timestamp
+        /// are gone once it is applied. The first is the range's lower bound, which no row has; the deletion that it
+        /// gets stays, as the mark of when something was erased last.
+        case erase
     }
 
     package struct Preparation: Hashable, Sendable {

@@ -61,6 +61,9 @@ package struct TransactionTable: Hashable, Sendable {
         case .forget:
             decided[id] = nil
             return []
+        case .erase:
+            highest = max(highest, command.timestamp)
+            return [command]
         }
     }
 }

@@ -72,7 +72,7 @@ package struct ReplicaPlanner: Sendable {
         var isGlobal: Bool
     }
 
-    private func homeRegion(of table: TableDescriptor, given: Region?) throws(MeridianError) -> Region {
+    package func homeRegion(of table: TableDescriptor, given: Region?) throws(MeridianError) -> Region {
         let home: Region
         switch table.locality {
         case .regionalByRow:

@@ -19,6 +19,8 @@ package struct NodeConfiguration: Sendable {
     package var maximumEntriesPerMessage = 1024
     /// How long old versions are kept.
     package var retentionNanoseconds: Int64 = 600_000_000_000
+    /// Who may ask from where.
+    package var rules = JurisdictionRules.none
 
     /// After this time a transaction's coordinator is taken for silent: longer than it takes to decide over any
     /// distance, in two rounds.

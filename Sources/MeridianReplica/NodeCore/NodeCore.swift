@@ -170,6 +170,11 @@ package struct NodeCore: Sendable {
                     replica.compactLog(at: now, &effects)
                 }
             }
+        case .forget(let range, let index):
+            with(range, at: now) { replica in
+                replica.forgottenIndex = max(replica.forgottenIndex, index)
+                replica.compactLog(at: now, &effects)
+            }
         case .snapshotRead(let result):
             with(result.stream.range, at: now) { $0.snapshotRead(result, at: now, &effects) }
         case .salvaged(let range): salvaged(range, &effects)
@@ -230,7 +235,7 @@ package struct NodeCore: Sendable {
             effects.reply(noReplica(for: request), to: address, range: request.range)
             return
         }
-        if let refusal = refusalBeyondRecovery(slot) {
+        if let refusal = refusalFromOutside(request.body, slot, from: gateway) ?? refusalBeyondRecovery(slot) {
             effects.reply(refusal, to: address, range: request.range)
             return
         }

@@ -23,6 +23,8 @@ package enum NodeEvent: Sendable {
     case evaluated(EvaluationResult)
     /// The state store is durable up to these indexes, so the logs may be cut.
     case checkpointed([AppliedConfirmation])
+    /// The log is to hold nothing at or below this index as soon as that is durable as rows.
+    case forget(RangeID, through: LogIndex)
     case snapshotRead(SnapshotReadResult)
     case snapshotWritten(SnapshotWriteResult)
     /// What `NodeEffects.salvages` gave of this range is durable.

@@ -29,7 +29,8 @@ extension Replica {
         let command = Command(
             request: commit.id, timestamp: timestamp,
             closed: Planted.isOn(.closedTooFar) ? closed.advanced(byNanoseconds: 1_000_000_000) : closed,
-            mutations: commit.mutations)
+            mutations: commit.erases ? [erasureMark] + commit.mutations : commit.mutations,
+            step: commit.erases ? CommitStep(attempt: 0, kind: .erase) : nil)
         raft.receive(
             .propose([Proposal(id: ProposalID(rawValue: proposal), payload: .command(command))]), at: now)
         // From here on the latches hold it.
@@ -39,6 +40,10 @@ extension Replica {
         guard let next = serving?.latches.releaseShared(ticket) else { return }
         grant(next, at: now, &effects)
     }
+
+    /// The deletion of no row, which says when something of the range was erased last: whoever has read before, and
+    /// finds no version any more, cannot know what it has missed (`Evaluation`).
+    private var erasureMark: Mutation { Mutation(key: descriptor.span.lower, value: nil) }
 
     mutating func fail(
         _ commit: CommitRequest, _ ticket: Latches.Ticket, _ error: MeridianError, at now: Moment,
@@ -66,7 +71,7 @@ extension Replica {
         at now: Moment, _ effects: inout StepEffects
     ) {
         let result = CommitResult(
-            timestamp: applied.timestamp, term: raft.term,
+            timestamp: applied.timestamp, term: raft.term, index: applied.index,
             locksNanoseconds: now.instant.nanoseconds(since: served.arrival))
         let proposal = nextProposal
         nextProposal += 1
@@ -97,7 +102,7 @@ extension Replica {
             }
             let quorum = now.instant.nanoseconds(since: commit.proposed)
             let result = CommitResult(
-                timestamp: commit.timestamp, term: position.term,
+                timestamp: commit.timestamp, term: position.term, index: position.index,
                 locksNanoseconds: commit.proposed.nanoseconds(since: commit.arrival),
                 logNanoseconds: commit.durable?.nanoseconds(since: commit.proposed) ?? quorum,
                 quorumNanoseconds: quorum)

@@ -61,12 +61,14 @@ extension Replica {
         effects.apply(ApplyBatch(range: descriptor.id, commands: commands, state: dispatched))
     }
 
-    /// Cuts the log behind what is durably applied, keeping some for followers that lag a little.
+    /// Cuts the log behind what is durably applied, keeping some for followers that lag a little, unless something in
+    /// it was erased.
     mutating func compactLog(at now: Moment, _ effects: inout StepEffects) {
-        let retained = retainedLogEntries
+        let mustForget = forgottenIndex > raft.basePosition.index
+        let retained = mustForget ? 0 : retainedLogEntries
         let durable = (Planted.isOn(.compactBeforeCheckpoint) ? appliedIndex : min(durableIndex, raft.appliedIndex))
             .rawValue
-        guard durable > retained else { return }
+        guard durable > retained, !mustForget || durable >= forgottenIndex.rawValue else { return }
         let index = LogIndex(durable - retained)
         guard index.rawValue >= raft.basePosition.index.rawValue + retained / 4 else { return }
         raft.receive(.compact(index), at: now)

@@ -87,7 +87,7 @@ extension Replica {
         let ticket = Latches.Ticket(rawValue: local.begin(read))
         effects.evaluate(
             Evaluation(
-                range: descriptor.id, ticket: ticket, term: raft.term,
+                range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
                 body: .read(read.request.operations, at: read.timestamp, []), isLocal: true))
     }
 
@@ -147,7 +147,7 @@ extension EntryPayload {
     fileprivate func mayWrite(what operation: ReadOperation) -> Bool {
         guard case .command(let command) = self else { return false }
         // What a transaction's commit writes stands in another entry. Its prepare writes nothing yet.
-        if let step = command.step { return step.kind == .commit }
+        if let step = command.step { return step.kind == .commit || step.kind == .erase }
         return command.mutations.contains { mutation in
             switch operation {
             case .get(let key): mutation.key == key

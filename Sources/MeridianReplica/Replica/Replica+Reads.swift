@@ -50,7 +50,7 @@ extension Replica {
     ) {
         effects.evaluate(
             Evaluation(
-                range: descriptor.id, ticket: ticket, term: raft.term,
+                range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
                 body: .read(read.operations, at: timestamp, read.preconditions)))
     }
 

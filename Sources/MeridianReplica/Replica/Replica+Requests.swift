@@ -192,18 +192,19 @@ extension Replica {
             } else {
                 effects.evaluate(
                     Evaluation(
-                        range: descriptor.id, ticket: ticket, term: raft.term,
+                        range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
                         body: .commit(commit.preconditions, lookUp: lookUp ? commit.id : nil)))
             }
         case .prepare(let prepare):
             effects.evaluate(
                 Evaluation(
-                    range: descriptor.id, ticket: ticket, term: raft.term,
+                    range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
                     body: .prepare(prepare.preconditions, prepare.id)))
         case .resolve(let resolve):
             effects.evaluate(
                 Evaluation(
-                    range: descriptor.id, ticket: ticket, term: raft.term, body: .standing(resolve.id)))
+                    range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
+                    body: .standing(resolve.id)))
         case .read(let read, let timestamp):
             serve(read, at: timestamp, ticket, now: now, &effects)
         }

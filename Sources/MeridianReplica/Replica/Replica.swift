@@ -63,6 +63,8 @@ package struct Replica: Sendable {
 
     var snapshots = SnapshotStreams()
     var retainedLogEntries: UInt64 = 4096
+    /// Nothing at or below is kept for followers that lag, because it was erased: they get a snapshot.
+    var forgottenIndex: LogIndex = .zero
     /// When to look for transactions that nobody finishes, and for locks whose time is up. Only a leaseholder looks.
     var nextTransactionLook: Instant?
     /// When a transaction that is prepared here is looked after (`NodeConfiguration`).

@@ -15,6 +15,8 @@ package struct Evaluation: Sendable {
     }
 
     package var range: RangeID
+    /// The range's lower bound, where an erasure leaves its mark.
+    package var mark: Key
     package var ticket: Latches.Ticket
     /// The term in which it was asked. Tickets start again with each leadership.
     package var term: Term
@@ -53,7 +55,7 @@ extension Evaluation {
                 if let lookUp, let applied = try reader.outcome(of: lookUp, in: range) {
                     return .alreadyApplied(applied)
                 }
-                return try Self.violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
             case .prepare(let preconditions, let id):
                 if let applied = try reader.outcome(of: id.request, in: range) { return .alreadyApplied(applied) }
                 if try reader.outcome(of: id.abortion, in: range) != nil {
@@ -61,12 +63,12 @@ extension Evaluation {
                         MeridianError(
                             .conflict, "this attempt was aborted; run the transaction again", retry: .immediately))
                 }
-                return try Self.violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
             case .standing(let id):
                 if let applied = try reader.outcome(of: id.commitment, in: range) { return .alreadyApplied(applied) }
                 return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
             case .read(let operations, let timestamp, let preconditions):
-                if let error = try Self.violation(of: preconditions, with: reader) { return .failed(error) }
+                if let error = try violation(of: preconditions, with: reader) { return .failed(error) }
                 return .rows(try operations.map { try Self.rows(of: $0, at: timestamp, with: reader) })
             }
         } catch let error as MeridianError {
@@ -88,7 +90,7 @@ extension Evaluation {
         }
     }
 
-    private static func violation(
+    private func violation(
         of preconditions: [Precondition], with reader: any StateReader
     ) throws -> MeridianError? {
         for precondition in preconditions {
@@ -97,7 +99,7 @@ extension Evaluation {
         return nil
     }
 
-    private static func violation(
+    private func violation(
         of precondition: Precondition, with reader: any StateReader
     ) throws -> MeridianError? {
         if Planted.isOn(.conflictUnseen) { return nil }
@@ -109,12 +111,19 @@ extension Evaluation {
             guard try reader.read(key, at: .distantFuture)?.value == nil else { return nil }
             return MeridianError(.rowNotFound, "no row has this key; insert it first")
         case .unchanged(let key, let since):
-            guard let version = try reader.read(key, at: .distantFuture), version.timestamp > since else { return nil }
+            let version = try reader.read(key, at: .distantFuture)
+            guard try version.map({ $0.timestamp > since }) ?? wasErased(since, with: reader) else { return nil }
         case .unchangedSpan(let span, let since):
-            guard let latest = try reader.latestTimestamp(in: span), latest > since else { return nil }
+            let latest = try reader.latestTimestamp(in: span)
+            guard try latest.map({ $0 > since }) == true || wasErased(since, with: reader) else { return nil }
         }
         return MeridianError(
             .conflict, "a row that the transaction read was written by another one; run the closure again",
             retry: .immediately)
+    }
+
+    /// Whether something of the range was erased after a time: then a row that is not there may have been.
+    private func wasErased(_ since: Timestamp, with reader: any StateReader) throws -> Bool {
+        try reader.read(mark, at: .distantFuture).map { $0.timestamp > since } ?? false
     }
 }

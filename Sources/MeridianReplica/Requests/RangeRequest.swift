@@ -60,6 +60,8 @@ package struct CommitRequest: Hashable, Sendable {
     package var sent: Timestamp?
     package var preconditions: [Precondition]
     package var mutations: [Mutation]
+    /// All versions of the rows go, not only the newest: each mutation is a deletion, and there is no precondition.
+    package var erases = false
 
     package init(
         id: RequestID, priority: TransactionPriority? = nil, sent: Timestamp? = nil, preconditions: [Precondition],
@@ -191,6 +193,8 @@ package struct RangeReply: Hashable, Sendable {
 package struct CommitResult: Hashable, Sendable {
     package var timestamp: Timestamp
     package var term: Term
+    /// Where in the range's log it stands.
+    package var index: LogIndex
     /// The leaseholder's share of the latency, in nanoseconds.
     package var locksNanoseconds: Int64
     package var logNanoseconds: Int64
@@ -202,11 +206,13 @@ package struct CommitResult: Hashable, Sendable {
     }
 
     package init(
-        timestamp: Timestamp, term: Term, locksNanoseconds: Int64 = 0, logNanoseconds: Int64 = 0,
+        timestamp: Timestamp, term: Term, index: LogIndex = .zero, locksNanoseconds: Int64 = 0,
+        logNanoseconds: Int64 = 0,
         quorumNanoseconds: Int64 = 0, commitWaitNanoseconds: Int64 = 0
     ) {
         self.timestamp = timestamp
         self.term = term
+        self.index = index
         self.locksNanoseconds = locksNanoseconds
         self.logNanoseconds = logNanoseconds
         self.quorumNanoseconds = quorumNanoseconds

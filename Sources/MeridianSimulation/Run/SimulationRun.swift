@@ -22,6 +22,7 @@ final class SimulationRun {
         self.plan = plan
         var options = SimulatedWorld.Options()
         options.storage = simulation.storage
+        options.rules = workload.rules(simulation.topology)
         options.clocksDrift = plan.weather.clocksDrift
         options.clocksMayLie = plan.hasClockLies
         world = try SimulatedWorld(seed: simulation.seed, topology: simulation.topology, options: options)

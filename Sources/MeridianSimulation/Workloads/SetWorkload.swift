@@ -57,7 +57,7 @@ struct ElementRow: Codable, Sendable {
 }
 
 /// When one set gives way to the next.
-private enum SetParts {
+enum SetParts {
     private static let nanoseconds: Int64 = 60_000_000_000
 
     static func now(_ client: WorkloadClient) -> Int { Int(client.world.now.nanoseconds / nanoseconds) }
@@ -69,77 +69,4 @@ private enum SetParts {
         let newest = now(client)
         return (0...newest).filter { $0 == newest || $0 % regions.count == place }
     }
-}
-
-struct SecretRow: Codable, Sendable {
-    var part: Int
-    var id: Int
-    var region: String
-    var secret: String
-}
-
-/// Rows that are restricted to their jurisdiction, each with a canary that must never stand in a file elsewhere; the
-/// rows themselves are checked as sets, of which a new one begins every minute (`SetWorkload`).
-struct ResidencyWorkload: Workload {
-    let model = HistoryModel.set
-    private let table: Table<SecretRow>
-
-    init(_ topology: Topology) {
-        table = Table(
-            "secrets", keyColumns: ["part", "id"], locality: .regionalByRow(\.region), placement: .restricted)
-    }
-
-    func setUp(_ world: SimulatedWorld) async throws {
-        for region in world.topology.regions {
-            world.pin(Array(Self.canary(region).utf8), in: world.topology.jurisdiction(of: region))
-        }
-        let database = world.database(in: world.topology.regions[0])
-        // Where a jurisdiction has one region only, its rows cannot survive the loss of that region elsewhere.
-        if world.topology.regions.contains(where: { Self.standsAlone($0, in: world.topology) }) {
-            let greedy = Table<SecretRow>(
-                "greedy-secrets", keyColumns: ["part", "id"], locality: .regionalByRow(\.region), survival: .region,
-                placement: .restricted)
-            do {
-                try await database.create(greedy)
-            } catch let error as MeridianError where error.retry == .never {
-                return try await database.create(table)
-            }
-            throw MeridianError(
-                .invalidTopology, "restricted rows are to survive the loss of the only region that may hold them")
-        }
-        try await database.create(table)
-    }
-
-    private static func standsAlone(_ region: Region, in topology: Topology) -> Bool {
-        let law = topology.jurisdiction(of: region)
-        return topology.regions.count { topology.jurisdiction(of: $0) == law } == 1
-    }
-
-    private static func canary(_ region: Region) -> String { "canary<\(region)>" }
-
-    func operation(_ client: WorkloadClient) async {
-        let part = SetParts.now(client)
-        if client.world.randomNumber(below: 4) == 0 { return await read(part, client) }
-        let element = client.recorder.uniqueValue()
-        let (table, region) = (table, client.region)
-        await client.record(.add(element), part: part) {
-            try await client.database.write(deadline: client.deadline) {
-                let row = SecretRow(part: part, id: element, region: region.rawValue, secret: Self.canary(region))
-                try await $0.insert(row, into: table)
-            }
-            return .add(element)
-        }
-    }
-
-    private func read(_ part: Int, _ client: WorkloadClient) async {
-        let table = table
-        await client.record(.elements(nil), part: part) {
-            let rows = try await client.database.read(deadline: client.deadline) {
-                try await $0.scan(table, prefix: part)
-            }
-            return .elements(rows.map(\.id).sorted())
-        }
-    }
-
-    func finish(_ client: WorkloadClient) async { for part in SetParts.toFinish(client) { await read(part, client) } }
 }

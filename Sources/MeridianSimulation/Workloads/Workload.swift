@@ -1,6 +1,7 @@
 import Meridian
 import MeridianCheckers
 import MeridianCore
+import MeridianPlacement
 
 /// What clients do while the world falls apart, and which checker judges the history of it.
 ///
@@ -10,6 +11,8 @@ import MeridianCore
 public protocol Workload: Sendable {
     /// What the history of this workload is, and so who judges it.
     var model: HistoryModel { get }
+    /// What the laws ask in its world.
+    func rules(_ topology: Topology) -> JurisdictionRules
     /// Makes tables and first rows, before any fault.
     func setUp(_ world: SimulatedWorld) async throws
     /// One operation of one client.
@@ -21,6 +24,7 @@ public protocol Workload: Sendable {
 }
 
 extension Workload {
+    public func rules(_ topology: Topology) -> JurisdictionRules { .none }
     public func finish(_ client: WorkloadClient) async {}
     public func anomaly() -> String? { nil }
 }

@@ -1,5 +1,6 @@
 import MeridianClock
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
 import MeridianStorage
 
@@ -58,6 +59,8 @@ final class Engine {
     }
 
     let settings: NodeSettings
+    /// What the laws ask, as every node is told.
+    let rules: JurisdictionRules
     /// True time since the start of the world, in nanoseconds.
     private(set) var now: Int64 = 0
     private let queue = EventQueue()
@@ -87,11 +90,12 @@ final class Engine {
 
     init(
         seed: UInt64, topology: Topology, timing: Timing, clock: SimulatedClock.Configuration,
-        storage: (NodeDescriptor, UInt64) -> any NodeStorage
+        rules: JurisdictionRules = .none, storage: (NodeDescriptor, UInt64) -> any NodeStorage
     ) {
         self.seed = seed
         self.topology = topology
         self.timing = timing
+        self.rules = rules
         settings = NodeSettings(seed: seed, nodeCount: topology.nodes.count)
         var seeds = SplitMix64(seed: seed ^ 0x656E_6769_6E65)
         network = Network(topology, random: SplitMix64(seed: seeds.next()))
@@ -190,6 +194,7 @@ final class Engine {
         configuration.leaseExtensionNanoseconds = settings.leaseExtensionNanoseconds
         configuration.maximumEntriesPerMessage = settings.maximumEntriesPerMessage
         configuration.retentionNanoseconds = settings.retentionNanoseconds
+        configuration.rules = rules
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()

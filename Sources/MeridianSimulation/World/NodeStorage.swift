@@ -87,11 +87,13 @@ final class MemoryStorage: NodeStorage {
 
     func holds(_ bytes: [UInt8]) -> Bool {
         let rows = (try? state.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)) ?? []
-        if rows.contains(where: { $0.version.value.map { $0.holds(bytes) } ?? false }) { return true }
+        if rows.contains(where: { $0.key.bytes.holds(bytes) || $0.version.value?.holds(bytes) == true }) {
+            return true
+        }
         return log.load().values.contains { stored in
             stored.entries.contains { entry in
                 guard case .command(let command) = entry.payload else { return false }
-                return command.mutations.contains { $0.value.map { $0.holds(bytes) } ?? false }
+                return command.mutations.contains { $0.key.bytes.holds(bytes) || $0.value?.holds(bytes) == true }
             }
         }
     }
@@ -135,6 +137,7 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
 
     var pendingCheckpointByteCount: Int { 0 }
     func checkpoint() { makeDurable() }
+    func scrub(_ forgotten: [RangeID: LogIndex]) -> Bool { store.scrub(forgotten) }
     func makeDurable() { if !trouble.liesAboutSyncs { beforeLies = nil } }
     func close() {}
 

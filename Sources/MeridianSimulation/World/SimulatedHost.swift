@@ -9,6 +9,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     let topology: Topology
     let tables = TableCache()
     let seal: TokenSeal
+    var rules: JurisdictionRules { engine.rules }
     private let engine: Engine
     private var random: SplitMix64
     private var nextGateway = 0

@@ -14,6 +14,7 @@ enum TransactionCoding {
         static let commit: UInt8 = 2
         static let abort: UInt8 = 3
         static let forget: UInt8 = 4
+        static let erase: UInt8 = 5
     }
 
     // MARK: Steps
@@ -27,6 +28,7 @@ enum TransactionCoding {
         case .commit: writer.put(Kind.commit)
         case .abort: writer.put(Kind.abort)
         case .forget: writer.put(Kind.forget)
+        case .erase: writer.put(Kind.erase)
         }
     }
 
@@ -38,6 +40,7 @@ enum TransactionCoding {
         case Kind.commit: kind = .commit
         case Kind.abort: kind = .abort
         case Kind.forget: kind = .forget
+        case Kind.erase: kind = .erase
         default: throw ByteReader.Malformed()
         }
         return CommitStep(attempt: attempt, kind: kind)

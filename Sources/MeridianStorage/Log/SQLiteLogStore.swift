@@ -37,6 +37,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
     /// Ranges whose base in memory is ahead of the one in the file.
     var uncompacted: Set<RangeID> = []
     let pending = PendingFrames()
+    let preallocatedByteCount: Int
 
     var buffer = ByteWriter(capacity: 64 * 1024)
     let insertRun: SQLiteStatement
@@ -66,6 +67,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         files: any FileSystem
     ) throws {
         self.lock = lock
+        preallocatedByteCount = options.logPreallocatedByteCount
         let writeAheadLog = WriteAheadLogCheck(try files.contents(of: directory + "/log.sqlite-wal"))
         try writeAheadLog.verify()
         // Nobody else opens this file, so it takes SQLite's exclusive lock for good: no shared memory file, and no
@@ -147,6 +149,8 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         }
         try connection.checkpoint()
     }
+
+    func noteWriteAheadLog(of byteCount: Int) throws { try Self.noteWriteAheadLog(connection, byteCount) }
 
     package func close() throws {
         if connection.failure == nil { try? Self.noteWriteAheadLog(connection, 0) }

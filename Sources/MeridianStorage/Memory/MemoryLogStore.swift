@@ -20,6 +20,12 @@ package final class MemoryLogStore: LogStore {
     package func checkpoint() {}
     package func close() {}
 
+    package func scrub(_ forgotten: [RangeID: LogIndex]) -> Bool {
+        logs.withLock { logs in
+            forgotten.allSatisfy { range, index in logs[range].map { $0.base.index >= index } ?? true }
+        }
+    }
+
     /// The store that a restart finds, also after a crash: whatever was written is durable.
     package func reopened() -> MemoryLogStore { MemoryLogStore(load()) }
 

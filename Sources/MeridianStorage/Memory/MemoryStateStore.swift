@@ -54,7 +54,8 @@ package final class MemoryStateStore: StateStore {
                         indexed.index <= batch.state.position.index,
                         "\(batch.range): command \(indexed.index) beyond \(batch.state.position)")
                     let command = indexed.command
-                    for mutation in command.mutations {
+                    for key in command.erasedKeys { contents.versions.erase(key, through: command.timestamp) }
+                    for mutation in command.keptMutations {
                         contents.versions.insert(
                             Version(timestamp: command.timestamp, value: mutation.value), for: mutation.key)
                     }
@@ -81,6 +82,11 @@ package final class MemoryStateStore: StateStore {
     package var pendingCheckpointByteCount: Int { pendingByteCount.load(ordering: .relaxed) }
 
     package func makeReader() -> any StateReader { MemoryStateReader(self) }
+
+    package func scrub() -> Bool {
+        _ = checkpoint()
+        return true
+    }
 
     package func close() {}
 

@@ -141,6 +141,13 @@ struct VersionMap: Sendable {
         if leaves[leaf].keys.isEmpty { leaves.remove(at: leaf) }
     }
 
+    /// Removes the versions of a key at or below a timestamp.
+    mutating func erase(_ key: Key, through timestamp: Timestamp) {
+        let (leaf, slot, isThere) = position(of: key)
+        guard isThere else { return }
+        replaceChain(of: key, by: leaves[leaf].chains[slot].filter { $0.timestamp > timestamp })
+    }
+
     mutating func removeAll(in span: KeySpan) {
         var keys: [Key] = []
         visit(span) { key, _ in

@@ -17,14 +17,16 @@ struct SQLiteSchema {
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log", format: 3,
+        kind: "log", format: 4,
         // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
         // 3: entries of transactions that several ranges take part in.
+        // 4: entries that erase.
         migrations: [
             """
             ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
             ALTER TABLE groups ADD COLUMN recovering INTEGER NOT NULL DEFAULT 0
             """,
+            "SELECT 1",
             "SELECT 1",
         ],
         tables: [

@@ -18,6 +18,8 @@ final class RecentState: Sendable {
         var versions = VersionMap()
         var outcomes: [RangeID: [RequestMemory.Outcome]] = [:]
         var byteCount = 0
+        /// Keys whose versions at or below a timestamp must go from the file, too.
+        var erased: [Key: Timestamp] = [:]
         /// Versions that are being written at this moment.
         var flushing: VersionMap?
         /// Why nothing is applied any more.

@@ -6,6 +6,7 @@ extension SQLiteStateStore {
     package func apply(_ batches: [ApplyBatch]) throws {
         try loadIfNeeded()
         var byteCount = 0
+        var erases = false
         for batch in batches {
             if let span = batch.cleared {
                 try remove(batch.range, span: span)
@@ -15,12 +16,14 @@ extension SQLiteStateStore {
                 if let failure = recent.failure { throw failure }
                 let outcomes = recent.apply(batch)
                 byteCount = recent.byteCount
+                erases = !recent.erased.isEmpty
                 return outcomes
             }
             if let outcomes { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
         }
         // An owner that never checkpoints must not fill the memory. Nothing is synced here.
-        if byteCount > options.maximumRecentByteCount { _ = try file.withLock { try flush($0) } }
+        // What was erased must be seen nowhere from now on, and readers look into the file.
+        if erases || byteCount > options.maximumRecentByteCount { _ = try file.withLock { try flush($0) } }
     }
 
     /// Writes everything recent to the file, in one transaction. If that fails, it stays recent.
@@ -77,6 +80,7 @@ struct TakenState: Sendable {
     var versions: VersionMap
     var outcomes: [RangeID: [RequestMemory.Outcome]]
     var byteCount: Int
+    var erased: [Key: Timestamp]
 }
 
 extension RecentState.Contents {
@@ -91,7 +95,11 @@ extension RecentState.Contents {
                 indexed.index <= batch.state.position.index,
                 "\(batch.range): command \(indexed.index) beyond \(batch.state.position)")
             let command = indexed.command
-            for mutation in command.mutations {
+            for key in command.erasedKeys {
+                versions.erase(key, through: command.timestamp)
+                erased[key] = command.timestamp
+            }
+            for mutation in command.keptMutations {
                 versions.insert(Version(timestamp: command.timestamp, value: mutation.value), for: mutation.key)
             }
             byteCount += command.byteCount
@@ -109,7 +117,9 @@ extension RecentState.Contents {
     /// Hands everything recent to a flush; readers go on to find it in `flushing`.
     fileprivate mutating func take() -> (TakenState, [RangeID: AppliedState]) {
         precondition(flushing == nil, "two flushes at once")
-        let taken = TakenState(changed: changed, versions: versions, outcomes: outcomes, byteCount: byteCount)
+        let taken = TakenState(
+            changed: changed, versions: versions, outcomes: outcomes, byteCount: byteCount, erased: erased)
+        erased = [:]
         if !changed.isEmpty { flushing = versions }
         versions = VersionMap()
         changed = []
@@ -130,6 +140,7 @@ extension RecentState.Contents {
         changed.formUnion(taken.changed)
         outcomes = taken.outcomes.merging(outcomes) { $0 + $1 }
         byteCount += taken.byteCount
+        erased = taken.erased.merging(erased) { max($0, $1) }
     }
 }
 
@@ -138,6 +149,13 @@ extension StateFile {
     fileprivate func write(
         _ taken: TakenState, _ states: [RangeID: AppliedState]
     ) throws -> [(RangeID, RequestRow)] {
+        for (key, timestamp) in taken.erased.sorted(by: { $0.key < $1.key }) {
+            try key.bytes.withUnsafeBytes { bytes in
+                eraseVersions.bind(1, bytes)
+                eraseVersions.bind(2, timestamp.rawValue)
+                try eraseVersions.run()
+            }
+        }
         try taken.versions.visit(KeySpan(lower: Key([]), upper: nil)) { key, chain in
             for version in chain {
                 try key.bytes.withUnsafeBytes { key in

@@ -73,14 +73,23 @@ final class SnapshotStaging: ChunkStaging {
 
     /// Throws away what a crash left.
     static func removeAll(in directory: String) throws {
-        guard let stream = opendir(directory) else { return }
+        for name in names(in: directory) { unlink(directory + "/" + name) }
+    }
+
+    /// Whether a snapshot is being received.
+    static func isAnyThere(in directory: String) -> Bool { !names(in: directory).isEmpty }
+
+    private static func names(in directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
+        var names: [String] = []
         while let entry = readdir(stream) {
             let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if name.hasPrefix(prefix), name.hasSuffix(".sqlite") { unlink(directory + "/" + name) }
+            if name.hasPrefix(prefix), name.hasSuffix(".sqlite") { names.append(name) }
         }
+        return names
     }
 }
 

@@ -23,6 +23,7 @@ final class StateFile {
     let putRequests: SQLiteStatement
     let examineVersions: SQLiteStatement
     let deleteVersion: SQLiteStatement
+    let eraseVersions: SQLiteStatement
 
     struct RequestRow {
         var sequence: Int64
@@ -45,6 +46,7 @@ final class StateFile {
             "SELECT key, timestamp, value IS NULL FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
         deleteVersion = try connection.prepare(
             "collect garbage", "DELETE FROM versions WHERE key = ? AND timestamp = ?")
+        eraseVersions = try connection.prepare("erase", "DELETE FROM versions WHERE key = ? AND timestamp <= ?")
     }
 
     /// - Returns: whether the file is new.

@@ -33,7 +33,8 @@ import Testing
 
     private func code(_ precondition: Precondition) throws -> MeridianError.Code? {
         let evaluation = Evaluation(
-            range: range, ticket: Latches.Ticket(rawValue: 1), term: Term(1), body: .commit([precondition], lookUp: nil)
+            range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+            body: .commit([precondition], lookUp: nil)
         )
         switch evaluation.run(with: try reader()).outcome {
         case .mayCommit: return nil
@@ -70,7 +71,7 @@ import Testing
 
     @Test func aCommitThatHappenedIsFoundBeforeItsConditionsAreAsked() throws {
         let evaluation = Evaluation(
-            range: range, ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+            range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
             body: .commit([.absent(key(1))], lookUp: known))
         guard case .alreadyApplied(let applied) = evaluation.run(with: try reader()).outcome else {
             Issue.record("it is not found")
@@ -81,7 +82,7 @@ import Testing
 
     @Test func aReadSeesTheRowsAtItsTimestamp() throws {
         let evaluation = Evaluation(
-            range: range, ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+            range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
             body: .read(
                 [.get(key(1)), .get(key(9)), .scan(KeySpan(lower: key(0), upper: nil), limit: 10, byteLimit: 100)],
                 at: Timestamp(rawValue: 15), []))

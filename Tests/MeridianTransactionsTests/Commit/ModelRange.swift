@@ -120,7 +120,7 @@ struct ModelRange {
         switch step.kind {
         case .commit where wasPrepared: events.append(.committed(id, command.timestamp))
         case .abort where wasPrepared: events.append(.voided(id))
-        case .prepare, .commit, .abort, .forget: break
+        case .prepare, .commit, .abort, .forget, .erase: break
         }
     }
 

@@ -5,7 +5,7 @@ import Foundation
 /// One pass for all patterns: the first four bytes at each position are hashed into a table of 65,536 flags, and only
 /// where a flag is set are patterns compared. Occurrences that straddle two pages of a file are not seen, so a pattern
 /// is searched for in many copies, and structured counts stand beside these.
-struct ByteScan: Sendable {
+package struct ByteScan: Sendable {
     private let patterns: [[UInt8]]
     private var candidates: [UInt32: [Int]] = [:]
     private var flags = [Bool](repeating: false, count: 1 << 16)
@@ -13,7 +13,7 @@ struct ByteScan: Sendable {
     private static let headCount = 4
 
     /// Precondition: each pattern has at least four bytes.
-    init(_ patterns: [[UInt8]]) {
+    package init(_ patterns: [[UInt8]]) {
         self.patterns = patterns
         for (position, pattern) in patterns.enumerated() {
             precondition(pattern.count >= Self.headCount, "a pattern of \(pattern.count) bytes")
@@ -24,21 +24,35 @@ struct ByteScan: Sendable {
     }
 
     /// How often each pattern occurs, in the order of the patterns.
-    func counts(in bytes: UnsafeRawBufferPointer) -> [Int] {
+    package func counts(in bytes: UnsafeRawBufferPointer) -> [Int] {
         var counts = [Int](repeating: 0, count: patterns.count)
         guard bytes.count >= Self.headCount else { return counts }
         flags.withUnsafeBufferPointer { flags in
-            for offset in 0...(bytes.count - Self.headCount) {
-                let head = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
-                guard flags[Self.slot(head)], let found = candidates[head] else { continue }
-                for pattern in found where matches(patterns[pattern], bytes, offset) { counts[pattern] += 1 }
+            var start = 0
+            while start < bytes.count {
+                let end = min(start + Self.blockCount, bytes.count)
+                defer { start = end }
+                // Files are grown ahead with zeros.
+                if end - start == Self.blockCount, Self.isZero(bytes.baseAddress! + start) { continue }
+                for offset in start..<min(end, bytes.count - Self.headCount + 1) {
+                    let head = bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+                    guard flags[Self.slot(head)], let found = candidates[head] else { continue }
+                    for pattern in found where matches(patterns[pattern], bytes, offset) { counts[pattern] += 1 }
+                }
             }
         }
         return counts
     }
 
+    private static let blockCount = 4096
+    private static let zeros = [UInt8](repeating: 0, count: blockCount)
+
+    private static func isZero(_ block: UnsafeRawPointer) -> Bool {
+        zeros.withUnsafeBytes { memcmp(block, $0.baseAddress!, blockCount) == 0 }
+    }
+
     /// The same for a file, which is mapped into memory.
-    func counts(inFile path: String) throws -> (counts: [Int], byteCount: Int) {
+    package func counts(inFile path: String) throws -> (counts: [Int], byteCount: Int) {
         let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
         return (data.withUnsafeBytes { counts(in: $0) }, data.count)
     }

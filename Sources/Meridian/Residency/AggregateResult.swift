@@ -1,0 +1,37 @@
+import MeridianCore
+import MeridianPlacement
+
+/// What an aggregate over many regions came to.
+public struct AggregateResult: Sendable, Hashable {
+    public struct Group: Sendable, Hashable {
+        /// What the rows have in common; `nil` where rows were not grouped.
+        public var name: String?
+        /// The values, in the order in which they were asked for.
+        public var values: [AggregateValue]
+    }
+
+    /// By name.
+    public var groups: [Group]
+    /// All rows are seen as of this moment.
+    public var timestamp: Timestamp
+    /// The home regions that did not answer, sorted by name; empty when the result is whole.
+    public var missing: [Region]
+    /// How many groups each jurisdiction has kept to itself because they were smaller than its rule asks.
+    public var withheldGroups: [Jurisdiction: Int]
+
+    public var isComplete: Bool { missing.isEmpty }
+
+    /// The one group of rows that were not grouped, or the group of a name.
+    public subscript(name: String?) -> Group? { groups.first { $0.name == name } }
+}
+
+/// One value of a group.
+public enum AggregateValue: Sendable, Hashable {
+    /// No row had a number.
+    case none
+    case number(Double)
+    /// Rows in each bucket; `nil` where a jurisdiction withheld a bucket that holds too few.
+    case buckets([Int?])
+
+    public var number: Double? { if case .number(let number) = self { number } else { nil } }
+}

@@ -1,0 +1,232 @@
+import Foundation
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import MeridianRuntime
+import MeridianStorage
+import Synchronization
+
+/// Erasing rows so that no file of any node holds anything of them: not an older version, not a log entry, not the free
+/// space of a file, on no replica of any role.
+///
+/// 1. A command in each range's log removes all versions of the keys on each replica as it is applied.
+/// 2. Each replica makes that durable, cuts its log behind it, and writes both files anew.
+/// 3. The certificate says of each replica when that was done, and names those that are outstanding: nodes that are
+///    down. `complete(_:)` goes on with them.
+extension EmbeddedCluster {
+    /// Erases a row by its key, with its history in every home region under one law, also where it was deleted before.
+    ///
+    /// ```swift
+    /// var certificate = try await cluster.erase("ada@example.eu", from: users, under: "EU")
+    /// if !certificate.isComplete { certificate = try await cluster.complete(certificate) }
+    /// ```
+    /// - Parameters:
+    ///   - jurisdiction: whose copies are erased; the key is told to nobody outside of it. It may be left out where all
+    ///     of the table's home regions stand under one law.
+    ///   - deadline: when to stop waiting for replicas, which then stand in the certificate as outstanding.
+    /// - Throws: what a commit throws, in which case nothing was erased, or only in some of the ranges: call it again.
+    ///   `.jurisdictionViolation` when the law must be named.
+    public func erase<Row, each Part: Encodable>(
+        _ key: repeat each Part, from table: Table<Row>, under jurisdiction: Jurisdiction? = nil,
+        deadline: Duration = .seconds(30)
+    ) async throws -> ErasureCertificate {
+        let values = try table.keyValues(repeat each key)
+        return try await erase([values], from: table, under: jurisdiction, end: self.deadline(after: deadline))
+    }
+
+    /// Erases all rows that fit, such as those of one person. They are looked for once more afterwards, so that none
+    /// that was being written meanwhile is forgotten.
+    ///
+    /// Only rows that are there can be found: one that was deleted before is erased by its key, or is gone after
+    /// `ClusterConfiguration.retention`, and its bytes with the next erasure.
+    /// - Throws: as `erase(_:from:under:deadline:)`; `.conflict` when rows of theirs keep being written.
+    public func erase<Row>(
+        from table: Table<Row>, under jurisdiction: Jurisdiction? = nil, deadline: Duration = .seconds(30),
+        where isTheirs: @escaping @Sendable (Row) -> Bool
+    ) async throws -> ErasureCertificate {
+        let end = self.deadline(after: deadline)
+        var erased: [[Value]] = []
+        var certificate: ErasureCertificate?
+        for _ in 0..<Self.searchLimit {
+            let found = try await find(table, jurisdiction, isTheirs, end: end)
+            if found.isEmpty, let certificate { return certificate }
+            for values in found where !erased.contains(values) { erased.append(values) }
+            certificate = try await erase(erased, from: table, under: jurisdiction, end: end)
+            if found.isEmpty { break }
+        }
+        guard let certificate, try await find(table, jurisdiction, isTheirs, end: end).isEmpty else {
+            throw MeridianError(
+                .conflict, "table \(table.name): rows that fit are written while they are erased; stop writing them",
+                retry: .after(.seconds(1)))
+        }
+        return certificate
+    }
+
+    private static let searchLimit = 3
+    /// Keys in one command.
+    private static let batchCount = 1_000
+    private static let retryPause = Duration.milliseconds(50)
+
+    /// Goes on with the replicas that are outstanding, until they have confirmed or the deadline has come.
+    /// - Returns: the certificate as it stands then, sealed anew.
+    /// - Throws: `.invalidToken` when this cluster has not made the certificate, or it was altered.
+    public func complete(
+        _ certificate: ErasureCertificate, deadline: Duration = .seconds(30)
+    ) async throws -> ErasureCertificate {
+        guard verify(certificate) else {
+            throw MeridianError(
+                .invalidToken,
+                "the erasure certificate was altered, or is another cluster's; pass it on as it was given")
+        }
+        return try seal(await scrub(certificate, end: self.deadline(after: deadline)))
+    }
+
+    /// Whether this cluster has sealed the certificate, and nobody has altered it since.
+    public func verify(_ certificate: ErasureCertificate) -> Bool {
+        seal.code(over: certificate.sealedBytes) == certificate.seal
+    }
+
+    /// Whether certificates follow each other without a gap, each sealed: of each but the first, the one before is
+    /// there.
+    public func verify(chain: [ErasureCertificate]) -> Bool {
+        let sorted = chain.sorted { $0.sequence < $1.sequence }
+        return sorted.allSatisfy(verify)
+            && zip(sorted, sorted.dropFirst()).allSatisfy { $1.sequence == $0.sequence + 1 && $1.previous == $0.seal }
+    }
+
+    // MARK: The parts
+
+    private func scope<Row>(
+        _ table: Table<Row>, _ jurisdiction: Jurisdiction?, end: Instant
+    ) async throws -> (ResolvedTable, [RangeDescriptor]) {
+        let database = Database(host: self, region: topology.regions[0])
+        let resolved = try await database.resolve(table, end: end)
+        let laws = Set(resolved.record.ranges.map { topology.jurisdiction(of: $0.home) })
+        guard let jurisdiction = jurisdiction ?? (laws.count == 1 ? laws.first : nil) else {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "table \(table.name) has rows under \(laws.sorted().map(\.rawValue).joined(separator: ", ")); "
+                    + "name the one to erase under")
+        }
+        return (resolved, resolved.record.ranges.filter { topology.jurisdiction(of: $0.home) == jurisdiction })
+    }
+
+    private func find<Row>(
+        _ table: Table<Row>, _ jurisdiction: Jurisdiction?, _ isTheirs: @Sendable (Row) -> Bool, end: Instant
+    ) async throws -> [[Value]] {
+        let (resolved, ranges) = try await scope(table, jurisdiction, end: end)
+        var found: [[Value]] = []
+        for range in ranges {
+            let database = Database(host: self, region: range.home)
+            let reader = RowReader(
+                database: database, end: end, timestamp: try await database.readTimestamp(end: end))
+            for row in try await reader.scan(resolved, prefix: [], in: range.home, limit: .max)
+            where isTheirs(try table.decode(row.row)) {
+                found.append(resolved.schema.keyValues(of: row.row))
+            }
+        }
+        return found
+    }
+
+    private func erase<Row>(
+        _ keys: [[Value]], from table: Table<Row>, under jurisdiction: Jurisdiction?, end: Instant
+    ) async throws -> ErasureCertificate {
+        let (resolved, ranges) = try await scope(table, jurisdiction, end: end)
+        let salt = ErasureCertificate.hexadecimal(TokenSeal.drawKey())
+        let asked = Self.wallClockNanoseconds
+        let days = ranges.compactMap { rules[topology.jurisdiction(of: $0.home)]?.erasureDays }.min()
+        var certificate = ErasureCertificate(
+            id: UUID().uuidString, table: table.name, requestedNanoseconds: asked,
+            dueNanoseconds: days.map { asked + Int64($0) * 86_400_000_000_000 }, salt: salt,
+            keyDigests: try keys.map { ErasureCertificate.digest(try table.plainKey($0), salt: salt) }, ranges: [])
+        for range in ranges {
+            let database = Database(host: self, region: range.home)
+            var last = CommitResult(timestamp: .zero, term: .zero)
+            for start in stride(from: 0, to: keys.count, by: Self.batchCount) {
+                let batch = keys[start..<min(start + Self.batchCount, keys.count)]
+                var request = CommitRequest(
+                    id: newRequestID(), preconditions: [],
+                    mutations: try batch.map { Mutation(key: try resolved.key($0, in: range), value: nil) })
+                request.erases = true
+                last = try await database.commit(range.id, request, end: end, mayBeRepeated: true).result
+            }
+            guard last.index > .zero else { continue }
+            certificate.ranges.append(
+                ErasureCertificate.Range(
+                    range: range.id.rawValue, home: range.home, jurisdiction: topology.jurisdiction(of: range.home),
+                    logIndex: last.index.rawValue, throughNanoseconds: last.timestamp.rawValue,
+                    replicas: range.members.map { member in
+                        ErasureCertificate.Replica(
+                            node: topology.node(member.node)?.name ?? "\(member.node)", region: member.region,
+                            role: "\(member.role)")
+                    }))
+        }
+        return try seal(await scrub(certificate, end: end))
+    }
+
+    private static var wallClockNanoseconds: Int64 { Int64(Date().timeIntervalSince1970 * 1e9) }
+
+    /// Asks every node that is outstanding and runs, again and again.
+    private func scrub(_ certificate: ErasureCertificate, end: Instant) async -> ErasureCertificate {
+        var certificate = certificate
+        while true {
+            let open = certificate.pendingNodes.compactMap { name in topology.node(named: name) }
+            let drivers = state.withLock { state in open.compactMap { state.drivers[$0.id] } }
+            let (erasures, current) = (certificate.erasuresByNode, topology)
+            let done = await withTaskGroup(of: NodeID?.self) { group in
+                for driver in drivers {
+                    let name = current.node(driver.node)?.name ?? ""
+                    group.addTask { await driver.scrub(erasures[name] ?? [:]) ? driver.node : nil }
+                }
+                return await group.reduce(into: Set<NodeID>()) { if let node = $1 { $0.insert(node) } }
+            }
+            let at = Self.wallClockNanoseconds
+            for node in done { certificate.confirm(topology.node(node)?.name ?? "", at: at) }
+            if drivers.isEmpty || certificate.isComplete || now >= end { return certificate }
+            await pause(for: Self.retryPause)
+        }
+    }
+
+    /// Takes the next place in the chain.
+    private func seal(_ certificate: ErasureCertificate) throws -> ErasureCertificate {
+        try erasures.withLock { head in
+            var next = try head ?? files?.lastErasure() ?? ErasureChainHead(sequence: 0, seal: "")
+            var sealed = certificate
+            sealed.sequence = next.sequence + 1
+            sealed.previous = next.seal
+            sealed.seal = seal.code(over: sealed.sealedBytes)
+            next = ErasureChainHead(sequence: sealed.sequence, seal: sealed.seal)
+            try files?.note(next)
+            head = next
+            return sealed
+        }
+    }
+}
+
+/// The end of a cluster's chain of certificates.
+struct ErasureChainHead: Sendable {
+    var sequence: Int
+    var seal: String
+}
+
+extension ErasureCertificate {
+    /// Where in the logs the erasures stand that each node has to confirm.
+    fileprivate var erasuresByNode: [String: [RangeID: LogIndex]] {
+        var erasures: [String: [RangeID: LogIndex]] = [:]
+        for range in ranges {
+            for replica in range.replicas where replica.confirmedNanoseconds == nil {
+                erasures[replica.node, default: [:]][RangeID(range.range)] = LogIndex(range.logIndex)
+            }
+        }
+        return erasures
+    }
+
+    fileprivate mutating func confirm(_ node: String, at nanoseconds: Int64) {
+        for range in ranges.indices {
+            for replica in ranges[range].replicas.indices where ranges[range].replicas[replica].node == node {
+                guard ranges[range].replicas[replica].confirmedNanoseconds == nil else { continue }
+                ranges[range].replicas[replica].confirmedNanoseconds = nanoseconds
+            }
+        }
+    }
+}
