@@ -61,7 +61,7 @@ struct UnshippedFile: Codable {
                 case .commit:
                     isIncomplete = prepared[id] == nil
                     mutations = prepared.removeValue(forKey: id) ?? []
-                case .abort, .forget: continue
+                case .abort, .forget, .erase: continue
                 }
             }
             commits.append(

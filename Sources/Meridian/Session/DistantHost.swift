@@ -20,6 +20,7 @@ final class DistantHost: DatabaseHost {
     func pause(for duration: Duration) async { await base.pause(for: duration) }
     func randomNumber() -> UInt64 { base.randomNumber() }
     func latestTimestamp(in region: Region) -> Timestamp? { base.latestTimestamp(in: region) }
+    func earliestTimestamp(in region: Region) -> Timestamp? { base.earliestTimestamp(in: region) }
 
     func call(
         _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool

@@ -23,7 +23,8 @@ extension NodeCore {
         let retention = configuration.retentionNanoseconds
         let oldest = max(question.notBefore, now.clock.latest.advanced(byNanoseconds: retention / 8 - retention))
         let asked = Set(question.ranges)
-        for replica in replicas where replica.raft.membership[configuration.node]?.role != .witness && !replica.raft.isSealed {
+        for replica in replicas
+        where replica.raft.membership[configuration.node]?.role != .witness && !replica.raft.isSealed {
             let usable = replica.closed.usable
             let bound = asked.contains(replica.descriptor.id) ? oldest : max(oldest, usual)
             if usable >= bound { freshest = min(freshest, usable) }

@@ -106,7 +106,8 @@ extension Replica {
     var status: ReplicaStatus {
         ReplicaStatus(
             node: node, term: raft.term, isLeader: raft.role == .leader, isSealed: raft.isSealDurable,
-            isRecovering: raft.isRecovering, hasMembers: hasTargetMembers, isSettled: isSettled && raft.isCommitCovered, revision: descriptor.revision,
+            isRecovering: raft.isRecovering, hasMembers: hasTargetMembers, isSettled: isSettled && raft.isCommitCovered,
+            revision: descriptor.revision,
             last: raft.lastPosition, committed: committedPosition, complete: closed.usable,
             members: raft.membership.members)
     }

@@ -34,9 +34,11 @@ final class ReplicasEqual: Invariant {
         for node in engine.nodes {
             guard let core = node.core, let state = node.state, node.unapplied.isEmpty else { continue }
             guard let states = try? state.load() else { continue }
-            for replica in core.replicas where core.slot(of: replica.descriptor.id) != nil && replica.raft.membership[node.id]?.role != .witness {
+            for replica in core.replicas
+            where core.slot(of: replica.descriptor.id) != nil && replica.raft.membership[node.id]?.role != .witness {
                 let range = replica.descriptor.id
-                guard let position = states[range]?.position, position.index > .zero, let reader = try? state.makeReader()
+                guard let position = states[range]?.position, position.index > .zero,
+                    let reader = try? state.makeReader()
                 else { continue }
                 var hash = EventHash()
                 for timestamp in [Timestamp.distantFuture, recent] {

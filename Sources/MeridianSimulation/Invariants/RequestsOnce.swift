@@ -21,7 +21,9 @@ final class RequestsOnce: Invariant {
             for index in indexes {
                 guard let entry = ledger.entry(range, LogIndex(index)), let id = entry.request, !entry.isAbortion
                 else { continue }
-                if let first = places.updateValue(index, forKey: Request(range: range, id: id, generation: entry.term.generation)) {
+                if let first = places.updateValue(
+                    index, forKey: Request(range: range, id: id, generation: entry.term.generation))
+                {
                     return "\(range): request \(id) is committed at i\(first) and i\(index)"
                 }
             }

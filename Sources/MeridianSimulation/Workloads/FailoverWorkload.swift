@@ -82,7 +82,8 @@ struct FailoverWorkload: Workload {
         let reported = world.salvagedIntegers()
         let missing = account.acknowledged.subtracting(found).subtracting(reported).sorted()
         guard let first = missing.first else { return nil }
-        return "\(missing.count) acknowledged elements of the asynchronous table, \(first) the first, are neither in it nor "
+        return
+            "\(missing.count) acknowledged elements of the asynchronous table, \(first) the first, are neither in it nor "
             + "in a report"
     }
 }
