@@ -47,8 +47,9 @@ extension Transaction {
         if table.record.descriptor.placement == .restricted, laws[0] != laws[1] {
             throw MeridianError(
                 .jurisdictionViolation,
-                "table \(table.name) is restricted: a row at home in \(found.range.partition) (\(laws[0])) cannot move to "
-                    + "\(target.range.partition) (\(laws[1])). Delete it there and insert a new one, if the law allows")
+                "table \(table.name) is restricted: a row at home in \(found.range.partition) (\(laws[0])) cannot "
+                    + "move to \(target.range.partition) "
+                    + "(\(laws[1])). Delete it there and insert a new one, if the law allows")
         }
         try buffer.withLock { buffer in
             try buffer.touch(found.range, table: table.name)

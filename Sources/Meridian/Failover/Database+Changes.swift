@@ -101,8 +101,8 @@ extension Database {
             guard host.now < end else {
                 throw MeridianError(
                     .deadlineExceeded,
-                    "table \(table), rows of \(range.partition): its members are not yet where they should be. The change "
-                        + "goes on; call again to wait for it, and see that the nodes of \(range.home) run",
+                    "table \(table), rows of \(range.partition): its members are not yet where they should be. "
+                        + "The change goes on; call again to wait for it, and see that the nodes of \(range.home) run",
                     retry: .after(.seconds(1)))
             }
             await host.pause(for: .milliseconds(20))

@@ -14,7 +14,8 @@ import MeridianReplica
 /// 3. **Choose** the replica that has the most, and where the old history ends in it (the *fork*).
 ///    - *Semi-synchronous*, n of the n + 1 remote regions: an acknowledged commit is durable in n of them. When so many
 ///      have been sealed that fewer than n are left, then none can be acknowledged any more, and of those that were one
-///      of the sealed has each. The most up-to-date log has them all, by the argument of Raft's elections (Raft §5.4.1):
+///      of the sealed has each. The most up-to-date log has them all, by the argument of Raft's elections (Raft
+///      §5.4.1):
 ///      so its end is the fork. Nothing is lost.
 ///    - *Asynchronous*: the remote copies may lag. Their known committed part is the fork: what lies behind it may have
 ///      been overwritten at home, and its client told that it did not happen.
@@ -174,8 +175,9 @@ struct FailoverProcedure {
         guard acceptsLoss || isAsynchronous else {
             throw unavailable(
                 fenced,
-                "only \(statuses.map { name(of: $0.node) }.joined(separator: ", ")) answered, which may lack acknowledged "
-                    + "commits; start more nodes that hold copies, or accept the loss (acceptingLoss: true)")
+                "only \(statuses.map { name(of: $0.node) }.joined(separator: ", ")) answered, which may "
+                    + "lack acknowledged commits; start "
+                    + "more nodes that hold copies, or accept the loss (acceptingLoss: true)")
         }
         let seed =
             statuses.max { first, second in
@@ -193,8 +195,8 @@ struct FailoverProcedure {
         guard age > Self.oldestCopy.nanoseconds else { return }
         throw unavailable(
             fenced,
-            "the most complete copy that answers, of \(name(of: seed.node)), is \(age / 1_000_000_000) s old; start more "
-                + "nodes that hold copies, or accept the loss (acceptingLoss: true)")
+            "the most complete copy that answers, of \(name(of: seed.node)), is \(age / 1_000_000_000) s old; "
+                + "start more nodes that hold copies, or accept the loss (acceptingLoss: true)")
     }
 
     private static let oldestCopy = Duration.seconds(60)
@@ -209,8 +211,8 @@ struct FailoverProcedure {
     private func unavailable(_ range: RangeDescriptor, _ why: String) -> MeridianError {
         MeridianError(
             .unavailable,
-            "table \(table), rows of \(range.partition): \(why). The rows are fenced and serve nobody until the failover is "
-                + "called again",
+            "table \(table), rows of \(range.partition): \(why). The rows are fenced and serve nobody until the "
+                + "failover is called again",
             retry: .after(.seconds(1)))
     }
 

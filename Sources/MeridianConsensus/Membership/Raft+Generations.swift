@@ -11,7 +11,8 @@ import MeridianCore
 /// 2. **Reseed.** The replica that was chosen cuts its log at the fork and appends a membership with itself as the only
 ///    voter, in the generation's first term. The next election is its own; what lies before the fork is committed with
 ///    the entry that opens its term, as a new leader commits what earlier ones left (Raft §5.4.2).
-/// 3. **Join.** Replicas that hold nothing behind the fork go on in the new generation as its followers. Until they have
+/// 3. **Join.** Replicas that hold nothing behind the fork go on in the new generation as its followers. Until they
+/// have
 ///    an entry of it they know only who voted in the old one, so they neither vote nor campaign. All others forget what
 ///    they have and come back as new members.
 ///
@@ -27,7 +28,8 @@ extension Raft {
     /// The seal, and everything in the log before it, is on the disk.
     package var isSealDurable: Bool { isSealed && isHardStateDurable && log.isFullyPersisted }
 
-    /// Whether this leader knows that the rule in force holds of everything that is committed, also of what was committed
+    /// Whether this leader knows that the rule in force holds of everything that is committed, also of what was
+    /// committed
     /// under another rule.
     package var isCommitCovered: Bool {
         role == .leader && commitQuorum.index { lead.progress.counted($0) } >= commitIndex

@@ -4,7 +4,8 @@ import MeridianPlacement
 import MeridianReplica
 
 /// If an entry is committed in a given term, it is present in the logs of the leaders of all later terms (Raft,
-/// figure 3: Leader Completeness; §5.4.3), within a generation. With Log Matching it suffices to look at the last committed entry.
+/// figure 3: Leader Completeness; §5.4.3), within a generation. With Log Matching it suffices to look at the last
+/// committed entry.
 final class LeaderCompleteness: Invariant {
     static let name = "leader completeness"
     static let interest: Interest = .leaderships

@@ -6,7 +6,8 @@ import MeridianReplica
 
 /// Sets in tables that fail over by themselves when their home region is lost.
 ///
-/// In the semi-synchronous table nothing that was acknowledged may ever be missing, as in `set`. In the asynchronous one
+/// In the semi-synchronous table nothing that was acknowledged may ever be missing, as in `set`. In the asynchronous
+/// one
 /// a failover may leave commits behind, but none silently: at the end every acknowledged element is in the table, or in
 /// the report of a node that came back with it.
 struct FailoverWorkload: Workload {
@@ -83,8 +84,8 @@ struct FailoverWorkload: Workload {
         let missing = account.acknowledged.subtracting(found).subtracting(reported).sorted()
         guard let first = missing.first else { return nil }
         return
-            "\(missing.count) acknowledged elements of the asynchronous table, \(first) the first, are neither in it nor "
-            + "in a report"
+            "\(missing.count) acknowledged elements of the asynchronous table, \(first) the first, are neither in "
+            + "it nor in a report"
     }
 }
 
