@@ -79,7 +79,8 @@ import Testing
             let router = try cluster.router(near: "eu-west-1", configuration: configuration)
             await router.measure()
             let latency = try #require(router.measurements.first?.latency)
-            #expect(latency >= .milliseconds(201) && latency < .milliseconds(400))
+            // How much longer depends on who else has the machine.
+            #expect(latency >= .milliseconds(201))
         }
     }
 
