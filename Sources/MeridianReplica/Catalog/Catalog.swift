@@ -46,31 +46,46 @@ package struct Catalog: Sendable {
     /// All tables' records.
     package static let tableSpan = KeySpan(prefix: tablePrefix)
 
+    /// What a row of the system range has told.
+    struct News {
+        var newRanges: [RangeDescriptor] = []
+        var changedRanges: [RangeDescriptor] = []
+        /// Up to when ranges may be served can be another time than before (`authority(over:)`).
+        var changesAuthority = false
+    }
+
     /// Takes in a row of the system range. A record that is not newer than what is known is passed over.
-    /// - Returns: the ranges that are new, or that differ from what was known.
-    package mutating func learn(_ mutation: Mutation) throws(MeridianError) -> [RangeDescriptor] {
+    mutating func learn(_ mutation: Mutation) throws(MeridianError) -> News {
+        var news = News()
         if let grant = try Authority.grant(in: mutation) {
-            authorities[grant.region] = max(authorities[grant.region] ?? .zero, grant.until)
-            return []
+            let known = authorities[grant.region] ?? .zero
+            authorities[grant.region] = max(known, grant.until)
+            news.changesAuthority = grant.until > known
+            return news
         }
-        guard Self.tableSpan.contains(mutation.key), let value = mutation.value else { return [] }
+        guard Self.tableSpan.contains(mutation.key), let value = mutation.value else { return news }
         let record = try TableRecord(encoded: value)
-        if let known = tables[record.descriptor.name], known.version >= record.version { return [] }
-        var changed: [RangeDescriptor] = []
+        if let known = tables[record.descriptor.name], known.version >= record.version { return news }
         for range in record.ranges {
             let known = directory[range.id]
             guard known != range else { continue }
-            if known == nil { try directory.insert(range) } else { try directory.replace(range) }
-            changed.append(range)
+            if known == nil {
+                try directory.insert(range)
+                news.newRanges.append(range)
+            } else {
+                try directory.replace(range)
+                news.changedRanges.append(range)
+            }
         }
+        news.changesAuthority = automaticTables.contains(record.descriptor.id) != record.descriptor.isAutomatic
         tables[record.descriptor.name] = record
         if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
-        if record.descriptor.failover == .automatic {
+        if record.descriptor.isAutomatic {
             automaticTables.insert(record.descriptor.id)
         } else {
             automaticTables.remove(record.descriptor.id)
         }
-        return changed
+        return news
     }
 
     /// Up to when a range may be served by its leaseholder: for ever, unless its table fails over by itself. Then its
@@ -78,4 +93,8 @@ package struct Catalog: Sendable {
     func authority(over range: RangeDescriptor) -> Timestamp {
         automaticTables.contains(range.table) ? authorities[range.home] ?? .zero : .distantFuture
     }
+}
+
+extension TableDescriptor {
+    fileprivate var isAutomatic: Bool { failover == .automatic }
 }

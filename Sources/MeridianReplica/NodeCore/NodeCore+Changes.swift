@@ -32,13 +32,11 @@ extension NodeCore {
     }
 
     /// Does with a replica what its descriptor means for what it holds: it goes on, begins the range's generation,
-    /// makes
-    /// room for it, or leaves.
+    /// makes room for it, or leaves.
     ///
     /// Until a new home's voters have the rows there may be one copy of them in the new history. Should it be lost,
-    /// what
-    /// others hold of the old one is all there is. So only who is to vote makes room at once; the others, sealed, keep
-    /// what they have until those are in place.
+    /// what others hold of the old one is all there is. So only who is to vote makes room at once; the others, sealed,
+    /// keep what they have until those are in place.
     mutating func settleHistory(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
         let range = replicas[slot].descriptor
         guard isOfEarlierHistory(slot) else {
@@ -70,8 +68,7 @@ extension NodeCore {
     ///
     /// After a crash the catalog is read from files that may be behind, and records come again from the log one by one.
     /// One of them can say that the node is no member of a range that a later one has made it a member of: what it
-    /// holds
-    /// of that range must not go. The system range's closed timestamp tells when all of them have come.
+    /// holds of that range must not go. The system range's closed timestamp tells when all of them have come.
     private mutating func knowsAllEarlierRecords(at now: Moment) -> Bool {
         if startedAt == nil, now.clock.isKnown { startedAt = now.clock.latest }
         guard let startedAt, let slot = slots[Catalog.systemRange] else { return false }

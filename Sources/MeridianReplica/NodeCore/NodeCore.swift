@@ -84,7 +84,7 @@ package struct NodeCore: Sendable {
         if now.clock.isKnown { startedAt = now.clock.latest }
         addReplica(system, isNew: states[system.id] == nil, at: now)
         for row in systemRows {
-            for range in try catalog.learn(row) {
+            for range in try catalog.learn(row).newRanges {
                 addReplica(range, isNew: false, at: now)
                 unfollowed.append(range.id)
             }
@@ -323,20 +323,15 @@ package struct NodeCore: Sendable {
         from row: Mutation, isNew: Bool, at now: Moment, _ effects: inout StepEffects
     ) {
         // A record that this program cannot read was written by a newer one: its ranges are not hosted.
-        let authorities = catalog.authorities
-        let known = Set(catalog.directory.ranges.map(\.id))
-        guard let ranges = try? catalog.learn(row) else { return }
-        if catalog.authorities != authorities { grantAuthorities() }
-        guard !ranges.isEmpty else { return }
+        guard let news = try? catalog.learn(row) else { return }
+        if news.changesAuthority { grantAuthorities() }
+        guard !(news.newRanges.isEmpty && news.changedRanges.isEmpty) else { return }
         effects.node.directoryChanged = true
-        for range in ranges {
-            if known.contains(range.id) {
-                follow(range, at: now, &effects)
-            } else {
-                addReplica(range, isNew: isNew, at: now)
-                if let slot = slots[range.id] { settleHistory(slot, at: now, &effects) }
-            }
+        for range in news.newRanges {
+            addReplica(range, isNew: isNew, at: now)
+            if let slot = slots[range.id] { settleHistory(slot, at: now, &effects) }
         }
+        for range in news.changedRanges { follow(range, at: now, &effects) }
     }
 
     /// Makes this node's replica of a range, if it has one.
