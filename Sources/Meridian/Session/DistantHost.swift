@@ -1,4 +1,5 @@
 import MeridianCore
+import MeridianPlacement
 import MeridianReplica
 
 /// The cluster as a client sees it whose gateway is in another region: every call takes the way there and back.
@@ -16,11 +17,22 @@ final class DistantHost: DatabaseHost {
     var topology: Topology { base.topology }
     var tables: TableCache { base.tables }
     var seal: TokenSeal { base.seal }
+    var rules: JurisdictionRules { base.rules }
     var now: Instant { base.now }
     func pause(for duration: Duration) async { await base.pause(for: duration) }
     func randomNumber() -> UInt64 { base.randomNumber() }
     func latestTimestamp(in region: Region) -> Timestamp? { base.latestTimestamp(in: region) }
     func earliestTimestamp(in region: Region) -> Timestamp? { base.earliestTimestamp(in: region) }
+
+    func clientRoundTrip(from origin: Region, to gateway: Region) -> Duration {
+        base.clientRoundTrip(from: origin, to: gateway)
+    }
+
+    func noteEgress(
+        _ count: EgressCount, over channel: EgressChannel, on route: EgressRoute, of range: RangeID
+    ) {
+        base.noteEgress(count, over: channel, on: route, of: range)
+    }
 
     func call(
         _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
