@@ -110,7 +110,7 @@ extension Database {
                             database: Database(host: host, region: gateway), end: end, timestamp: timestamp)
                         do {
                             var answer = AggregateAnswer()
-                            let rows = try await reader.scan(resolved, prefix: [], in: range.home, limit: .max)
+                            let rows = try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
                             for found in rows { question.add(try table.decode(found.row), to: &answer) }
                             return answer
                         } catch let error as MeridianError where error.code == .unavailable {
@@ -119,7 +119,7 @@ extension Database {
                             break
                         }
                     }
-                    return AggregateAnswer(missing: [range.home])
+                    return AggregateAnswer(missing: [range.partition])
                 }
             }
             return try await tasks.reduce(into: AggregateAnswer()) { $0.merge($1) }
