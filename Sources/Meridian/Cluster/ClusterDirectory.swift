@@ -58,18 +58,18 @@ struct ClusterDirectory: Sendable {
         let file = path + "/" + Self.keyFileName
         guard FileManager.default.fileExists(atPath: file) else {
             let key = TokenSeal.drawKey()
-            let digits = key.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
-            try SQLiteStores.replaceFile(Self.keyFileName, in: path, with: digits.joined() + "\n")
+            try SQLiteStores.replaceFile(Self.keyFileName, in: path, with: Hexadecimal.text(key) + "\n")
             try? FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
             return key
         }
         let text = try? String(contentsOfFile: file, encoding: .utf8)
-        let digits = text.map { $0.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue } } ?? []
-        guard digits.count == 2 * TokenSeal.keyByteCount else {
+        guard let key = text.flatMap({ Hexadecimal.bytes($0.trimmingCharacters(in: .newlines)) }),
+            key.count == TokenSeal.keyByteCount
+        else {
             throw MeridianError(
                 .corruption, "\(file) is not a token key; restore it, or remove it, which ends the tokens given out")
         }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
+        return key
     }
 
     private static let keyFileName = "TOKENS.key"

@@ -43,7 +43,7 @@ public final class EmbeddedCluster: DatabaseHost {
         var isShutDown = false
         var nextGateway = 0
         /// Of nodes in memory, what is kept in files otherwise.
-        var unshipped: [UnshippedFile] = []
+        var unshipped: [NodeID: [UnshippedFile]] = [:]
     }
 
     /// The services of the regions.

@@ -102,8 +102,7 @@ final class ResolvedTable: Sendable {
 }
 
 /// The tables that this process has used. What is kept of a range can be old where its home has moved: gateways route
-/// by
-/// the catalog, and only how near a range is is taken from here.
+/// by the catalog, and only how near a range is is taken from here.
 package final class TableCache: Sendable {
     package init() {}
 

@@ -62,28 +62,52 @@ extension EmbeddedCluster {
     }
 
     private func unshippedFiles() throws -> [UnshippedFile] {
-        guard let files else { return state.withLock { $0.unshipped } }
-        var found: [UnshippedFile] = []
-        for node in topology.nodes {
-            let directory = files.nodeDirectory(node)
-            let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-            for name in names.sorted() where name.hasPrefix(UnshippedFile.prefix) && name.hasSuffix(".json") {
-                let path = directory + "/" + name
-                guard let data = FileManager.default.contents(atPath: path),
-                    let file = try? JSONDecoder().decode(UnshippedFile.self, from: data)
-                else { throw MeridianError(.corruption, "\(path) is no report of unshipped commits") }
-                found.append(file)
-            }
-        }
-        return found
+        guard files != nil else { return state.withLock { $0.unshipped.values.flatMap(\.self) } }
+        return try topology.nodes.flatMap { try unshippedFiles(of: $0) }
     }
 
-    /// Keeps what a node has salvaged, durably. A report that is there already has at least as much.
-    func keep(_ salvage: Salvage, of node: NodeDescriptor) throws {
-        let file = UnshippedFile(salvage)
-        guard let files else { return state.withLock { $0.unshipped.append(file) } }
+    /// What a node has kept; in memory, or in its own folder.
+    private func unshippedFiles(of node: NodeDescriptor) throws -> [UnshippedFile] {
+        guard let files else { return state.withLock { $0.unshipped[node.id] ?? [] } }
         let directory = files.nodeDirectory(node)
-        guard !FileManager.default.fileExists(atPath: directory + "/" + file.name) else { return }
-        try SQLiteStores.replaceFile(file.name, in: directory, with: try file.encoded())
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return try names.sorted().filter(UnshippedFile.isName).map { name in
+            let path = directory + "/" + name
+            guard let data = FileManager.default.contents(atPath: path),
+                let file = try? JSONDecoder().decode(UnshippedFile.self, from: data)
+            else { throw MeridianError(.corruption, "\(path) is no report of unshipped commits") }
+            return file
+        }
+    }
+
+    /// Writes a report in the place of an earlier state of it, durably.
+    private func write(_ file: UnshippedFile, of node: NodeDescriptor) throws {
+        guard let files else {
+            return state.withLock { state in
+                state.unshipped[node.id, default: []].removeAll { $0.name == file.name }
+                state.unshipped[node.id, default: []].append(file)
+            }
+        }
+        try SQLiteStores.replaceFile(file.name, in: files.nodeDirectory(node), with: try file.encoded())
+    }
+
+    /// Keeps what a node has salvaged, durably. A node that crashed between the report and the end of what it had
+    /// salvaged does it again, and may have taken in more of the old history meanwhile: nothing of either is left out.
+    func keep(_ salvage: Salvage, of node: NodeDescriptor) throws {
+        var file = UnshippedFile(salvage)
+        if let earlier = try unshippedFiles(of: node).first(where: { $0.name == file.name }) { file.add(earlier) }
+        try write(file, of: node)
+    }
+
+    /// Erases from a node's reports what a certificate covers.
+    func eraseReports(of node: NodeDescriptor, coveredBy certificate: ErasureCertificate) throws {
+        for range in certificate.ranges {
+            for var file in try unshippedFiles(of: node) where file.range == range.range {
+                let isErased = file.erase(through: range.throughNanoseconds) { key in
+                    certificate.keyDigests.contains(ErasureCertificate.digest(key, salt: certificate.salt))
+                }
+                if isErased { try write(file, of: node) }
+            }
+        }
     }
 }

@@ -15,15 +15,15 @@ import MeridianReplica
 ///    - *Semi-synchronous*, n of the n + 1 remote regions: an acknowledged commit is durable in n of them. When so many
 ///      have been sealed that fewer than n are left, then none can be acknowledged any more, and of those that were one
 ///      of the sealed has each. The most up-to-date log has them all, by the argument of Raft's elections (Raft
-///      §5.4.1):
-///      so its end is the fork. Nothing is lost.
+///      §5.4.1): so its end is the fork. Nothing is lost.
 ///    - *Asynchronous*: the remote copies may lag. Their known committed part is the fork: what lies behind it may have
 ///      been overwritten at home, and its client told that it did not happen.
 ///    - *A majority of the voters* has been sealed, whatever the mode: then nothing is acknowledged any more, and the
 ///      most up-to-date log has everything.
 /// 4. **Begin.** The record gets the generation, its seed, and the members that the mode plans for the new home. The
 ///    seed's node begins the new history alone, and serves; the others get its rows and then votes, as in any change of
-///    members. All replicas of the old history depart; what they hold behind the fork is reported.
+///    members. Replicas of the old history that hold nothing behind the fork follow; all others depart, and what they
+///    hold behind it is reported.
 ///
 /// A caller that stops in between leaves a fenced range, which serves nobody. Whoever calls next goes on from there.
 ///
@@ -57,7 +57,7 @@ struct FailoverProcedure {
         if let destination { try check(destination, old) }
         let fenced = try await fence()
         let statuses = await sealedReplicas(of: fenced)
-        let choice = try choose(among: statuses, fenced)
+        let choice = try choose(among: statuses, fenced, mode: old.descriptor.mode)
         let fencedAt =
             authority?.until ?? (choice.isLossless ? database.host.latestTimestamp(in: database.region) : nil)
         var report = FailoverReport(
@@ -148,7 +148,9 @@ struct FailoverProcedure {
         var isLossless: Bool
     }
 
-    private func choose(among all: [ReplicaStatus], _ fenced: RangeDescriptor) throws -> Choice {
+    private func choose(
+        among all: [ReplicaStatus], _ fenced: RangeDescriptor, mode: ReplicationMode
+    ) throws -> Choice {
         let statuses = all.filter { !$0.isRecovering && $0.last.index > .zero }
         // What the members in force were is what the replica with the longest log says.
         let longest = statuses.max { first, second in
@@ -172,7 +174,8 @@ struct FailoverProcedure {
                 return Choice(seed: longest, fork: longest.last, isLossless: true)
             }
         }
-        guard acceptsLoss || isAsynchronous else {
+        // What had not been shipped may be lost in this mode, also while members change.
+        guard acceptsLoss || mode == .asynchronous else {
             throw unavailable(
                 fenced,
                 "only \(statuses.map { name(of: $0.node) }.joined(separator: ", ")) answered, which may "
@@ -200,9 +203,6 @@ struct FailoverProcedure {
     }
 
     private static let oldestCopy = Duration.seconds(60)
-
-    /// The table's mode says that what had not been shipped may be lost, also while its members change.
-    private var isAsynchronous: Bool { database.host.tables[table]?.record.descriptor.mode == .asynchronous }
 
     private func isAtDestination(_ status: ReplicaStatus) -> Bool {
         destination != nil && database.host.topology.node(status.node)?.region == destination

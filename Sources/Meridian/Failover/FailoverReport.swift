@@ -28,6 +28,6 @@ public struct FailoverReport: Hashable, Sendable, Codable {
         return fencedAt.map { max(0, Double($0 - completeTo) / 1_000_000) }
     }
     /// From the beginning of the failover until the new home had answered a strong read, in milliseconds. What passed
-    /// before, until somebody noticed, is not in it.
+    /// before, until somebody noticed, is not in it. 0 in `Database.failovers(of:deadline:)`.
     public var milliseconds: Double
 }

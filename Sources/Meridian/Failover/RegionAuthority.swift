@@ -11,8 +11,7 @@ struct RegionAuthority {
     let database: Database
 
     /// For how long a renewal lasts. It bounds both how long a failover waits for a lost region to have stopped, and
-    /// how
-    /// long a region may lose touch with the system range without stopping.
+    /// how long a region may lose touch with the system range without stopping.
     static let term = Duration.seconds(2)
 
     /// Asks for another term, if every range has a leaseholder.

@@ -5,8 +5,8 @@ import MeridianReplica
 /// Commits of a history that a failover has ended, as a node keeps them: a JSON file in the node's own folder, so that
 /// rows do not leave the place where they were.
 ///
-/// Keys and values are the stored bytes, in hexadecimal digits. A file is written once and never changed; whoever has
-/// dealt with it may remove it.
+/// Keys and values are the stored bytes, in hexadecimal digits. Only an erasure takes something out of a file; whoever
+/// has dealt with one may remove it.
 struct UnshippedFile: Codable {
     struct Change: Codable {
         var key: String
@@ -35,9 +35,12 @@ struct UnshippedFile: Codable {
     var compacted: UInt64
     var commits: [Commit]
 
-    static let prefix = "unshipped-"
+    private static let prefix = "unshipped-"
+    private static let suffix = ".json"
 
-    var name: String { "\(Self.prefix)r\(range)-g\(generation).json" }
+    var name: String { "\(Self.prefix)r\(range)-g\(generation)\(Self.suffix)" }
+
+    static func isName(_ name: String) -> Bool { name.hasPrefix(prefix) && name.hasSuffix(suffix) }
 
     init(_ salvage: Salvage) {
         range = salvage.range.rawValue
@@ -75,26 +78,37 @@ struct UnshippedFile: Codable {
         }
     }
 
+    /// Takes in an earlier report of the same history.
+    mutating func add(_ earlier: UnshippedFile) {
+        let known = Set(commits.map(\.request))
+        commits += earlier.commits.filter { !known.contains($0.request) }
+        commits.sort { ($0.timestamp, $0.request) < ($1.timestamp, $1.request) }
+        compacted = max(compacted, earlier.compacted)
+    }
+
+    /// Takes changes out.
+    /// - Parameters:
+    ///   - timestamp: only of commits at or below it.
+    ///   - isCovered: of a key as `Table.plainKey` gives it.
+    /// - Returns: whether there were any.
+    mutating func erase(through timestamp: Int64, where isCovered: ([UInt8]) -> Bool) -> Bool {
+        let prefix = KeyEncoder.prefix(table: TableID(table), region: Region(partition)).count
+        let plain = KeyEncoder.prefix(table: .system, region: "")
+        var isErased = false
+        for position in commits.indices where commits[position].timestamp <= timestamp {
+            commits[position].changes.removeAll { change in
+                guard let key = Hexadecimal.bytes(change.key), key.count >= prefix, isCovered(plain + key[prefix...])
+                else { return false }
+                isErased = true
+                return true
+            }
+        }
+        return isErased
+    }
+
     func encoded() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
-}
-
-/// Bytes as digits.
-enum Hexadecimal {
-    static func text(_ bytes: [UInt8]) -> String {
-        var text = ""
-        text.reserveCapacity(2 * bytes.count)
-        for byte in bytes { text += String(byte >> 4, radix: 16) + String(byte & 15, radix: 16) }
-        return text
-    }
-
-    /// `nil` where the text is not such digits.
-    static func bytes(_ text: String) -> [UInt8]? {
-        let digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-        guard digits.count == text.utf8.count, digits.count % 2 == 0 else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 }

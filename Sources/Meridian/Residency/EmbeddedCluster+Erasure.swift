@@ -10,7 +10,8 @@ import Synchronization
 /// space of a file, on no replica of any role.
 ///
 /// 1. A command in each range's log removes all versions of the keys on each replica as it is applied.
-/// 2. Each replica makes that durable, cuts its log behind it, and writes both files anew.
+/// 2. Each replica makes that durable, cuts its log behind it, and writes both files anew. Reports of commits that a
+///    failover has left behind lose them as well.
 /// 3. The certificate says of each replica when that was done, and names those that are outstanding: nodes that are
 ///    down. `complete(_:)` goes on with them.
 extension EmbeddedCluster {
@@ -120,7 +121,7 @@ extension EmbeddedCluster {
             let database = Database(host: self, region: range.home)
             let reader = RowReader(
                 database: database, end: end, timestamp: try await database.readTimestamp(end: end))
-            for row in try await reader.scan(resolved, prefix: [], in: range.home, limit: .max)
+            for row in try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
             where isTheirs(try table.decode(row.row)) {
                 found.append(resolved.schema.keyValues(of: row.row))
             }
@@ -132,7 +133,7 @@ extension EmbeddedCluster {
         _ keys: [[Value]], from table: Table<Row>, under jurisdiction: Jurisdiction?, end: Instant
     ) async throws -> ErasureCertificate {
         let (resolved, ranges) = try await scope(table, jurisdiction, end: end)
-        let salt = ErasureCertificate.hexadecimal(TokenSeal.drawKey())
+        let salt = Hexadecimal.text(TokenSeal.drawKey())
         let asked = Self.wallClockNanoseconds
         let days = ranges.compactMap { rules[topology.jurisdiction(of: $0.home)]?.erasureDays }.min()
         var certificate = ErasureCertificate(
@@ -181,7 +182,11 @@ extension EmbeddedCluster {
                 return await group.reduce(into: Set<NodeID>()) { if let node = $1 { $0.insert(node) } }
             }
             let at = Self.wallClockNanoseconds
-            for node in done { certificate.confirm(topology.node(node)?.name ?? "", at: at) }
+            for node in done.compactMap({ topology.node($0) }) {
+                // A report that cannot be read or written leaves the node outstanding.
+                guard (try? eraseReports(of: node, coveredBy: certificate)) != nil else { continue }
+                certificate.confirm(node.name, at: at)
+            }
             if drivers.isEmpty || certificate.isComplete || now >= end { return certificate }
             await pause(for: Self.retryPause)
         }

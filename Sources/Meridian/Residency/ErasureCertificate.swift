@@ -70,11 +70,8 @@ public struct ErasureCertificate: Codable, Sendable, Hashable {
     }
 
     static func digest(_ key: [UInt8], salt: String) -> String {
-        hexadecimal(HMAC<SHA256>.authenticationCode(for: key, using: SymmetricKey(data: Array(salt.utf8))))
-    }
-
-    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { (String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)) }.joined()
+        Hexadecimal.text(
+            HMAC<SHA256>.authenticationCode(for: key, using: SymmetricKey(data: Array(salt.utf8))))
     }
 
     /// What the seal covers: everything but itself, in one order.

@@ -31,7 +31,7 @@ package struct TokenSeal: Sendable {
 
     /// An authentication code over what the cluster vouches for, in hexadecimal.
     func code(over bytes: [UInt8]) -> String {
-        ErasureCertificate.hexadecimal(
+        Hexadecimal.text(
             HMAC<SHA256>.authenticationCode(for: Array("meridian erasure".utf8) + bytes, using: key))
     }
 

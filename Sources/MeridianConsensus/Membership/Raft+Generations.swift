@@ -12,9 +12,8 @@ import MeridianCore
 ///    voter, in the generation's first term. The next election is its own; what lies before the fork is committed with
 ///    the entry that opens its term, as a new leader commits what earlier ones left (Raft §5.4.2).
 /// 3. **Join.** Replicas that hold nothing behind the fork go on in the new generation as its followers. Until they
-/// have
-///    an entry of it they know only who voted in the old one, so they neither vote nor campaign. All others forget what
-///    they have and come back as new members.
+///    have an entry of it they know only who voted in the old one, so they neither vote nor campaign. All others forget
+///    what they have and come back as new members.
 ///
 /// Two generations never mix: their terms differ, so no position of one log occurs in the other, and the host keeps
 /// messages of other generations away from a replica (`Replica.accepts`).
@@ -29,8 +28,7 @@ extension Raft {
     package var isSealDurable: Bool { isSealed && isHardStateDurable && log.isFullyPersisted }
 
     /// Whether this leader knows that the rule in force holds of everything that is committed, also of what was
-    /// committed
-    /// under another rule.
+    /// committed under another rule.
     package var isCommitCovered: Bool {
         role == .leader && commitQuorum.index { lead.progress.counted($0) } >= commitIndex
     }

@@ -7,9 +7,8 @@ import MeridianReplica
 /// Sets in tables that fail over by themselves when their home region is lost.
 ///
 /// In the semi-synchronous table nothing that was acknowledged may ever be missing, as in `set`. In the asynchronous
-/// one
-/// a failover may leave commits behind, but none silently: at the end every acknowledged element is in the table, or in
-/// the report of a node that came back with it.
+/// one a failover may leave commits behind, but none silently: at the end every acknowledged element is in the table,
+/// or in the report of a node that came back with it.
 struct FailoverWorkload: Workload {
     let model = HistoryModel.set
     private let safe: Table<ElementRow>

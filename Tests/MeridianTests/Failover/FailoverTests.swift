@@ -154,6 +154,47 @@ import Testing
         }
     }
 
+    @Test func aTableBecomesAutomaticAndManualAgainWhileItIsUsed() async throws {
+        let table = Self.orders(.asynchronous)
+        try await withCluster { cluster in
+            try await fill(table, cluster, 0..<5)
+            let db = cluster.database(in: "us-east-1")
+            try await db.alter(table, mode: .asynchronous, failover: .automatic)
+            try await fill(table, cluster, 5..<10)
+            try await db.alter(table, mode: .asynchronous, failover: .manual)
+            // Longer than an authority lasts.
+            try await Task.sleep(for: RegionAuthority.term + .milliseconds(500))
+            try await fill(table, cluster, 10..<15)
+            try await db.alter(table, mode: .asynchronous, failover: .automatic)
+            try await Task.sleep(for: .milliseconds(500))
+            await kill(Self.home, of: cluster)
+            #expect(try await ids(table, db) == Array(0..<15))
+            #expect(try await db.failovers(of: table).count == 1)
+        }
+    }
+
+    @Test func whatAReportHoldsIsErasedWithItsRow() async throws {
+        let table = Self.orders(.asynchronous)
+        try await withCluster { cluster in
+            try await fill(table, cluster, 0..<3)
+            let db = cluster.database(in: "ap-northeast-1")
+            try await Task.sleep(for: .milliseconds(500))
+            for region in Self.regions where region != Self.home { await kill(region, of: cluster) }
+            try await fill(table, cluster, 3..<6)
+            await kill(Self.home, of: cluster)
+            for region in Self.regions where region != Self.home { try await start(region, of: cluster) }
+            try await db.failOver(table, from: Self.home)
+            try await start(Self.home, of: cluster)
+            try await db.moveHome(of: table, partition: Self.home, to: Self.home)
+            let certificate = try await cluster.erase(4, from: table, under: "eu-west-1")
+            #expect(certificate.isComplete)
+            let left = try await cluster.unshippedCommits(of: table).flatMap(\.changes).compactMap { change in
+                if case .wrote(let row) = change { row.id } else { nil }
+            }
+            #expect(left == [3, 5])
+        }
+    }
+
     @Test func aHomeThatAnswersLosesNothingWhenItIsGivenUp() async throws {
         let table = Self.orders(.asynchronous)
         try await withCluster { cluster in
