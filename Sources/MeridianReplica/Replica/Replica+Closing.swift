@@ -44,8 +44,10 @@ import MeridianTransactions
 extension Replica {
     /// The highest timestamp at or below the wanted one that may be closed now. Every closed timestamp goes through
     /// here, whether a command or a heartbeat carries it: what may still commit below must hold it back. What is
-    /// prepared may yet commit, at its own timestamp or above (Spanner §4.2.4).
+    /// prepared may yet commit, at its own timestamp or above (Spanner §4.2.4). When the authority over the range ends,
+    /// another region may commit from there on (`Authority`).
     func closable(_ wanted: Timestamp) -> Timestamp {
+        let wanted = min(wanted, authority)
         guard let lowest = serving?.transactions.lowestTimestamp, !Planted.isOn(.closedOverPrepared) else {
             return wanted
         }
