@@ -22,8 +22,36 @@ import Testing
             try record(.regional(in: "eu-west-1"), .region, .synchronous),
             try record(.global, .zone, .synchronous),
             try record(.regional(in: "eu-west-1"), .zone, .semiSynchronous(remoteRegions: 1)),
-            try record(.regional(in: "eu-west-1"), .zone, .asynchronous),
+            try record(.regional(in: "eu-west-1"), .zone, .asynchronous), try changedRecord(),
         ]
+    }
+
+    /// A range in the middle of a failover, of a table that has been changed.
+    private func changedRecord() throws -> TableRecord {
+        var changed = try record(.regional(in: "eu-west-1"), .zone, .asynchronous)
+        changed.version = 7
+        changed.descriptor.failover = .automatic
+        changed.ranges[0].home = "us-east-1"
+        changed.ranges[0].revision = 5
+        changed.ranges[0].generation = Generation(2)
+        changed.ranges[0].fence = Generation(3)
+        changed.ranges[0].seed = .init(
+            node: NodeID(8), fork: LogPosition(term: Generation(1).seal.next, index: LogIndex(40)))
+        changed.ranges[0].forks = [LogIndex(30), LogIndex(40)]
+        changed.ranges[0].keepsEarlierHistory = true
+        changed.ranges[0].transition = .init(
+            members: [Member(node: NodeID(8), region: "us-east-1", role: .voter)],
+            commitRule: .semiSynchronous(home: "ap-northeast-1", remoteRegions: 2))
+        changed.ranges[0].commitRule = .asynchronous(home: "us-east-1")
+        return changed
+    }
+
+    @Test func whatForksHaveCutIsKnownOfEveryEarlierHistory() throws {
+        let range = try changedRecord().ranges[0]
+        #expect(range.commonIndex(with: .first) == LogIndex(30))
+        #expect(range.commonIndex(with: Generation(1)) == LogIndex(40))
+        #expect(range.commonIndex(with: Generation(2)) == LogIndex(.max))
+        #expect(range.partition == "eu-west-1")
     }
 
     @Test func whatIsWrittenIsRead() throws {

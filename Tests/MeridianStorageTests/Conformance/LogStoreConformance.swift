@@ -47,6 +47,17 @@ import Testing
             ])
     }
 
+    @Test(arguments: Adapter.allCases) func aRemovedGroupKeepsTheHardStateThatIsWrittenWithTheRemoval(
+        _ adapter: Adapter
+    ) throws {
+        let kept = HardState(term: Term(9), vote: NodeID(2))
+        var removal = LogWrite(a, hardState: kept)
+        removal.remove = true
+        try check(
+            adapter, [[LogWrite(a, entries: .commands(1...3), hardState: HardState(term: Term(9)))], [removal]],
+            [a: StoredLog(hardState: kept)])
+    }
+
     @Test(arguments: Adapter.allCases) func appendsToManyRangesInOneBatch(_ adapter: Adapter) throws {
         try check(
             adapter,
