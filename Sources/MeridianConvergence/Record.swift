@@ -127,7 +127,7 @@ package struct Record: Hashable, Sendable {
                     .resolverMismatch,
                     "table \(name): elements were to go from a grow-only set; use .addWinsSet for one that may shrink")
             }
-            set.set(elements, stamp.dot)
+            set.set(elements, stamp.dot, wasAlive: wasAlive)
             cells[position] = .set(set)
         case .siblings(var set):
             guard !wasAlive || set.siblings.count != 1 || set.siblings[0].content != content else { return }
