@@ -1,5 +1,6 @@
 import GRDB
 import MeridianCore
+import Synchronization
 import Testing
 
 @testable import MeridianStorage
