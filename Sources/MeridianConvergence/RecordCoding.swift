@@ -62,10 +62,7 @@ package enum RecordCoding {
         cells.reserveCapacity(shape.fields.count)
         for field in shape.fields { cells.append(try reader.cell(field, stored, seen)) }
         let record = Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
-        // What readers of rows are shown is what the cells say.
-        guard reader.isAtEnd, flags == self.flags(of: record), record.row(shape) == stored.dropLast(extraValues) else {
-            throw damaged(name)
-        }
+        guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
         return record
     }
 
@@ -200,6 +197,7 @@ private struct ValueCursor {
         return elements
     }
 
+    /// What readers of rows are shown is what the cell says, or the record is damaged.
     mutating func cell(
         _ field: RecordShape.Field, _ stored: [Value], _ seen: VersionVector
     ) throws(MeridianError) -> Record.Cell {
@@ -212,21 +210,29 @@ private struct ValueCursor {
             } _: { (reader) throws(MeridianError) in
                 try reader.share()
             }
-            return .counter(Counter(sorted: shares))
+            let counter = Counter(sorted: shares)
+            guard stored[field.columns[0]] == .integer(counter.value) else { throw RecordCoding.damaged(name) }
+            return .counter(counter)
         case .addWinsSet, .growOnlySet:
             let members = try ascending {
                 $0.element.lexicographicallyPrecedes($1.element)
             } _: { (reader) throws(MeridianError) in
                 try reader.member(seen)
             }
-            return .set(AddWinsSet(sorted: members))
+            let set = AddWinsSet(sorted: members)
+            guard stored[field.columns[0]] == .text(SetText.text(of: set.elements)) else {
+                throw RecordCoding.damaged(name)
+            }
+            return .set(set)
         case .siblings, .merge:
             let siblings = try ascending {
                 $0.stamp < $1.stamp
             } _: { (reader) throws(MeridianError) in
                 try reader.sibling(field, seen)
             }
-            guard !siblings.isEmpty else { throw RecordCoding.damaged(name) }
+            guard let latest = siblings.last, zip(field.columns, latest.content).allSatisfy({ stored[$0] == $1 }) else {
+                throw RecordCoding.damaged(name)
+            }
             return .siblings(SiblingSet(sorted: siblings))
         }
     }
