@@ -25,6 +25,10 @@ import MeridianRuntime
     @Option(help: "How often a whole home region is lost in each mode; 0 leaves that out.")
     var rounds = 5
 
+    @Option(
+        help: "Only losses whose name begins so: synchronous, semiSynchronous, asynchronous, asynchronous.partition …")
+    var mode = ""
+
     func run() async throws {
         let report = FigureReport()
         var failures = 0
@@ -32,7 +36,7 @@ import MeridianRuntime
             failures += try await killLeaseholders(report)
             failures += try await PlannedMoves(report: report).run()
         }
-        if rounds > 0 { failures += try await RegionLosses(rounds: rounds, report: report).run() }
+        if rounds > 0 { failures += try await RegionLosses(rounds: rounds, report: report, prefix: mode).run() }
         try BenchRun.print(report, as: format)
         if failures > 0 { throw ExitCode.failure }
     }
