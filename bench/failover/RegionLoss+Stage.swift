@@ -24,9 +24,6 @@ extension RegionLoss {
             round.missing = missing.map(\.id)
             round.lost = missing.map { Double(loss - $0.timestamp.rawValue) / 1e6 }.max() ?? 0
             if scenario.survival != .region {
-                BenchRun.note(
-                    "\(try await survivor.failovers(of: table).map { "\($0.generation) \($0.from)-\($0.to) \($0.isLossless)" })"
-                )
                 guard let report = try await survivor.failovers(of: table).last else {
                     throw MeridianError(.unavailable, "\(scenario.name): there was no failover")
                 }

@@ -79,7 +79,7 @@ struct LossRound: Sendable {
 
     var summary: String {
         "recovered in \(Int(recovery)) ms, \(failed) failed; \(missing.count) commits of \(Int(lost)) ms lost, "
-            + "lag \(Int(lag)) ms, stated \(stated.map { "\(Int($0)) ms" } ?? "nothing"), unreported \(unreported), "
-            + "doubted \(doubted); back in \(Int(failBack)) ms, \(failBackFailed) failed, gap \(Int(failBackGap)) ms"
+            + "lag \(Int(lag)) ms, stated \(stated.map { "\(Int($0)) ms" } ?? "nothing"), old by \(Int(incomplete)) ms, "
+            + "unreported \(unreported), doubted \(doubted); back in \(Int(failBack)) ms, \(failBackFailed) failed, gap \(Int(failBackGap)) ms"
     }
 }
