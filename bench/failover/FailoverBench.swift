@@ -9,8 +9,8 @@ import MeridianRuntime
 ///
 /// A kill is what a crash is: the node's threads end, its links are cut and its files stay as they are. The figure is
 /// the time from the kill to the next acknowledged write of a client that keeps asking. Afterwards the node starts
-/// again from its files, and at the end every acknowledged write is looked for. Then whole home regions are lost, in each
-/// mode (`RegionLosses`). Exit code 0 only if all writes are there, or reported where the mode may lose them.
+/// again from its files, and at the end every acknowledged write is looked for. Then whole home regions are lost, in
+/// each mode (`RegionLosses`). Exit code 0 only if all writes are there, or reported where the mode may lose them.
 @main struct FailoverBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench-failover",
@@ -26,7 +26,7 @@ import MeridianRuntime
     var rounds = 5
 
     @Option(
-        help: "Only losses whose name begins so: synchronous, semiSynchronous, asynchronous, asynchronous.partition …")
+        help: "Only the losses whose names begin so, such as synchronous or asynchronous.partition.")
     var mode = ""
 
     func run() async throws {

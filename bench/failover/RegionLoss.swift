@@ -78,8 +78,9 @@ struct LossRound: Sendable {
     var failBack = 0.0
 
     var summary: String {
-        "recovered in \(Int(recovery)) ms, \(failed) failed; \(missing.count) commits of \(Int(lost)) ms lost, "
-            + "lag \(Int(lag)) ms, stated \(stated.map { "\(Int($0)) ms" } ?? "nothing"), old by \(Int(incomplete)) ms, "
-            + "unreported \(unreported), doubted \(doubted); back in \(Int(failBack)) ms, \(failBackFailed) failed, gap \(Int(failBackGap)) ms"
+        let most = stated.map { "\(Int($0)) ms" } ?? "nothing"
+        return "recovered in \(Int(recovery)) ms, \(failed) failed; \(missing.count) commits of \(Int(lost)) ms lost, "
+            + "lag \(Int(lag)) ms, stated \(most), old by \(Int(incomplete)) ms, unreported \(unreported), "
+            + "doubted \(doubted); back in \(Int(failBack)) ms, \(failBackFailed) failed, gap \(Int(failBackGap)) ms"
     }
 }

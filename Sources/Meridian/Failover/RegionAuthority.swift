@@ -33,8 +33,8 @@ struct RegionAuthority {
     /// Gives a region a term before rows that fail over by themselves come to be at home there.
     ///
     /// It need not have had one yet, or its last one may be long over: then nobody could serve the rows until it has
-    /// heard of them and asked for a term, and others who hear of them first would take them for lost. A term that lasts
-    /// longer stays.
+    /// heard of them and asked for a term, and others who hear of them first would take them for lost. A term that
+    /// lasts longer stays.
     static func begin(in region: Region, by database: Database, end: Instant) async throws {
         let key = try Authority.key(of: region)
         while true {
