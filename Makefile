@@ -6,7 +6,7 @@
 
 ARGS ?=
 SWIFT_SOURCES := Sources Tests bench Package.swift
-BENCHES := bench-latency bench-throughput bench-failover bench-reads bench-transactions \
+BENCHES := bench-latency bench-throughput bench-failover bench-reads bench-transactions bench-active \
 	bench-planner bench-residency bench-routing bench-sessions bench-simulation
 
 help: ## Show this list

@@ -169,7 +169,7 @@ struct ConvergenceKeeper: Sendable {
         for table in tables.all where table.own.copy.state == .active {
             for other in table.others where other.copy.state == .active {
                 let comparison = CopyComparison(database: database, table: table, other: other)
-                try? await comparison.run(end: database.host.deadline(after: .seconds(30)))
+                _ = try? await comparison.run(end: database.host.deadline(after: .seconds(30)))
             }
         }
     }
