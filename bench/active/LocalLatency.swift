@@ -63,8 +63,10 @@ struct LocalLatency {
                 let row = Profile(id: 1_000_000 + number + destination * 1_000, name: "v", visits: 0, data: "")
                 try await writer.write { try await $0.insert(row, into: Profile.table) }
                 let written = ContinuousClock.now
-                while try await reader.read({ try await $0.get(row.id, from: Profile.table) }) == nil {
+                var found: Profile?
+                while found == nil {
                     await Pause.sleep(for: .milliseconds(1))
+                    found = try await reader.read { try await $0.get(row.id, from: Profile.table) }
                 }
                 delays.record(ContinuousClock.now - written)
                 await Pause.sleep(for: .milliseconds(Int.random(in: 1...30)))
