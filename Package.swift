@@ -109,7 +109,7 @@ let package = Package(
             path: "bench/Support", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
-        bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
+        bench("planner"), bench("routing"), bench("sessions"), bench("residency"), bench("modes"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],
