@@ -65,6 +65,7 @@ let package = Package(
         library("MeridianConsensus", ["MeridianCore", collections]),
         library("MeridianTransactions", ["MeridianCore", "MeridianClock", collections]),
         library("MeridianPlacement", ["MeridianCore"]),
+        library("MeridianConvergence", ["MeridianCore"]),
         library(
             "MeridianReplica",
             [
@@ -79,8 +80,8 @@ let package = Package(
         library(
             "Meridian",
             [
-                "MeridianCore", "MeridianClock", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
-                "MeridianStorage", "MeridianTransactions", "MeridianTransport", crypto, logging,
+                "MeridianCore", "MeridianClock", "MeridianConvergence", "MeridianPlacement", "MeridianReplica",
+                "MeridianRuntime", "MeridianStorage", "MeridianTransactions", "MeridianTransport", crypto, logging,
             ],
             // The example rules are data, and need no file beside the program.
             resources: [.embedInCode("Residency/Resources/jurisdictions.json")]),
@@ -122,6 +123,7 @@ let package = Package(
             resources: [.copy("Scenarios")]),
         tests("MeridianTransactionsTests", ["MeridianTransactions", "MeridianCore"]),
         tests("MeridianPlacementTests", ["MeridianPlacement", "MeridianCore"]),
+        tests("MeridianConvergenceTests", ["MeridianConvergence", "MeridianCore"]),
         tests(
             "MeridianReplicaTests",
             [

@@ -1,3 +1,4 @@
+import MeridianConvergence
 import MeridianCore
 import MeridianPlacement
 
@@ -21,6 +22,10 @@ public struct Table<Row: Codable & Sendable>: Sendable {
     public let placement: Placement
     public let mode: ReplicationMode
     public let failover: FailoverPolicy
+    /// Of an active-active table, where it has copies; `nil` for all regions.
+    let regions: [Region]?
+    /// The application's own word on siblings.
+    let merge: Convergence<Row>.Merge?
 
     private let declared: Result<TableLayout, MeridianError>
 
@@ -68,8 +73,9 @@ public struct Table<Row: Codable & Sendable>: Sendable {
         }
     }
 
-    private init(
+    init(
         name: String, survival: SurvivalGoal, placement: Placement, mode: ReplicationMode, failover: FailoverPolicy,
+        regions: [Region]? = nil, merge: Convergence<Row>.Merge? = nil,
         layout: () throws(MeridianError) -> TableLayout
     ) {
         self.name = name
@@ -77,6 +83,8 @@ public struct Table<Row: Codable & Sendable>: Sendable {
         self.placement = placement
         self.mode = mode
         self.failover = failover
+        self.regions = regions
+        self.merge = merge
         declared = Result(catching: layout)
     }
 
@@ -132,6 +140,8 @@ package struct TableLayout: Sendable {
     package let locality: Locality
     package let encoder: RowEncoder
     package let decoder: RowDecoder
+    /// Of an active-active table.
+    var resolvers: ResolverPlan?
 
     /// - Throws: `.invalidTable`.
     package init(

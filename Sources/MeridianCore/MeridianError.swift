@@ -27,6 +27,10 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         public static let readInFuture = Code("readInFuture")
         public static let invalidToken = Code("invalidToken")
         public static let foreignToken = Code("foreignToken")
+        /// A resolver that does not fit its column, or a change that it does not allow.
+        public static let resolverMismatch = Code("resolverMismatch")
+        /// The application's merge function threw, or gave two answers to one question.
+        public static let mergeFailed = Code("mergeFailed")
 
         // The cluster could not do it (now).
         public static let unavailable = Code("unavailable")

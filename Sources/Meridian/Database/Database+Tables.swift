@@ -1,3 +1,4 @@
+import MeridianConvergence
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
@@ -26,9 +27,11 @@ extension Database {
         let found: TableRecord
         if let record { found = record } else { found = try await make(table, layout, end: end) }
         let schema = try TableSchema(encoded: found.descriptor.schema)
-        let resolved = ResolvedTable(found, schema: schema, topology: host.topology)
+        let resolved = try ResolvedTable(found, schema: schema, topology: host.topology)
         try check(table, layout, against: resolved)
-        try await waitUntilKnown(resolved, end: end)
+        // A copy of an active-active table needs none of the others, once they are there.
+        let needed = record != nil && resolved.isActiveActive ? resolved.homes(nearest: region) : found.ranges
+        try await waitUntilKnown(needed, end: end)
         host.tables.insert(resolved)
         return resolved
     }
@@ -39,6 +42,7 @@ extension Database {
         let stored = known.record.descriptor
         var difference = layout.schema.mismatch(with: known.schema)
         if layout.locality != stored.locality { difference = "its locality is \(stored.locality)" }
+        if try layout.resolvers?.encoded() != stored.resolvers { difference = "it resolves concurrent writes otherwise" }
         if table.placement != stored.placement { difference = "its placement is \(stored.placement)" }
         // These can be changed while the table is used: a declaration says how the table is made.
         if known.record.version == 0 {
@@ -67,25 +71,13 @@ extension Database {
         while true {
             let result = try await read(Catalog.systemRange, [.get(key), .get(counters)], at: nil, end: end)
             if let value = result.rows[0].first?.version.value { return try TableRecord(encoded: value) }
-            // Table 0 and range 1 are the system's.
-            var next: (table: UInt32, range: UInt64) = (1, 2)
-            if let value = result.rows[1].first?.version.value {
-                let values = try RowCoding.decode(value, name: "system.counters")
-                guard values.count == 2, case .integer(let table) = values[0], case .integer(let range) = values[1]
-                else { throw MeridianError(.corruption, "system.counters is malformed") }
-                next = (UInt32(truncatingIfNeeded: table), UInt64(bitPattern: range))
-            }
-            let record = try plan(table, layout, id: TableID(next.table), firstRange: next.range)
-            let after: [Value] = [
-                .integer(Int64(next.table) + 1),
-                .integer(Int64(bitPattern: next.range + UInt64(record.ranges.count))),
-            ]
+            var next = try CatalogCounters(result.rows[1].first?.version.value)
+            let record = try plan(table, layout, numbers: &next)
             let request = CommitRequest(
                 id: host.newRequestID(),
                 preconditions: [.absent(key), .unchanged(counters, since: result.timestamp)],
                 mutations: [
-                    Mutation(key: key, value: try record.encoded()),
-                    Mutation(key: counters, value: try RowCoding.encode(after, name: "system.counters")),
+                    Mutation(key: key, value: try record.encoded()), Mutation(key: counters, value: try next.encoded()),
                 ])
             do {
                 _ = try await commit(Catalog.systemRange, request, end: end)
@@ -99,32 +91,43 @@ extension Database {
 
     /// Decides where the table's ranges lie.
     private func plan<Row>(
-        _ table: Table<Row>, _ layout: TableLayout, id: TableID, firstRange: UInt64
+        _ table: Table<Row>, _ layout: TableLayout, numbers: inout CatalogCounters
     ) throws -> TableRecord {
+        let id = numbers.takeTable()
         var descriptor = TableDescriptor(
             id: id, name: table.name, locality: layout.locality, goal: table.survival, placement: table.placement,
             mode: table.mode, schema: try layout.schema.encoded())
         descriptor.failover = table.failover
+        descriptor.resolvers = try layout.resolvers?.encoded()
         let planner = ReplicaPlanner(topology: host.topology)
         var homes: [Region?] = [nil]
         if case .regionalByRow = layout.locality { homes = host.topology.regions }
+        if layout.locality == .activeActive {
+            let regions = try activeRegions(of: table)
+            try check(descriptor, regions: regions)
+            homes = regions
+        }
         try host.rules.check(
             descriptor, homes: homes.compactMap { try? planner.homeRegion(of: descriptor, given: $0) },
             in: host.topology)
-        var ranges: [RangeDescriptor] = []
-        for (offset, home) in homes.enumerated() {
-            let range = RangeID(firstRange + UInt64(offset))
+        var record = TableRecord(descriptor: descriptor, ranges: [])
+        for home in homes {
+            if let home, layout.locality == .activeActive {
+                try record.addCopy(in: home, .active, planner, &numbers)
+                continue
+            }
+            let range = numbers.takeRange()
             let plan = try planner.plan(descriptor, home: home, range: range)
             let span = KeySpan(prefix: KeyEncoder.prefix(table: id, region: plan.home))
-            ranges.append(RangeDescriptor(id: range, span: span, table: id, plan: plan))
+            record.ranges.append(RangeDescriptor(id: range, span: span, table: id, plan: plan))
         }
-        return TableRecord(descriptor: descriptor, ranges: ranges)
+        return record
     }
 
-    /// Waits until each of the table's ranges has a leaseholder that answers.
-    private func waitUntilKnown(_ table: ResolvedTable, end: Instant) async throws {
+    /// Waits until each of the ranges has a leaseholder that answers.
+    func waitUntilKnown(_ ranges: [RangeDescriptor], end: Instant) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for range in table.record.ranges {
+            for range in ranges {
                 group.addTask { _ = try await read(range.id, [], at: nil, end: end) }
             }
             try await group.waitForAll()

@@ -35,7 +35,7 @@ extension ReadTransaction {
                 partial.missing.append(range.partition)
                 continue
             }
-            partial.rows += try found.map { try table.decode($0.row) }
+            partial.rows += try found.map { try table.decode($0) }
         }
         partial.missing.sort { $0.rawValue < $1.rawValue }
         return partial

@@ -28,10 +28,15 @@ public final class ReadTransaction: Sendable {
     public func get<Row, each Part: Encodable & Sendable>(
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws -> Row? {
+        try await find(repeat each key, from: table, in: region).map { try table.decode($0) }
+    }
+
+    func find<Row, each Part: Encodable & Sendable>(
+        _ key: repeat each Part, from table: Table<Row>, in region: Region?
+    ) async throws -> RowReader.Found? {
         let resolved = try await database.resolve(table, end: end)
         let reader = try await reader(resolved, in: region)
-        let found = try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
-        return try found.map { try table.decode($0.row) }
+        return try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
     }
 
     /// The rows whose keys begin with the given parts, in key order within each region.
@@ -46,7 +51,7 @@ public final class ReadTransaction: Sendable {
         let reader = try await reader(resolved, in: region)
         let rows = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: region, limit: limit)
-        return try rows.map { try table.decode($0.row) }
+        return try rows.map { try table.decode($0) }
     }
 
     /// A reader of all of a table's home regions that gives up before the closure has to.

@@ -1,3 +1,4 @@
+import MeridianConvergence
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
@@ -12,17 +13,32 @@ final class ResolvedTable: Sendable {
     let topology: Topology
     /// By the region that the rows name. A table that is not regional by row has one.
     let ranges: [Region: RangeDescriptor]
+    /// How the rows of an active-active table come together.
+    let shape: RecordShape?
     private let keyTypes: [ColumnType]
+    private let keyTables: [RangeID: TableID]
 
-    init(_ record: TableRecord, schema: TableSchema, topology: Topology) {
+    init(_ record: TableRecord, schema: TableSchema, topology: Topology) throws(MeridianError) {
         self.name = record.descriptor.name
         self.id = record.descriptor.id
         self.schema = schema
         self.record = record
         self.topology = topology
         self.keyTypes = schema.keyTypes
-        self.ranges = Dictionary(uniqueKeysWithValues: record.ranges.map { ($0.partition, $0) })
+        shape = if let resolvers = record.descriptor.resolvers {
+            try ResolverPlan(encoded: resolvers).shape(schema)
+        } else {
+            nil
+        }
+        keyTables = Dictionary(uniqueKeysWithValues: record.copies.map { ($0.range, $0.number) })
+        let inUse = Set(record.copies.filter { $0.state == .active }.map(\.range))
+        self.ranges = Dictionary(
+            record.ranges.filter { record.copies.isEmpty || inUse.contains($0.id) }.map { ($0.partition, $0) },
+            uniquingKeysWith: { $1 })
     }
+
+    /// Whether each region has a copy of its own.
+    var isActiveActive: Bool { shape != nil }
 
     var isRegionalByRow: Bool {
         if case .regionalByRow = record.descriptor.locality { true } else { false }
@@ -30,8 +46,10 @@ final class ResolvedTable: Sendable {
 
     var isGlobal: Bool { record.descriptor.locality == .global }
 
-    /// The home regions, the given one first, the others by their distance from it.
+    /// The home regions, the given one first, the others by their distance from it; of an active-active table the
+    /// nearest copy alone, since each has all rows.
     func homes(nearest region: Region) -> [RangeDescriptor] {
+        if isActiveActive { return [copy(nearest: region)] }
         guard record.ranges.count > 1 else { return record.ranges }
         return record.ranges.sorted { first, second in
             distance(region, first.home) < distance(region, second.home)
@@ -45,6 +63,7 @@ final class ResolvedTable: Sendable {
     /// own, and not at all where its rule refuses that (`JurisdictionRule.lookupsOutside`).
     /// - Parameter first: the home to ask first, if not the nearest. One that the rule would not ask is asked last.
     func stages(of client: Region, first: Region? = nil, rules: JurisdictionRules) -> [[RangeDescriptor]] {
+        if isActiveActive { return [[copy(nearest: client)]] }
         let own = topology.jurisdiction(of: client)
         var homes = homes(nearest: first ?? client)
         if record.descriptor.placement == .restricted, let law = first.map({ topology.jurisdiction(of: $0) }),
@@ -70,16 +89,31 @@ final class ResolvedTable: Sendable {
         origin == destination ? -1 : topology.matrix.roundTripNanoseconds(from: origin, to: destination)
     }
 
-    /// The range that holds a row.
+    /// The copy of an active-active table that a client of this region uses.
+    func copy(nearest client: Region) -> RangeDescriptor {
+        ranges[client]
+            ?? ranges.values.min {
+                (distance(client, $0.home), $0.home.rawValue) < (distance(client, $1.home), $1.home.rawValue)
+            } ?? record.ranges[0]
+    }
+
+    /// The range that holds a row, for a client in a region.
     /// - Throws: `.unknownRegion` when the row names a region that the topology lacks.
-    func range(ofRow values: [Value]) throws(MeridianError) -> RangeDescriptor {
+    func range(ofRow values: [Value], for client: Region) throws(MeridianError) -> RangeDescriptor {
+        if isActiveActive { return copy(nearest: client) }
         guard isRegionalByRow, let region = schema.region(of: values) else { return record.ranges[0] }
         return try range(in: region)
     }
 
     func range(in region: Region) throws(MeridianError) -> RangeDescriptor {
-        if !isRegionalByRow { return record.ranges[0] }
+        if !isRegionalByRow, !isActiveActive { return record.ranges[0] }
         guard let range = ranges[region] else {
+            if isActiveActive {
+                throw MeridianError(
+                    .unknownRegion,
+                    "table \(name) has no copy in \(region); it has copies in "
+                        + ranges.keys.map(\.rawValue).sorted().joined(separator: ", "))
+            }
             throw MeridianError(
                 .unknownRegion,
                 "table \(name): a row names a region that the cluster lacks; it has "
@@ -88,14 +122,25 @@ final class ResolvedTable: Sendable {
         return range
     }
 
-    func key(_ values: [Value], in range: RangeDescriptor) throws(MeridianError) -> Key {
-        try KeyEncoder.key(table: id, region: range.partition, values: values, types: keyTypes, name: name)
+    func key(
+        _ values: [Value], index: IndexID = .primary, in range: RangeDescriptor
+    ) throws(MeridianError) -> Key {
+        try KeyEncoder.key(
+            table: keyTable(of: range), index: index, region: range.partition, values: values, types: keyTypes,
+            name: name)
+    }
+
+    func keyTable(of range: RangeDescriptor) -> TableID { keyTables[range.id] ?? id }
+
+    /// All keys of one index of a range.
+    func span(of index: IndexID, in range: RangeDescriptor) -> KeySpan {
+        KeySpan(prefix: KeyEncoder.prefix(table: keyTable(of: range), index: index, region: range.partition))
     }
 
     /// The keys that begin with these values.
     func span(_ prefix: [Value], in range: RangeDescriptor) throws(MeridianError) -> KeySpan {
-        if prefix.isEmpty { return range.span }
-        var encoder = KeyEncoder(table: id, region: range.partition)
+        if prefix.isEmpty { return span(of: .primary, in: range) }
+        var encoder = KeyEncoder(table: keyTable(of: range), region: range.partition)
         for (value, type) in zip(prefix, keyTypes) { try encoder.append(value, as: type, name: name) }
         return KeySpan(prefix: encoder.bytes)
     }

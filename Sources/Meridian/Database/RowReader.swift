@@ -1,3 +1,4 @@
+import MeridianConvergence
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
@@ -22,11 +23,23 @@ struct RowReader: Sendable {
         var row: [Value]
         var key: Key
         var range: RangeDescriptor
+        /// Of a row of an active-active table of which several values are kept.
+        var siblings: Siblings?
 
-        init(
+        /// `nil` for what an active-active table keeps of a deleted row.
+        init?(
             _ key: Key, _ value: [UInt8], _ table: ResolvedTable, _ range: RangeDescriptor
         ) throws(MeridianError) {
             row = try RowCoding.decode(value, name: table.name)
+            if let shape = table.shape {
+                let flags = RecordCoding.flags(of: row) ?? []
+                guard flags.contains(.isAlive) else { return nil }
+                if flags.contains(.hasSiblings) {
+                    siblings = Siblings(
+                        record: try RecordCoding.decode(row, shape, name: table.name), shape: shape)
+                }
+                row.removeLast(min(RecordCoding.extraValues, row.count))
+            }
             guard row.count == table.schema.columns.count else {
                 throw MeridianError(.corruption, "a row of table \(table.name) has \(row.count) values")
             }

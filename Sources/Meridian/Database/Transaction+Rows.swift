@@ -11,6 +11,8 @@ extension Transaction {
         var range: RangeDescriptor
         var key: Key
         var keyValues: [Value]
+        var values: [Value]
+        /// Empty in an active-active table, which stores records.
         var encoded: [UInt8]
 
         var duplicate: MeridianError {
@@ -31,11 +33,11 @@ extension Transaction {
             resolved = try await database.resolve(table, end: deadline)
         }
         let values = try table.encode(row)
-        let range = try resolved.range(ofRow: values)
+        let range = try resolved.range(ofRow: values, for: database.region)
         let keyValues = resolved.schema.keyValues(of: values)
         return Target(
             resolved: resolved, range: range, key: try resolved.key(keyValues, in: range), keyValues: keyValues,
-            encoded: try RowCoding.encode(values, name: table.name))
+            values: values, encoded: resolved.isActiveActive ? [] : try RowCoding.encode(values, name: table.name))
     }
 
     func isBuffered(_ key: Key) -> Bool { buffer.withLock { $0.values[key] != nil } }
@@ -63,7 +65,7 @@ extension Transaction {
 
     /// The range that holds a row, or where it would be.
     func locate(_ key: [Value], _ table: ResolvedTable) async throws -> RangeDescriptor {
-        guard table.isRegionalByRow else { return table.record.ranges[0] }
+        guard table.isRegionalByRow else { return table.homes(nearest: database.region)[0] }
         return try await find(key, of: table)?.range ?? table.homes(nearest: database.region)[0]
     }
 
@@ -101,13 +103,13 @@ extension Transaction {
             try buffer.touch(range, table: table.name)
             return buffer.values[stored]
         }
-        if let own { return try own.map { try RowReader.Found(stored, $0, table, range) } }
+        if let own { return try own.flatMap { try RowReader.Found(stored, $0, table, range) } }
         // All reads are of one moment, also those that child tasks make at once.
         let timestamp = try await readTimestamp()
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
         buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
         return try result.rows[0].first.flatMap { row in
-            try row.version.value.map { try RowReader.Found(stored, $0, table, range) }
+            try row.version.value.flatMap { try RowReader.Found(stored, $0, table, range) }
         }
     }
 

@@ -25,6 +25,7 @@ public final class Transaction: Sendable {
     ///   then throws `.duplicateKey` if the key is taken in the row's region.
     public func insert<Row>(_ row: Row, into table: Table<Row>) async throws {
         let target = try await target(row, table)
+        if target.resolved.isActiveActive { return try await converge(target, expecting: .absent) }
         try buffer.withLock { buffer in
             try buffer.touch(target.range, table: table.name)
             switch buffer.values[target.key] {
@@ -42,6 +43,7 @@ public final class Transaction: Sendable {
     ///   restricted row out of its jurisdiction.
     public func update<Row>(_ row: Row, in table: Table<Row>) async throws {
         let target = try await target(row, table)
+        if target.resolved.isActiveActive { return try await converge(target, expecting: .present) }
         if target.resolved.isRegionalByRow, !isBuffered(target.key) {
             // Where the row says that it is at home, it mostly is.
             let found = try await find(target.keyValues, of: target.resolved, first: target.range)
@@ -63,6 +65,7 @@ public final class Transaction: Sendable {
     /// another row: in a table that is regional by row, the region is part of a row's identity.
     public func upsert<Row>(_ row: Row, into table: Table<Row>) async throws {
         let target = try await target(row, table)
+        if target.resolved.isActiveActive { return try await converge(target, expecting: .either) }
         try buffer.withLock { buffer in
             try buffer.touch(target.range, table: table.name)
             try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
@@ -81,6 +84,7 @@ public final class Transaction: Sendable {
         let range: RangeDescriptor
         if let region { range = try resolved.range(in: region) } else { range = try await locate(values, resolved) }
         let stored = try resolved.key(values, in: range)
+        if resolved.isActiveActive { return try await convergeDeletion(values, resolved, range, stored) }
         try buffer.withLock { buffer in
             try buffer.touch(range, table: table.name)
             switch buffer.values[stored] {
@@ -136,7 +140,7 @@ public final class Transaction: Sendable {
         } else {
             found = try await find(values, of: resolved)
         }
-        return try found.map { try table.decode($0.row) }
+        return try found.map { try table.decode($0) }
     }
 
     /// The rows of one home region whose keys begin with the given parts, with this transaction's own writes. If
@@ -146,19 +150,19 @@ public final class Transaction: Sendable {
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
         let resolved = try await database.resolve(table, end: deadline)
-        let range = try resolved.range(in: region ?? database.region)
+        let range = try region.map { try resolved.range(in: $0) } ?? resolved.homes(nearest: database.region)[0]
         let span = try resolved.span(try table.keyPrefixValues(repeat each prefix), in: range)
         try buffer.withLock { try $0.touch(range, table: table.name) }
         let timestamp = try await readTimestamp()
         let reader = RowReader(database: database, end: deadline, timestamp: timestamp)
         let found = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: range.partition, limit: .max)
-        var rows = Dictionary(uniqueKeysWithValues: found.map { ($0.key, $0.row) })
+        var rows = Dictionary(uniqueKeysWithValues: found.map { ($0.key, $0) })
         let own = buffer.withLock { buffer in
             buffer.require(.unchangedSpan(span, since: timestamp), in: range.id)
             return buffer.order.filter { span.contains($0.key) }.map { ($0.key, buffer.values[$0.key] ?? nil) }
         }
-        for (key, value) in own { rows[key] = try value.map { try RowCoding.decode($0, name: table.name) } }
+        for (key, value) in own { rows[key] = try value.flatMap { try RowReader.Found(key, $0, resolved, range) } }
         return try rows.sorted { $0.key < $1.key }.prefix(limit).map { try table.decode($0.value) }
     }
 

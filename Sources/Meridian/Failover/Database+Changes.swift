@@ -57,6 +57,7 @@ extension Database {
         try await finishChanges(name, end: end)
         let planner = ReplicaPlanner(topology: host.topology)
         _ = try await updateRecord(name, end: end) { record in
+            guard record.descriptor.locality != .activeActive else { throw Self.cannotMove(name) }
             let old = record
             try body(&record)
             for position in record.ranges.indices {
@@ -66,6 +67,13 @@ extension Database {
             return record != old
         }
         try await finishChanges(name, end: end)
+    }
+
+    static func cannotMove(_ name: String) -> MeridianError {
+        MeridianError(
+            .placementImpossible,
+            "table \(name) is active-active: its copies commit each for itself and have no other mode or home. Add and "
+                + "retire copies with addCopy(of:in:) and retireCopy(of:in:), or move the rows to another table")
     }
 
     /// Waits until the ranges of a table are what its record says, and notes that they are.
@@ -157,7 +165,8 @@ extension Database {
     /// This process goes on with the table as it is now.
     func noteTable(_ record: TableRecord) {
         guard let schema = try? TableSchema(encoded: record.descriptor.schema) else { return }
-        host.tables.insert(ResolvedTable(record, schema: schema, topology: host.topology))
+        guard let table = try? ResolvedTable(record, schema: schema, topology: host.topology) else { return }
+        host.tables.insert(table)
     }
 }
 

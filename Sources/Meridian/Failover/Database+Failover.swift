@@ -29,6 +29,7 @@ extension Database {
     ) async throws -> [FailoverReport] {
         let end = host.deadline(after: deadline)
         let record = try await record(table.name, end: end)
+        guard record.descriptor.locality != .activeActive else { throw Self.cannotMove(table.name) }
         var reports: [FailoverReport] = []
         for range in record.ranges where range.home == lost {
             let procedure = FailoverProcedure(

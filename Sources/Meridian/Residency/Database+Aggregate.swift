@@ -41,7 +41,9 @@ extension Database {
             aggregations: aggregations, group: group, person: person, filter: filter)
         let own = host.topology.jurisdiction(of: region)
         var homes: [Jurisdiction: [RangeDescriptor]] = [:]
-        for range in resolved.record.ranges {
+        // Each copy of an active-active table has all rows.
+        let ranges = resolved.isActiveActive ? resolved.homes(nearest: region) : resolved.record.ranges
+        for range in ranges {
             let law = host.topology.jurisdiction(of: range.home)
             if law != own { try check(question, under: law) }
             homes[law, default: []].append(range)
@@ -111,7 +113,7 @@ extension Database {
                         do {
                             var answer = AggregateAnswer()
                             let rows = try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
-                            for found in rows { question.add(try table.decode(found.row), to: &answer) }
+                            for found in rows { question.add(try table.decode(found), to: &answer) }
                             return answer
                         } catch let error as MeridianError where error.code == .unavailable {
                             continue

@@ -122,7 +122,7 @@ extension EmbeddedCluster {
             let reader = RowReader(
                 database: database, end: end, timestamp: try await database.readTimestamp(end: end))
             for row in try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
-            where isTheirs(try table.decode(row.row)) {
+            where isTheirs(try table.decode(row)) {
                 found.append(resolved.schema.keyValues(of: row.row))
             }
         }

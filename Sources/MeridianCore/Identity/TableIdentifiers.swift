@@ -22,6 +22,13 @@ package struct IndexID: RawRepresentable, Hashable, Comparable, Sendable, Custom
     package init(_ rawValue: UInt8) { self.rawValue = rawValue }
 
     package static let primary = IndexID(0)
+    /// An active-active table's own changes, which its other copies pull. The state file's index of changes is of these
+    /// keys alone (`StateReader.changes`).
+    package static let outbox = IndexID(3)
+    /// An active-active table's recorded conflicts.
+    package static let conflicts = IndexID(4)
+    /// How far a copy of an active-active table has pulled each other one.
+    package static let cursors = IndexID(5)
 
     package static func < (lhs: IndexID, rhs: IndexID) -> Bool { lhs.rawValue < rhs.rawValue }
     package var description: String { "index\(rawValue)" }

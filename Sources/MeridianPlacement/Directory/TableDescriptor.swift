@@ -11,6 +11,8 @@ package struct TableDescriptor: Hashable, Sendable {
     package var failover = FailoverPolicy.manual
     /// The encoded columns and key columns.
     package var schema: [UInt8]
+    /// How concurrent writes come together, encoded; `nil` unless the table is active-active.
+    package var resolvers: [UInt8]?
 
     package init(
         id: TableID, name: String, locality: Locality, goal: SurvivalGoal = .zone,

@@ -11,6 +11,7 @@ import MeridianCore
 /// | region, synchronous | 2 at home, 2 in the nearest region, 1 in the next | none | majority |
 /// | semi-synchronous *n* | as zone | one each in the nearest *n* + 1 other regions | home majority and *n* regions |
 /// | asynchronous | as zone | one each in the nearest 2 other regions | home majority |
+/// | active-active | as zone, for each copy | none | majority |
 /// | global | as region where three regions allow it, else as zone | one in every other region | as above |
 /// | system | one in each of 5, 3 or fewer regions | every other node | majority |
 ///
@@ -75,7 +76,7 @@ package struct ReplicaPlanner: Sendable {
     package func homeRegion(of table: TableDescriptor, given: Region?) throws(MeridianError) -> Region {
         let home: Region
         switch table.locality {
-        case .regionalByRow:
+        case .regionalByRow, .activeActive:
             guard let given else { preconditionFailure("a range of \(table.name) without the region of its rows") }
             home = given
         case .regional(let region):

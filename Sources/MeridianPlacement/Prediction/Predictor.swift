@@ -84,6 +84,7 @@ package struct Predictor: Sendable {
         case .regionalByRow: return table.clientRegions(of: topology)
         case .regional(let region): return [region]
         case .global: return [planner.centralRegion()]
+        case .activeActive: return table.clientRegions(of: topology)
         }
     }
 

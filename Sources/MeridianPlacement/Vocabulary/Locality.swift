@@ -10,4 +10,7 @@ public enum Locality: Hashable, Sendable {
     /// Read everywhere, written rarely: a copy in every region; the home is the region nearest to all others,
     /// unless a primary is given.
     case global
+    /// At home in several regions at once: each has a copy of its own, which it reads and writes alone, and the copies
+    /// converge (DESIGN §10).
+    case activeActive
 }

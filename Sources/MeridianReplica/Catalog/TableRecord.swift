@@ -8,6 +8,8 @@ import MeridianPlacement
 package struct TableRecord: Hashable, Sendable {
     package var descriptor: TableDescriptor
     package var ranges: [RangeDescriptor]
+    /// Of an active-active table, one for each range.
+    package var copies: [TableCopy] = []
     /// Rises with every change of the record.
     package var version: UInt32 = 0
 
@@ -16,8 +18,8 @@ package struct TableRecord: Hashable, Sendable {
         self.ranges = ranges
     }
 
-    /// 2: ranges that change after they were made.
-    private static let format: Int64 = 2
+    /// 2: ranges that change after they were made. 3: active-active tables.
+    private static let format: Int64 = 3
 
     package func encoded() throws(MeridianError) -> [UInt8] {
         var values: [Value] = [
@@ -27,6 +29,7 @@ package struct TableRecord: Hashable, Sendable {
         case .regionalByRow(let column): values += [.integer(0), .text(column)]
         case .regional(let region): values += [.integer(1), .text(region.rawValue)]
         case .global: values += [.integer(2), .null]
+        case .activeActive: values += [.integer(3), .null]
         }
         values.append(.integer(descriptor.goal == .zone ? 0 : 1))
         values.append(.integer(descriptor.placement == .unrestricted ? 0 : 1))
@@ -48,6 +51,12 @@ package struct TableRecord: Hashable, Sendable {
         }
         values.append(.integer(Int64(version)))
         values.append(.integer(descriptor.failover == .manual ? 0 : 1))
+        values.append(descriptor.resolvers.map { .blob($0) } ?? .null)
+        values.append(.integer(Int64(copies.count)))
+        for copy in copies {
+            values += [.integer(Int64(copy.number.rawValue)), .integer(Int64(bitPattern: copy.range.rawValue))]
+            values += [.text(copy.region.rawValue), .integer(Int64(copy.state.rawValue))]
+        }
         return try RowCoding.encode(values, name: "system.tables")
     }
 
@@ -106,6 +115,7 @@ package struct TableRecord: Hashable, Sendable {
         case (0, let column?): locality = .regionalByRow(column: column)
         case (1, let region?): locality = .regional(in: Region(region))
         case (2, nil): locality = .global
+        case (3, nil): locality = .activeActive
         default: throw ValueReader.malformed
         }
         let goal: SurvivalGoal = try reader.integer() == 0 ? .zone : .region
@@ -126,6 +136,13 @@ package struct TableRecord: Hashable, Sendable {
             version = try reader.number()
             descriptor.failover = try reader.integer() == 0 ? .manual : .automatic
         }
+        if format > 2 {
+            descriptor.resolvers = try reader.optionalBlob()
+            for _ in 0..<(try reader.number()) { copies.append(try reader.copy()) }
+        }
+        guard (locality == .activeActive) == (descriptor.resolvers != nil),
+            locality != .activeActive || copies.map(\.range) == ranges.map(\.id)
+        else { throw ValueReader.malformed }
         guard reader.isAtEnd else { throw ValueReader.malformed }
     }
 }
@@ -222,6 +239,16 @@ private struct ValueReader {
             members.append(Member(node: node, region: region, role: role))
         }
         return members
+    }
+
+    mutating func copy() throws(MeridianError) -> TableCopy {
+        let number = TableID(try number())
+        let range = RangeID(UInt64(bitPattern: try integer()))
+        let region = Region(try text())
+        guard let byte = UInt8(exactly: try integer()), let state = TableCopy.State(rawValue: byte) else {
+            throw Self.malformed
+        }
+        return TableCopy(number: number, range: range, region: region, state: state)
     }
 
     private mutating func generation() throws(MeridianError) -> Generation { Generation(try number()) }

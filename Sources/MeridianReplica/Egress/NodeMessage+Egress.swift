@@ -100,9 +100,9 @@ extension RangeRequest.Body {
         case .read(let read):
             for precondition in read.preconditions { precondition.visitBytes(visit) }
             for operation in read.operations {
-                switch operation {
-                case .get(let key): visit(key.bytes)
-                case .scan(let span, _, _): span.visitBytes(visit)
+                switch operation.footprint {
+                case .key(let key): visit(key.bytes)
+                case .span(let span): span.visitBytes(visit)
                 }
             }
         case .lock(let lock):

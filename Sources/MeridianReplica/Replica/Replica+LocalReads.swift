@@ -149,9 +149,9 @@ extension EntryPayload {
         // What a transaction's commit writes stands in another entry. Its prepare writes nothing yet.
         if let step = command.step { return step.kind == .commit || step.kind == .erase }
         return command.mutations.contains { mutation in
-            switch operation {
-            case .get(let key): mutation.key == key
-            case .scan(let span, _, _): span.contains(mutation.key)
+            switch operation.footprint {
+            case .key(let key): mutation.key == key
+            case .span(let span): span.contains(mutation.key)
             }
         }
     }

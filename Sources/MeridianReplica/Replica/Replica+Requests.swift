@@ -147,9 +147,9 @@ extension Replica {
         }
         var (keys, spans) = Self.claims(of: read.preconditions)
         for operation in read.operations {
-            switch operation {
-            case .get(let key): keys.append(key)
-            case .scan(let span, _, _): spans.append(span)
+            switch operation.footprint {
+            case .key(let key): keys.append(key)
+            case .span(let span): spans.append(span)
             }
         }
         guard

@@ -87,6 +87,15 @@ extension Evaluation {
             return [KeyedVersion(key: key, version: version)]
         case .scan(let span, let limit, let byteLimit):
             return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
+        case .changes(let span, let since, let limit, let byteLimit):
+            return try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
+        case .digests(let span, let prefix):
+            let digests = try reader.digests(of: span, prefix: prefix, at: timestamp)
+            let version = Version(timestamp: timestamp, value: digests.encoded)
+            return [KeyedVersion(key: span.lower, version: version)]
+        case .bucketRows(let span, let prefix, let buckets, let limit, let byteLimit):
+            return try reader.rows(
+                of: span, in: buckets, prefix: prefix, at: timestamp, limit: limit, byteLimit: byteLimit)
         }
     }
 

@@ -152,6 +152,30 @@ package struct FreshnessQuestion: Hashable, Sendable {
 package enum ReadOperation: Hashable, Sendable {
     case get(Key)
     case scan(KeySpan, limit: Int, byteLimit: Int)
+    /// The rows whose newest version at the read's timestamp lies above `since`, in the order of their timestamps,
+    /// deletions left out. A page holds whole commits: go on from its last row's timestamp; an empty page is the end.
+    case changes(KeySpan, since: Timestamp, limit: Int, byteLimit: Int)
+    /// One row, under the span's lower bound, whose value is the encoded `RowDigests` of the live rows. Keys count from
+    /// their byte `prefix` on. It reads the whole span.
+    case digests(KeySpan, prefix: Int)
+    /// The live rows that `digests` put into these buckets, in key order. Go on behind the last key; an empty page is
+    /// the end.
+    case bucketRows(KeySpan, prefix: Int, buckets: Set<UInt8>, limit: Int, byteLimit: Int)
+
+    /// The keys that the answer depends on.
+    package var footprint: Footprint {
+        switch self {
+        case .get(let key): .key(key)
+        case .scan(let span, _, _), .changes(let span, _, _, _), .digests(let span, _),
+            .bucketRows(let span, _, _, _, _):
+            .span(span)
+        }
+    }
+
+    package enum Footprint: Hashable, Sendable {
+        case key(Key)
+        case span(KeySpan)
+    }
 }
 
 /// The answer to one `RangeRequest`.

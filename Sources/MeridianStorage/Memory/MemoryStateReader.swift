@@ -26,6 +26,23 @@ final class MemoryStateReader: StateReader {
         }
     }
 
+    func changes(
+        in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
+    ) -> [KeyedVersion] {
+        var page = ChangesPage(limit: limit, byteLimit: byteLimit)
+        let changed = store.read { contents in
+            var changed: [KeyedVersion] = []
+            contents.versions.visit(span) { key, chain in
+                guard let slot = chain.visible(at: timestamp), chain[slot].timestamp > since else { return true }
+                changed.append(KeyedVersion(key: key, version: chain[slot]))
+                return true
+            }
+            return changed
+        }
+        for row in changed.inOrderOfChange where !page.take(row) { break }
+        return page.rows
+    }
+
     func latestTimestamp(in span: KeySpan) -> Timestamp? {
         store.read { $0.versions.latestTimestamp(in: span) }
     }

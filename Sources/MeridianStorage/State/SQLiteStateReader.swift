@@ -93,6 +93,15 @@ final class SQLiteStateReader: StateReader {
         return rows
     }
 
+    func changes(
+        in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
+    ) throws -> [KeyedVersion] {
+        var page = ChangesPage(limit: limit, byteLimit: byteLimit)
+        let rows = try scan(span, at: timestamp, limit: .max, byteLimit: .max)
+        for row in rows.filter({ $0.version.timestamp > since }).inOrderOfChange where !page.take(row) { break }
+        return page.rows
+    }
+
     func latestTimestamp(in span: KeySpan) throws -> Timestamp? {
         var latest = recent.latestTimestamp(in: span)
         try connection.perform {

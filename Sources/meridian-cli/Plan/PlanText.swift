@@ -71,6 +71,7 @@ struct PlanText {
                 "regional by row (\(column)); each client writes and reads rows of its own home"
             case .regional(let region): "regional, at home in \(region)"
             case .global: "global"
+            case .activeActive: "active-active"
             }
         let law = table.placement == .restricted ? ", restricted to the home's jurisdiction" : ""
         let mode = table.mode.map { ", declared \($0)" } ?? ""

@@ -1,0 +1,89 @@
+import MeridianConvergence
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+import Synchronization
+
+/// Writes to active-active tables: each reads the record in the client's own copy, deletions included, and leaves there
+/// what it has become, and the same in the copy's *outbox*, the span from which the other copies pull. A row stands in
+/// the outbox once, with its latest state, so it is no longer than the table.
+extension Transaction {
+    /// What a write expects to find.
+    enum Expectation {
+        case absent
+        case present
+        case either
+    }
+
+    func converge(_ target: Target, expecting expectation: Expectation) async throws {
+        try await change(target.keyValues, target.resolved, target.range, target.key) { record, shape, now in
+            try Self.check(record, expectation, target.resolved.name)
+            return try Record(
+                writing: target.values, over: record, shape, by: target.resolved.origin(of: target.range), at: now,
+                name: target.resolved.name)
+        }
+    }
+
+    func convergeDeletion(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key) async throws {
+        try await change(key, table, range, stored) { record, _, now in
+            try Self.check(record, .present, table.name)
+            var record = record!
+            record.delete(by: table.origin(of: range), at: now)
+            return record
+        }
+    }
+
+    private static func check(
+        _ record: Record?, _ expectation: Expectation, _ name: String
+    ) throws(MeridianError) {
+        switch expectation {
+        case .absent where record?.isAlive == true:
+            throw MeridianError(
+                .duplicateKey, "table \(name): a row with this key exists; update it, or insert under another key")
+        case .present where record?.isAlive != true: throw Target.missing(name)
+        default: return
+        }
+    }
+
+    private func change(
+        _ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key,
+        _ body: (Record?, RecordShape, Timestamp) throws -> Record
+    ) async throws {
+        guard let shape = table.shape else { preconditionFailure("table \(table.name) is not active-active") }
+        let outbox = try table.key(key, index: .outbox, in: range)
+        while true {
+            let found = try await recordBytes(at: stored, table, range)
+            let record = try found.map { try RecordCoding.decode($0, shape, name: table.name) }
+            let changed = try RecordCoding.encode(
+                try body(record, shape, try await readTimestamp()), shape, name: table.name)
+            // A child task of the closure may have written it meanwhile.
+            let isDone = try buffer.withLock { buffer in
+                guard let own = buffer.values[stored] ?? found, own == found ?? own else { return false }
+                try buffer.set(stored, changed, in: range, table: table.name)
+                try buffer.set(outbox, changed, in: range, table: table.name)
+                return true
+            }
+            if isDone { return }
+        }
+    }
+
+    /// The record under a key as this transaction sees it, whether the row is there or was deleted.
+    private func recordBytes(
+        at stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor
+    ) async throws -> [UInt8]? {
+        let own = try buffer.withLock { buffer in
+            try buffer.touch(range, table: table.name)
+            return buffer.values[stored]
+        }
+        if let own { return own }
+        let timestamp = try await readTimestamp()
+        let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
+        buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
+        return result.rows[0].first?.version.value
+    }
+}
+
+extension ResolvedTable {
+    /// The name of a copy's writes.
+    func origin(of range: RangeDescriptor) -> Origin { Origin(keyTable(of: range).rawValue) }
+}

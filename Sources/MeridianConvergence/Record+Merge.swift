@@ -1,0 +1,77 @@
+import MeridianCore
+
+/// Joins what two copies know of a row.
+extension Record {
+    /// - Parameter other: of the same row.
+    /// - Returns: whether this record has changed.
+    package mutating func merge(
+        _ other: Record, _ shape: RecordShape, onConflict: (Conflict) -> Void = { _ in }
+    ) -> Bool {
+        if seen.covers(other.seen) { return false }
+        let before = self
+        // Most of what arrives is simply newer.
+        if other.seen.covers(seen) {
+            self = other
+            return true
+        }
+        for position in cells.indices {
+            cells[position] = merged(before, other, position, onConflict)
+        }
+        mergeLife(before, other, shape, onConflict)
+        seen.merge(other.seen)
+        return true
+    }
+
+    private func merged(
+        _ mine: Record, _ other: Record, _ position: Int, _ onConflict: (Conflict) -> Void
+    ) -> Cell {
+        switch (mine.cells[position], other.cells[position]) {
+        case (.register(let left), .register(let right)):
+            let winner = left.merged(with: right)
+            let (loser, seen) = winner == left ? (right, mine.seen) : (left, other.seen)
+            // Whoever has seen the loser has overwritten it knowingly, or recorded it.
+            if loser.content != winner.content, !seen.contains(loser.stamp.dot), loser.stamp.dot.counter > 0 {
+                onConflict(
+                    Conflict(
+                        kind: .overwritten, field: position, winner: winner.stamp, loser: loser.stamp,
+                        content: loser.content))
+            }
+            return .register(winner)
+        case (.counter(let left), .counter(let right)):
+            return .counter(left.merged(with: right))
+        case (.set(let left), .set(let right)):
+            return .set(left.merged(with: right, seen: mine.seen, otherSeen: other.seen))
+        case (.siblings(let left), .siblings(let right)):
+            let set = left.merged(with: right, seen: mine.seen, otherSeen: other.seen)
+            guard let latest = set.siblings.last, set.siblings.count > max(left.siblings.count, right.siblings.count)
+            else { return .siblings(set) }
+            for sibling in set.siblings.dropLast() where isNews(sibling.stamp, latest.stamp, mine, other) {
+                onConflict(
+                    Conflict(
+                        kind: .kept, field: position, winner: latest.stamp, loser: sibling.stamp,
+                        content: sibling.content))
+            }
+            return .siblings(set)
+        default:
+            preconditionFailure("two records of one row have cells of different kinds")
+        }
+    }
+
+    /// Whether no side knew both writes.
+    private func isNews(_ first: WriteStamp, _ second: WriteStamp, _ mine: Record, _ other: Record) -> Bool {
+        !(mine.seen.contains(first.dot) && mine.seen.contains(second.dot))
+            && !(other.seen.contains(first.dot) && other.seen.contains(second.dot))
+    }
+
+    private mutating func mergeLife(
+        _ mine: Record, _ other: Record, _ shape: RecordShape, _ onConflict: (Conflict) -> Void
+    ) {
+        let (winner, loser) = mine.life.stamp < other.life.stamp ? (other, mine) : (mine, other)
+        life = winner.life
+        guard winner.isAlive != loser.isAlive, !winner.seen.contains(loser.life.stamp.dot) else { return }
+        onConflict(
+            Conflict(
+                kind: winner.isAlive ? .revived : .deleted, field: nil, winner: winner.life.stamp,
+                loser: loser.life.stamp, content: winner.isAlive ? [] : loser.row(shape)))
+    }
+}
