@@ -35,15 +35,12 @@ struct Mode: Sendable {
             table = Table(name, key: \.id, locality: here, mode: .asynchronous, failover: .automatic)
         case .global:
             table = Table(name, key: \.id, locality: .global)
-        case .activeActive, .activeActiveCounters:
-            preconditionFailure("\(kind) is not offered yet")
+        case .activeActive:
+            table = Table(name, key: \.id, convergence: .lastWriterWins)
+        case .activeActiveCounters:
+            table = Table(name, key: \.id, convergence: .columns(.counter(\.hits)))
         }
     }
-
-    /// The modes that are measured, in the order of the table.
-    static let measured: [ModeFigures.Kind] = [
-        .synchronousZone, .synchronousRegion, .semiSynchronous, .asynchronous, .global,
-    ]
 
     /// Whether every region commits on its own.
     var isConvergent: Bool { kind.isConvergent }
@@ -55,6 +52,9 @@ struct Mode: Sendable {
         case .semiSynchronous, .asynchronous, .activeActive, .activeActiveCounters: false
         }
     }
+
+    /// As of when users read who ask for what is near: of a table that converges, their own copy as it is.
+    var local: ReadConsistency { isConvergent ? .strong : .boundedStaleness(.seconds(10)) }
 
     /// Whether writes go on in another region without a word from anybody when the home region is lost.
     var goesOnElsewhere: Bool { kind != .synchronousZone }

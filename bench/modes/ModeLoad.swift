@@ -36,7 +36,6 @@ struct ModeLoad: Sendable {
     }
 
     private static let deadline = Duration.seconds(20)
-    private static let bound = ReadConsistency.boundedStaleness(.seconds(10))
     static let writeRate = 10.0
 
     /// - Parameter prefix: of the ids of rows that are written.
@@ -139,7 +138,7 @@ struct ModeLoad: Sendable {
     private func read(_ database: Database) async throws {
         try await OpenLoop.run(ratePerSecond: 20, for: duration, into: tally.localReads) { number in
             await counted {
-                _ = try await database.read(Self.bound, deadline: Self.deadline) {
+                _ = try await database.read(mode.local, deadline: Self.deadline) {
                     try await $0.get(Mode.counter(number), from: mode.table)
                 }
             }
@@ -150,7 +149,7 @@ struct ModeLoad: Sendable {
         try await OpenLoop.run(ratePerSecond: 5, for: duration, into: Latencies()) { _ in
             let begun = ContinuousClock.now
             await counted {
-                let found = try await database.read(Self.bound, deadline: Self.deadline) { transaction in
+                let found = try await database.read(mode.local, deadline: Self.deadline) { transaction in
                     try await withThrowingTaskGroup(of: (Int, Int).self) { group in
                         for row in 0..<Mode.beats {
                             group.addTask { (row, try await version(row, transaction)) }

@@ -30,13 +30,16 @@ struct ModeRun: Sendable {
     private func measure(_ cluster: EmbeddedCluster) async throws -> (figures: ModeFigures, errors: Int) {
         let database = cluster.database(in: mode.home)
         try await database.create(mode.table)
-        try await waitForLeaseholder(database)
+        let writing = mode.isConvergent ? topology.regions : [mode.home]
+        for region in writing { try await waitForLeaseholder(cluster.database(in: region)) }
         try await database.write(deadline: Self.deadline) {
             for number in 0..<Mode.counters {
                 try await $0.upsert(Mode.item(Mode.counter(number)), into: mode.table)
             }
             for row in 0..<Mode.beats { try await $0.upsert(Mode.item(Mode.beat(row)), into: mode.table) }
         }
+        let count = writing.count + Mode.counters + Mode.beats
+        _ = try await sums(cluster) { sums in sums.allSatisfy { $0.rows == count } }
         var result = try await underLoad(cluster)
         BenchRun.note("\(mode.kind.rawValue): \(mode.home) dies …")
         result.figures.loss = try await RegionLoss(mode: mode, cluster: cluster).run()
@@ -52,6 +55,7 @@ struct ModeRun: Sendable {
             let warmUp = ModeLoad(mode: mode, cluster: cluster, heartbeats: heartbeats, duration: Self.warmUp)
             try await warmUp.run(prefix: "warm")
             let (bytesBefore, beatsBefore) = (egress(cluster), heartbeats.count)
+            let conflictsBefore = try await conflicts(database)
             let load = ModeLoad(mode: mode, cluster: cluster, heartbeats: heartbeats, duration: duration)
             try await load.run(prefix: "own")
             let (bytes, beats) = (egress(cluster), heartbeats.count - beatsBefore)
@@ -60,43 +64,72 @@ struct ModeRun: Sendable {
             let (counts, warm) = (load.tally.counts.with { $0 }, warmUp.tally.counts.with { $0 })
             var figures = load.tally.figures(of: mode)
             figures.increments += warm.increments
-            figures.lostUpdates = figures.increments - (try await shownIncrements(database))
+            figures.lostUpdates = figures.increments - (try await shownIncrements(cluster))
             let writes = Double(max(1, counts.writes + beats))
             figures.replicationBytes = Double(bytes.replication - bytesBefore.replication) / writes
             figures.clientBytes = Double(bytes.clients - bytesBefore.clients) / writes
             figures.predictedWriteAtHome = predictedWriteAtHome
+            if mode.isConvergent { figures.conflicts = .merged(try await conflicts(database) - conflictsBefore) }
             return (figures, counts.errors + warm.errors)
         }
     }
 
-    private func shownIncrements(_ database: Database) async throws -> Int {
-        try await database.read(deadline: Self.deadline) { transaction in
-            var sum = 0
-            for number in 0..<Mode.counters {
-                sum += try await transaction.get(Mode.counter(number), from: mode.table)?.hits ?? 0
-            }
-            return sum
+    private func conflicts(_ database: Database) async throws -> Int {
+        mode.isConvergent ? try await database.conflicts(of: mode.table).count : 0
+    }
+
+    /// What the rows show, once all copies show the same.
+    private func shownIncrements(_ cluster: EmbeddedCluster) async throws -> Int {
+        var last: [Shown] = []
+        let shown = try await sums(cluster) { sums in
+            defer { last = sums }
+            return sums == last && sums.allSatisfy { $0 == sums[0] }
         }
+        return shown[0].hits
+    }
+
+    /// What a copy shows of the table.
+    private struct Shown: Equatable {
+        var rows: Int
+        var hits: Int
+    }
+
+    /// The table as it is, or as each region's copy shows it, again and again until it is as wanted.
+    private func sums(_ cluster: EmbeddedCluster, until isEnough: ([Shown]) -> Bool) async throws -> [Shown] {
+        let end = ContinuousClock.now + Self.deadline
+        repeat {
+            var found: [Shown] = []
+            for region in mode.isConvergent ? topology.regions : [mode.home] {
+                let rows = try await cluster.database(in: region).read(deadline: Self.deadline) {
+                    try await $0.scan(mode.table)
+                }
+                found.append(Shown(rows: rows.count, hits: rows.reduce(0) { $0 + $1.hits }))
+            }
+            if isEnough(found) { return found }
+            await Pause.sleep(for: .milliseconds(300))
+        } while ContinuousClock.now < end
+        throw MeridianError(.deadlineExceeded, "the copies of \(mode.kind.rawValue) did not become equal in time")
     }
 
     /// After a table is made, another region may lead for a while.
     private func waitForLeaseholder(_ database: Database) async throws {
-        guard !mode.isConvergent else { return }
         let end = ContinuousClock.now + Self.deadline
         while ContinuousClock.now < end {
             let receipt = try await database.write(deadline: Self.deadline) {
-                try await $0.upsert(Mode.item(Mode.counter(0)), into: mode.table)
+                try await $0.upsert(Mode.item("ready-\(database.region)"), into: mode.table)
             }
             if receipt.latency.route < .milliseconds(2) { return }
             await Pause.sleep(for: .milliseconds(100))
         }
-        throw MeridianError(.deadlineExceeded, "the rows of \(mode.home) did not get their leaseholder at home in time")
+        throw MeridianError(.deadlineExceeded, "\(mode.kind.rawValue): no leaseholder in \(database.region) in time")
     }
 
     /// Bytes of the table's rows that crossed from region to region until now; every region is a jurisdiction.
     private func egress(_ cluster: EmbeddedCluster) -> (replication: UInt64, clients: UInt64) {
         let rows = cluster.egress.rows.filter { $0.table == mode.table.name }
-        let clients = rows.filter { [.request, .answer].contains($0.channel) }.reduce(0) { $0 + $1.count.bytes }
+        // Copies that converge ask each other; their clients ask nobody elsewhere.
+        let isClients = { (row: EgressReport.Row) in [.request, .answer].contains(row.channel) && !mode.isConvergent }
+        let clients = rows.filter(isClients).reduce(0) { $0 + $1.count.bytes }
         return (rows.reduce(0) { $0 + $1.count.bytes } - clients, clients)
     }
 

@@ -34,8 +34,8 @@ import MeridianPlacement
         guard regionList.count >= 3 else {
             throw ValidationError("\(regions) are not three regions; separate AWS regions by commas")
         }
-        for name in mode where !Mode.measured.contains(where: { $0.rawValue == name }) {
-            let names = Mode.measured.map(\.rawValue).joined(separator: ", ")
+        for name in mode where ModeFigures.Kind(rawValue: name) == nil {
+            let names = ModeFigures.Kind.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("there is no mode \(name); choose among \(names)")
         }
     }
@@ -48,7 +48,7 @@ import MeridianPlacement
         var run = ModesRun(
             home: home.rawValue, regions: regionList.map(\.rawValue), links: links(topology), modes: [])
         var errors = 0
-        for kind in Mode.measured where mode.isEmpty || mode.contains(kind.rawValue) {
+        for kind in ModeFigures.Kind.allCases where mode.isEmpty || mode.contains(kind.rawValue) {
             BenchRun.note("\(kind.rawValue) …")
             let start = ContinuousClock.now
             let result = try await ModeRun(

@@ -40,6 +40,8 @@ struct RegionLoss: Sendable {
             if recovery != nil { await Pause.sleep(for: .seconds(1)) }
             load.cancelAll()
             try await load.waitForAll()
+            // What other regions have written reaches the one that is asked a moment later.
+            if mode.isConvergent { await Pause.sleep(for: .seconds(2)) }
             return try await judge(
                 killed, recovery: recovery, clientRecovery: clientRecovery, by: cluster.database(in: nearest))
         }

@@ -75,7 +75,7 @@ package struct BarChart: Sendable {
         guard isLogarithmic else {
             let rough = domain.upperBound / 4
             let power = pow(10, floor(log10(rough)))
-            let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? rough
+            let step = [1, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= rough } ?? rough
             return Array(stride(from: 0, through: domain.upperBound, by: step))
         }
         let (first, last) = (Int(log10(domain.lowerBound).rounded()), Int(floor(log10(domain.upperBound))))
@@ -101,9 +101,11 @@ package struct BarChart: Sendable {
         ]
         for tick in ticks {
             let x = Self.text(position(tick))
+            // The first would leave the drawing to the left.
+            let anchor = share(tick) < 0.05 ? "start" : "middle"
             lines.append("<path class=\"grid\" d=\"M\(x) 0V\(Self.text(bottom))\"/>")
             lines.append(
-                "<text class=\"axis\" x=\"\(x)\" y=\"\(Self.text(bottom + 13))\" text-anchor=\"middle\">"
+                "<text class=\"axis\" x=\"\(x)\" y=\"\(Self.text(bottom + 13))\" text-anchor=\"\(anchor)\">"
                     + "\(Self.tick(tick))</text>")
         }
         for (number, row) in rows.enumerated() { lines += bars(row, top: Double(number) * rowHeight) }
