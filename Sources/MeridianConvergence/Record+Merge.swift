@@ -38,13 +38,13 @@ extension Record {
             }
             return .register(winner)
         case (.counter(let left), .counter(let right)):
-            return .counter(left.merged(with: right))
+            return .counter(left.merged(with: right, seen: mine.seen, otherSeen: other.seen))
         case (.set(let left), .set(let right)):
             return .set(left.merged(with: right, seen: mine.seen, otherSeen: other.seen))
         case (.siblings(let left), .siblings(let right)):
             let set = left.merged(with: right, seen: mine.seen, otherSeen: other.seen)
-            guard let latest = set.siblings.last, set.siblings.count > max(left.siblings.count, right.siblings.count)
-            else { return .siblings(set) }
+            guard let latest = set.siblings.last else { return .siblings(set) }
+            // Not by the number of siblings: where one is new, another may have been replaced.
             for sibling in set.siblings.dropLast() where isNews(sibling.stamp, latest.stamp, mine, other) {
                 onConflict(
                     Conflict(
@@ -68,7 +68,11 @@ extension Record {
     ) {
         let (winner, loser) = mine.life.stamp < other.life.stamp ? (other, mine) : (mine, other)
         life = winner.life
-        guard winner.isAlive != loser.isAlive, !winner.seen.contains(loser.life.stamp.dot) else { return }
+        guard winner.isAlive != loser.isAlive else { return }
+        // Who deletes what it has seen may not have seen all that the row holds elsewhere: a write with an earlier stamp
+        // leaves no trace in the life.
+        let isNews = !winner.seen.contains(loser.life.stamp.dot) || (loser.isAlive && cells != winner.cells)
+        guard isNews else { return }
         onConflict(
             Conflict(
                 kind: winner.isAlive ? .revived : .deleted, field: nil, winner: winner.life.stamp,

@@ -76,6 +76,8 @@ package struct Record: Hashable, Sendable {
     /// Nothing was written yet: to be overwritten.
     private init(blank key: [Value], _ shape: RecordShape) {
         let never = WriteStamp(time: .zero, dot: Dot(Origin(0), 0))
+        // -0.0 and 0.0 are one key, and copies that make the row at the same time must agree on its bytes.
+        let key = key.map { $0 == .real(0) ? .real(0) : $0 }
         let cells = shape.fields.map { field -> Cell in
             switch field.resolver {
             case .lastWriterWins: .register(Register([], never))
@@ -110,11 +112,12 @@ package struct Record: Hashable, Sendable {
         case .counter(var counter):
             guard case .integer(let wanted) = content[0] else { throw Self.mismatch("counter", "an integer", name) }
             let change = wanted &- counter.value
-            guard change >= 0 || !wasAlive || field.resolver == .counter else {
+            // Not the change: it wraps where the two are far apart.
+            guard wanted >= counter.value || !wasAlive || field.resolver == .counter else {
                 throw MeridianError(
                     .resolverMismatch,
-                    "table \(name): a grow-only counter was to go down by \(change.magnitude); use .counter for one that "
-                        + "may")
+                    "table \(name): a grow-only counter was to go down; write no less than was read, or use .counter "
+                        + "for one that may")
             }
             counter.add(change, by: stamp.dot.origin)
             cells[position] = .counter(counter)
@@ -125,9 +128,10 @@ package struct Record: Hashable, Sendable {
             if field.resolver == .growOnlySet, wasAlive, !Set(set.elements).isSubset(of: elements) {
                 throw MeridianError(
                     .resolverMismatch,
-                    "table \(name): elements were to go from a grow-only set; use .addWinsSet for one that may shrink")
+                    "table \(name): elements were to go from a grow-only set; keep those that were read, or use "
+                        + ".addWinsSet for one that may shrink")
             }
-            set.set(elements, stamp.dot)
+            set.set(elements, stamp.dot, wasAlive: wasAlive)
             cells[position] = .set(set)
         case .siblings(var set):
             guard !wasAlive || set.siblings.count != 1 || set.siblings[0].content != content else { return }

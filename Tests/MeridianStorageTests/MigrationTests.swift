@@ -34,6 +34,7 @@ import Testing
                     checksum INTEGER NOT NULL);
                     INSERT INTO ranges SELECT range_id, term, applied, closed, membership, 0 FROM later;
                     DROP TABLE later;
+                    DROP TABLE changes;
                     UPDATE meta SET value = '1' WHERE name = 'format'
                     """)
             let membership = try #require(try Data.fetchOne(database, sql: "SELECT membership FROM ranges"))
@@ -86,7 +87,7 @@ import Testing
         #expect(try format("state.sqlite") == "1")
         try SQLiteStores.open(directory).close()
         #expect(try format("log.sqlite") == "4")
-        #expect(try format("state.sqlite") == "2")
+        #expect(try format("state.sqlite") == "3")
     }
 
     @Test func transactionsCanBeWrittenAfterwards() throws {
@@ -106,6 +107,35 @@ import Testing
         #expect(try stores.log.load()[a]?.entries.last == entry)
         #expect(try stores.state.load()[a] == next)
         try stores.close()
+    }
+
+    /// State format 2 had no table of changes. Nothing wrote outboxes then, but a file may hold any key.
+    @Test func changesThatWereWrittenBeforeAreFoundByTime() throws {
+        let (change, row) = (Key([0, 0, 0, 9, 3, 1]), Key([0, 0, 0, 9, 0, 1]))
+        var stores = try SQLiteStores.open(directory)
+        for (index, key) in [change, row].enumerated() {
+            let index = UInt64(index + 1)
+            let command = Command(
+                request: RequestID(high: 1, low: index), timestamp: Timestamp(Int64(index) * 10),
+                closed: Timestamp(9), mutations: [Mutation(key: key, value: [5])])
+            try stores.state.apply([
+                ApplyBatch(
+                    range: a, commands: [IndexedCommand(index: LogIndex(index), command: command)],
+                    state: AppliedState(index))
+            ])
+        }
+        try stores.close()
+        try self.change("state.sqlite") {
+            try $0.execute(sql: "DROP TABLE changes; UPDATE meta SET value = '2' WHERE name = 'format'")
+        }
+        stores = try SQLiteStores.open(directory)
+        let found = try stores.state.makeReader().changes(
+            in: KeySpan(prefix: [0, 0, 0, 9, 3]), since: .zero, at: .distantFuture, limit: 9, byteLimit: 99)
+        #expect(found == [KeyedVersion(key: change, version: Version(timestamp: Timestamp(10), value: [5]))])
+        try stores.close()
+        try self.change("state.sqlite") {
+            #expect(try Data.fetchAll($0, sql: "SELECT key FROM changes") == [Data(change.bytes)])
+        }
     }
 
     @Test func aDamagedTableIsFoundOut() throws {

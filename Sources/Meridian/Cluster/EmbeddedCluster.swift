@@ -29,6 +29,7 @@ public final class EmbeddedCluster: DatabaseHost {
     let state: Mutex<State>
     package let tables = TableCache()
     package let seal: TokenSeal
+    package let progress = ConvergenceProgress()
     package var rules: JurisdictionRules { configuration.rules }
     let egressMeters: EgressMeters
     /// The end of the chain of erasure certificates, once it is known.

@@ -64,8 +64,13 @@ public final class ReadTransaction: Sendable {
 
     private func reader(_ table: ResolvedTable, in region: Region?) async throws -> RowReader {
         let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
-        var reader = RowReader(
-            database: database, end: end, timestamp: try await readTimestamp(ranges.map(\.id)))
+        let timestamp = try await readTimestamp(ranges.map(\.id))
+        if table.isActiveActive, region == nil, case .after(let token) = consistency {
+            // Other copies' writes come to this one later than their timestamps say.
+            let time = try database.host.seal.timestamp(of: token)
+            try await database.waitUntilCovered(table, at: time, end: end)
+        }
+        var reader = RowReader(database: database, end: end, timestamp: timestamp)
         reader.source = consistency == .strong ? .nearestOfGlobal : .nearest
         return reader
     }

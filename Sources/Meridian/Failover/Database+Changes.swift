@@ -119,6 +119,18 @@ extension Database {
 
     // MARK: Records
 
+    /// How old what is read of the tables near by may be.
+    private static let recordStaleness = Duration.milliseconds(500)
+
+    /// The tables as this region's own copy of the system range has them.
+    func tableRecords(end: Instant) async throws -> [TableRecord] {
+        guard let now = host.latestTimestamp(in: region) else { return [] }
+        let scan = ReadOperation.scan(Catalog.tableSpan, limit: .max, byteLimit: .max)
+        let timestamp = now.advanced(byNanoseconds: -Self.recordStaleness.nanoseconds)
+        let result = try await read(Catalog.systemRange, [scan], at: timestamp, fromNearest: true, end: end)
+        return result.rows[0].compactMap { row in row.version.value.flatMap { try? TableRecord(encoded: $0) } }
+    }
+
     func record(_ name: String, end: Instant) async throws -> TableRecord {
         let key = try Catalog.key(ofTable: name)
         let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)

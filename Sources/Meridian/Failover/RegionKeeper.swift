@@ -3,8 +3,8 @@ import MeridianPlacement
 import MeridianReplica
 
 /// What a region does for the cluster's tables all the time, whoever uses them: it ends changes of members whose caller
-/// is gone, keeps its authority over the tables that fail over by themselves, and takes over from regions that have
-/// lost theirs.
+/// is gone, keeps its authority over the tables that fail over by themselves, takes over from regions that have lost
+/// theirs, and brings its copies of active-active tables together with the others (`ConvergenceKeeper`).
 ///
 /// Every region runs one. They need not agree on who acts: whatever they do is a commit to a table's record under the
 /// condition that it is as they saw it, so one succeeds and the others see that it has. Who is nearest to a lost region
@@ -18,9 +18,6 @@ package struct RegionKeeper: Sendable {
     private static let interval = Duration.milliseconds(250)
     /// By how much the next region waits longer than the one before.
     private static let rank = Duration.milliseconds(700)
-    /// How old what is read of the tables may be.
-    private static let staleness = Duration.milliseconds(500)
-
     /// Works until the task is cancelled, or as long as it is wanted.
     ///
     /// Each kind of work has a loop of its own: a failover that takes its time must not hold up the renewal that keeps
@@ -32,6 +29,7 @@ package struct RegionKeeper: Sendable {
             }
             group.addTask { await loop(isWanted, patience: .seconds(5)) { await endChanges($0, end: $1) } }
             group.addTask { await loop(isWanted, patience: .seconds(15)) { await takeOver($0, end: $1) } }
+            group.addTask { await ConvergenceKeeper(database).run(while: isWanted) }
         }
     }
 
@@ -43,7 +41,7 @@ package struct RegionKeeper: Sendable {
         while !Task.isCancelled, isWanted() {
             let end = database.host.deadline(after: patience)
             // What fails now is tried again in the next round.
-            try? await work(try await records(end: end), end)
+            try? await work(try await database.tableRecords(end: end), end)
             await database.host.pause(for: Self.interval)
         }
     }
@@ -66,16 +64,6 @@ package struct RegionKeeper: Sendable {
                 }
             }
         }
-    }
-
-    /// The tables as this region's own copy of the system range has them.
-    private func records(end: Instant) async throws -> [TableRecord] {
-        guard let now = database.host.latestTimestamp(in: database.region) else { return [] }
-        let scan = ReadOperation.scan(Catalog.tableSpan, limit: .max, byteLimit: .max)
-        let timestamp = now.advanced(byNanoseconds: -Self.staleness.nanoseconds)
-        let result = try await database.read(
-            Catalog.systemRange, [scan], at: timestamp, fromNearest: true, end: end)
-        return result.rows[0].compactMap { row in row.version.value.flatMap { try? TableRecord(encoded: $0) } }
     }
 
     private func keepAuthority(_ records: [TableRecord], end: Instant) async throws {

@@ -14,6 +14,8 @@ package protocol DatabaseHost: AnyObject, Sendable {
     var seal: TokenSeal { get }
     /// What the laws ask of rows that are at home under them.
     var rules: JurisdictionRules { get }
+    /// How far the copies of active-active tables have come.
+    var progress: ConvergenceProgress { get }
     /// Notes what the API itself carries from one jurisdiction to another, past the frames between nodes.
     func noteEgress(_ count: EgressCount, over channel: EgressChannel, on route: EgressRoute, of range: RangeID)
 

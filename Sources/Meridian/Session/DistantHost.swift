@@ -18,6 +18,7 @@ final class DistantHost: DatabaseHost {
     var tables: TableCache { base.tables }
     var seal: TokenSeal { base.seal }
     var rules: JurisdictionRules { base.rules }
+    var progress: ConvergenceProgress { base.progress }
     var now: Instant { base.now }
     func pause(for duration: Duration) async { await base.pause(for: duration) }
     func randomNumber() -> UInt64 { base.randomNumber() }

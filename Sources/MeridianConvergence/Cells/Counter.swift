@@ -41,16 +41,19 @@ package struct Counter: Hashable, Sendable {
         }
     }
 
-    func merged(with other: Counter) -> Counter {
+    /// Of each origin's share, the later: by what was seen of it and not by its size, which wraps in the end.
+    /// - Parameters:
+    ///   - seen: what this side's row has seen.
+    ///   - otherSeen: what the other's has.
+    func merged(with other: Counter, seen: VersionVector, otherSeen: VersionVector) -> Counter {
         if shares == other.shares { return self }
         var merged = self
         for share in other.shares {
             let position = merged.shares.firstIndex { $0.origin >= share.origin } ?? merged.shares.count
             if position == merged.shares.count || merged.shares[position].origin != share.origin {
                 merged.shares.insert(share, at: position)
-            } else {
-                merged.shares[position].added = max(merged.shares[position].added, share.added)
-                merged.shares[position].taken = max(merged.shares[position].taken, share.taken)
+            } else if otherSeen[share.origin] > seen[share.origin] {
+                merged.shares[position] = share
             }
         }
         return merged

@@ -22,11 +22,12 @@ package struct AddWinsSet: Hashable, Sendable {
 
     package var elements: [SetElement] { members.map(\.element) }
 
-    /// Makes the set hold these elements and no others. What is there already keeps its additions.
+    /// Makes the set hold these elements and no others. What is there already keeps its additions; but if the row was
+    /// not there, all of it is added now, and stays if another copy removes what it had seen before.
     /// - Parameter elements: sorted, each once.
-    mutating func set(_ elements: [SetElement], _ dot: Dot) {
+    mutating func set(_ elements: [SetElement], _ dot: Dot, wasAlive: Bool) {
         var known: [SetElement: [Dot]] = [:]
-        for member in members { known[member.element] = member.dots }
+        if wasAlive { for member in members { known[member.element] = member.dots } }
         members = elements.map { Member(element: $0, dots: known[$0] ?? [dot]) }
     }
 

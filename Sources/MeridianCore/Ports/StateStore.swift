@@ -132,10 +132,10 @@ package protocol StateReader: AnyObject {
     /// bytes of values are exceeded (at least one row is returned if there is one).
     func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion]
 
-    /// The rows of a span whose newest version at or below `timestamp` lies above `since`, in the order of these versions'
-    /// timestamps and then of their keys, deletions left out. Rows of one timestamp, which one commit wrote, come
-    /// together: after `limit` rows or `byteLimit` bytes of values, what remains of the last timestamp still follows.
-    /// So the last row's timestamp is where the next call goes on, and nothing is the end.
+    /// The rows of a span whose newest version at or below `timestamp` lies above `since`, in the order of these
+    /// versions' timestamps and then of their keys, deletions left out. Rows of one timestamp, which one commit wrote,
+    /// come together: after `limit` rows or `byteLimit` bytes of values, what remains of the last timestamp still
+    /// follows. So the last row's timestamp is where the next call goes on, and nothing is the end.
     ///
     /// Fast in spans of an outbox (`IndexID.outbox`). Elsewhere it goes through the whole span.
     func changes(

@@ -9,6 +9,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     let topology: Topology
     let tables = TableCache()
     let seal: TokenSeal
+    let progress = ConvergenceProgress()
     var rules: JurisdictionRules { engine.rules }
     private let engine: Engine
     private var random: SplitMix64

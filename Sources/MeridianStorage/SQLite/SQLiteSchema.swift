@@ -43,10 +43,20 @@ struct SQLiteSchema {
             """,
         ])
 
+    private static let changes =
+        "CREATE TABLE changes(timestamp INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY(timestamp, key)) WITHOUT ROWID"
+
     static let state = SQLiteSchema(
-        kind: "state", format: 2,
+        kind: "state", format: 3,
         // 2: transactions of several ranges that are not over.
-        migrations: ["ALTER TABLE ranges ADD COLUMN transactions BLOB NOT NULL DEFAULT x''"],
+        // 3: the changes in outboxes by time.
+        migrations: [
+            "ALTER TABLE ranges ADD COLUMN transactions BLOB NOT NULL DEFAULT x''",
+            """
+            \(changes);
+            INSERT INTO changes SELECT timestamp, key FROM versions WHERE substr(key, 5, 1) = x'03'
+            """,
+        ],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
@@ -58,6 +68,7 @@ struct SQLiteSchema {
             CREATE TABLE versions(key BLOB NOT NULL, timestamp INTEGER NOT NULL, value BLOB, \
             checksum INTEGER NOT NULL, PRIMARY KEY(key, timestamp DESC)) WITHOUT ROWID
             """,
+            changes,
             """
             CREATE TABLE requests(sequence INTEGER PRIMARY KEY, range_id INTEGER NOT NULL, newest INTEGER NOT NULL, \
             outcomes BLOB NOT NULL, checksum INTEGER NOT NULL)

@@ -51,6 +51,17 @@ final class RecentState: Sendable {
         }
     }
 
+    /// The newest version at or below `timestamp` of each key of a span, deletions included.
+    func newest(in span: KeySpan, at timestamp: Timestamp) -> [Key: Version] {
+        var rows = rows(in: span, at: timestamp)
+        var newest: [Key: Version] = [:]
+        while let row = rows.next {
+            newest[row.key] = row.version
+            rows.advance()
+        }
+        return newest
+    }
+
     /// The rows of a span as of `timestamp`, deletions included, to be merged with those in the file.
     func rows(in span: KeySpan, at timestamp: Timestamp) -> RecentRows {
         contents.withLock { contents in

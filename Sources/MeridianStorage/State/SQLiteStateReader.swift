@@ -14,6 +14,7 @@ final class SQLiteStateReader: StateReader {
     private let point: SQLiteStatement
     private let newest: SQLiteStatement
     private let range: SQLiteStatement
+    private let changes: ChangesReader
 
     init(connection: StoreConnection, recent: RecentState, requests: RequestMemory) throws {
         self.connection = connection
@@ -29,6 +30,7 @@ final class SQLiteStateReader: StateReader {
         range = try connection.prepare(
             "scan",
             "SELECT key, timestamp, value, checksum FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
+        changes = try ChangesReader(connection)
     }
 
     func read(_ key: Key, at timestamp: Timestamp) throws -> Version? {
@@ -97,9 +99,29 @@ final class SQLiteStateReader: StateReader {
         in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
     ) throws -> [KeyedVersion] {
         var page = ChangesPage(limit: limit, byteLimit: byteLimit)
-        let rows = try scan(span, at: timestamp, limit: .max, byteLimit: .max)
-        for row in rows.filter({ $0.version.timestamp > since }).inOrderOfChange where !page.take(row) { break }
+        guard span.isOfOutbox else {
+            for row in try changesByWalking(span, since, timestamp) where !page.take(row) { break }
+            return page.rows
+        }
+        let fresh = recent.newest(in: span, at: timestamp)
+        try connection.perform {
+            try changes.fill(&page, span, since: since, at: timestamp, recent: fresh) { try find($0, timestamp) }
+        }
         return page.rows
+    }
+
+    /// In order, a page of rows at a time.
+    private func changesByWalking(_ span: KeySpan, _ since: Timestamp, _ timestamp: Timestamp) throws -> [KeyedVersion]
+    {
+        var changed: [KeyedVersion] = []
+        var rest = span
+        while true {
+            let rows = try scan(rest, at: timestamp, limit: 1024, byteLimit: 1 << 20)
+            changed += rows.lazy.filter { $0.version.timestamp > since }
+            guard let next = rows.last?.key.successor, span.upper.map({ next < $0 }) ?? true else { break }
+            rest = KeySpan(lower: next, upper: span.upper)
+        }
+        return changed.inOrderOfChange
     }
 
     func latestTimestamp(in span: KeySpan) throws -> Timestamp? {

@@ -151,6 +151,7 @@ extension StateFile {
     ) throws -> [(RangeID, RequestRow)] {
         for (key, timestamp) in taken.erased.sorted(by: { $0.key < $1.key }) {
             try key.bytes.withUnsafeBytes { bytes in
+                try forgetChanges(bytes, through: timestamp)
                 eraseVersions.bind(1, bytes)
                 eraseVersions.bind(2, timestamp.rawValue)
                 try eraseVersions.run()
@@ -181,5 +182,6 @@ extension StateFile {
         if let value { putVersion.bind(3, value) } else { putVersion.bindNull(3) }
         putVersion.bind(4, Int64(VersionCoding.checksum(key, timestamp.rawValue, value)))
         try putVersion.run()
+        try noteChange(key, timestamp.rawValue)
     }
 }

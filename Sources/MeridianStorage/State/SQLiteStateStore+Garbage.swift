@@ -45,6 +45,7 @@ extension StateFile {
                     deleteVersion.bind(1, bytes)
                     deleteVersion.bind(2, timestamp)
                     try deleteVersion.run()
+                    try forgetChange(bytes, timestamp)
                 }
             }
         }
@@ -99,10 +100,17 @@ extension StateFile {
 
     /// Deletes a range's rows, inside a transaction.
     func clear(_ range: RangeID, _ span: KeySpan) throws {
+        for table in ["versions", "changes"] { try clear(table, span) }
+        let identifier = Int64(bitPattern: range.rawValue)
+        try connection.execute("DELETE FROM requests WHERE range_id = ?", [identifier])
+        try connection.execute("DELETE FROM ranges WHERE range_id = ?", [identifier])
+    }
+
+    private func clear(_ table: String, _ span: KeySpan) throws {
         try span.lower.bytes.withUnsafeBytes { lower in
             let condition = span.upper == nil ? "key >= ?" : "key >= ? AND key < ?"
             let delete = try SQLiteStatement(
-                connection.handle, file: connection.file, name: "remove", sql: "DELETE FROM versions WHERE \(condition)"
+                connection.handle, file: connection.file, name: "remove", sql: "DELETE FROM \(table) WHERE \(condition)"
             )
             defer { delete.finalize() }
             delete.bind(1, lower)
@@ -112,8 +120,5 @@ extension StateFile {
                 try delete.run()
             }
         }
-        let identifier = Int64(bitPattern: range.rawValue)
-        try connection.execute("DELETE FROM requests WHERE range_id = ?", [identifier])
-        try connection.execute("DELETE FROM ranges WHERE range_id = ?", [identifier])
     }
 }

@@ -24,6 +24,9 @@ final class StateFile {
     let examineVersions: SQLiteStatement
     let deleteVersion: SQLiteStatement
     let eraseVersions: SQLiteStatement
+    let putChange: SQLiteStatement
+    let deleteChange: SQLiteStatement
+    let eraseChanges: SQLiteStatement
 
     struct RequestRow {
         var sequence: Int64
@@ -47,6 +50,15 @@ final class StateFile {
         deleteVersion = try connection.prepare(
             "collect garbage", "DELETE FROM versions WHERE key = ? AND timestamp = ?")
         eraseVersions = try connection.prepare("erase", "DELETE FROM versions WHERE key = ? AND timestamp <= ?")
+        putChange = try connection.prepare("write a change", "REPLACE INTO changes VALUES(?, ?)")
+        deleteChange = try connection.prepare(
+            "collect garbage", "DELETE FROM changes WHERE timestamp = ? AND key = ?")
+        eraseChanges = try connection.prepare(
+            "erase",
+            """
+            DELETE FROM changes WHERE key = ?1 AND timestamp IN \
+            (SELECT timestamp FROM versions WHERE key = ?1 AND timestamp <= ?2)
+            """)
     }
 
     /// - Returns: whether the file is new.

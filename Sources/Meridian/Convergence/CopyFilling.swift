@@ -1,0 +1,58 @@
+import MeridianConvergence
+import MeridianCore
+import MeridianPlacement
+import MeridianReplica
+
+/// Fills a copy that is new with all rows of another one, and puts it to use.
+///
+/// The rows of the other copy as of one moment hold all that it had written and pulled by then. What was pulled later
+/// the new copy pulls by itself, from the start of every outbox: nothing leaves an outbox before every copy, those that
+/// are being filled included, has it (`CopyTrimmer`).
+struct CopyFilling: Sendable {
+    let database: Database
+    let table: ActiveTable
+
+    private static let pageRows = 5_000
+
+    func run(end: Instant) async throws {
+        let matrix = database.host.topology.matrix
+        let sources = table.others.filter { $0.copy.state == .active }.sorted { first, second in
+            matrix.roundTripNanoseconds(from: database.region, to: first.copy.region)
+                < matrix.roundTripNanoseconds(from: database.region, to: second.copy.region)
+        }
+        for source in sources {
+            do {
+                try await fill(from: source, end: end)
+            } catch let error as MeridianError where error.code == .unavailable || error.code == .deadlineExceeded {
+                continue
+            }
+            _ = try await database.updateRecord(table.name, end: end) { record in
+                guard let position = record.copies.firstIndex(where: { $0.number == table.own.copy.number }),
+                    record.copies[position].state == .joining
+                else { return false }
+                record.copies[position].state = .active
+                return true
+            }
+            return
+        }
+    }
+
+    private func fill(from source: ActiveTable.Copy, end: Instant) async throws {
+        // Another copy's pages are small enough that a lost one costs little.
+        let patience = Duration.seconds(5)
+        let merge = CopyMerge(database: database, table: table, source: source)
+        var span = table.span(of: .primary, in: source)
+        var timestamp: Timestamp?
+        while true {
+            let pageEnd = min(end, database.host.deadline(after: patience))
+            let result = try await database.read(
+                source.range.id, [.scan(span, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)], at: timestamp,
+                end: pageEnd)
+            timestamp = result.timestamp
+            guard let last = result.rows[0].last else { return }
+            try await merge.take(result.rows[0], cursor: nil, end: end)
+            span = KeySpan(lower: last.key.successor, upper: span.upper)
+            if let upper = span.upper, span.lower >= upper { return }
+        }
+    }
+}

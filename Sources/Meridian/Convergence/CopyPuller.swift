@@ -1,0 +1,61 @@
+import MeridianConvergence
+import MeridianCore
+import MeridianReplica
+
+/// Brings what one copy of a table has written into the own one: it asks the other copy's leaseholder for the rows of
+/// its outbox that changed since the *cursor*, a timestamp up to which everything is here. Commits have timestamps in
+/// the order in which they become visible, so nothing can appear below a cursor later on, and asking again after a lost
+/// answer, a crash or an outage of days is the same question.
+struct CopyPuller: Sendable {
+    let database: Database
+    let table: ActiveTable
+    let source: ActiveTable.Copy
+
+    static let pageRows = 20_000
+    static let pageBytes = 4 << 20
+    /// How often the cursor is recorded when nothing is written: by it others see what they may forget.
+    private static let idleRecordInterval = Duration.seconds(15)
+
+    private var link: ConvergenceProgress.Link { table.link(from: source) }
+
+    /// Pulls until the other copy has nothing more.
+    /// - Returns: whether there was anything.
+    func pull(end: Instant) async throws -> Bool {
+        var cursor = try await cursor(end: end)
+        var isNews = false
+        while true {
+            let operation = ReadOperation.changes(
+                table.span(of: .outbox, in: source), since: cursor, limit: Self.pageRows, byteLimit: Self.pageBytes)
+            let result = try await database.read(source.range.id, [operation], at: nil, end: end)
+            let rows = result.rows[0]
+            guard let last = rows.last else {
+                try await noteIdle(from: cursor, to: result.timestamp, end: end)
+                return isNews
+            }
+            isNews = true
+            let isPartial =
+                rows.count >= Self.pageRows
+                || rows.reduce(0) { $0 + ($1.version.value?.count ?? 0) } >= Self.pageBytes
+            cursor = isPartial ? last.version.timestamp : result.timestamp
+            try await CopyMerge(database: database, table: table, source: source).take(rows, cursor: cursor, end: end)
+            database.host.progress.advance(link, to: cursor)
+            if !isPartial { return isNews }
+        }
+    }
+
+    private func cursor(end: Instant) async throws -> Timestamp {
+        if let known = database.host.progress[link] { return known }
+        let key = try table.cursorKey(of: source.copy.number, in: table.own)
+        let result = try await database.read(table.own.range.id, [.get(key)], at: nil, end: end)
+        let stored = try result.rows[0].first?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
+        database.host.progress.advance(link, to: stored)
+        return stored
+    }
+
+    private func noteIdle(from recorded: Timestamp, to cursor: Timestamp, end: Instant) async throws {
+        database.host.progress.advance(link, to: cursor)
+        let interval = Self.idleRecordInterval.nanoseconds
+        guard recorded.rawValue / interval != cursor.rawValue / interval else { return }
+        try await CopyMerge(database: database, table: table, source: source).take([], cursor: cursor, end: end)
+    }
+}
