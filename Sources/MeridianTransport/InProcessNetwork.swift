@@ -29,6 +29,8 @@ package final class InProcessNetwork: Sendable {
         var deliveries = Heap<Delivery>()
         var lastArrival: [Link: Int64] = [:]
         var cut: Set<NodeID> = []
+        /// Regions that are cut off from all others.
+        var cutRegions: Set<Region> = []
         var nextSequence: UInt64 = 0
         var jitter: SplitMix64
         var isStopped = false
@@ -70,6 +72,10 @@ package final class InProcessNetwork: Sendable {
     package func cut(_ node: NodeID) { state.withLock { _ = $0.cut.insert(node) } }
     package func heal(_ node: NodeID) { state.withLock { _ = $0.cut.remove(node) } }
 
+    /// Loses every frame between a region and the others until `heal`.
+    package func cut(_ region: Region) { state.withLock { _ = $0.cutRegions.insert(region) } }
+    package func heal(_ region: Region) { state.withLock { _ = $0.cutRegions.remove(region) } }
+
     package var frameCount: UInt64 { state.withLock { $0.frames } }
 
     package func stop() {
@@ -82,7 +88,7 @@ package final class InProcessNetwork: Sendable {
         let now = MonotonicTime.nanoseconds()
         var isFirst = false
         let receiver: Receiver? = state.withLock { state in
-            guard !state.cut.contains(frame.from), !state.cut.contains(frame.to), !state.isStopped else { return nil }
+            guard !isCut(frame, state), !state.isStopped else { return nil }
             state.frames += 1
             if delay == 0 { return state.receivers[frame.to] }
             let jitter = jitterFraction > 0 ? Double(state.jitter.next() >> 11) * 0x1p-53 * jitterFraction : 0
@@ -98,6 +104,15 @@ package final class InProcessNetwork: Sendable {
         if isFirst { wake.signal() }
     }
 
+    private func isCut(_ frame: NodeFrame, _ state: borrowing State) -> Bool {
+        if state.cut.contains(frame.from) || state.cut.contains(frame.to) { return true }
+        guard !state.cutRegions.isEmpty, let origin = regions[frame.from], let destination = regions[frame.to] else {
+            return false
+        }
+        return origin != destination
+            && (state.cutRegions.contains(origin) || state.cutRegions.contains(destination))
+    }
+
     private func delayNanoseconds(from: NodeID, to: NodeID) -> Int64 {
         guard let origin = regions[from], let destination = regions[to] else { return 0 }
         return topology.matrix.oneWayNanoseconds(from: origin, to: destination)
@@ -111,7 +126,7 @@ package final class InProcessNetwork: Sendable {
                 while let delivery = state.deliveries.min, delivery.at <= now {
                     state.deliveries.removeMin()
                     let frame = delivery.frame
-                    guard !state.cut.contains(frame.from), !state.cut.contains(frame.to) else { continue }
+                    if isCut(frame, state) { continue }
                     if let receiver = state.receivers[frame.to] { due.append((receiver, frame)) }
                 }
                 return (state.deliveries.min?.at, state.isStopped)

@@ -167,6 +167,10 @@ public final class EmbeddedCluster: DatabaseHost {
     public func isolate(_ node: NodeID) { network.cut(node) }
     public func heal(_ node: NodeID) { network.heal(node) }
 
+    /// Cuts a region off from all others, or mends that. Inside of it everything goes on.
+    public func isolate(_ region: Region) { network.cut(region) }
+    public func heal(_ region: Region) { network.heal(region) }
+
     /// Of many nodes' files, says whose an error is about.
     private static func naming<Result>(_ node: NodeDescriptor, _ body: () throws -> Result) throws -> Result {
         do {
