@@ -18,6 +18,7 @@ package struct Conflict: Hashable, Sendable {
     /// Which field of the shape; `nil` for the row as a whole.
     package var field: Int?
     package var winner: WriteStamp
+    /// Of a row that is deleted, its latest write: the deletion may have seen that one, and not an earlier one.
     package var loser: WriteStamp
     /// What the loser has written: the field's columns, or the whole row where it was deleted; nothing for a deletion.
     package var content: [Value]

@@ -69,8 +69,8 @@ extension Record {
         let (winner, loser) = mine.life.stamp < other.life.stamp ? (other, mine) : (mine, other)
         life = winner.life
         guard winner.isAlive != loser.isAlive else { return }
-        // Who deletes what it has seen may not have seen all that the row holds elsewhere: a write with an earlier stamp
-        // leaves no trace in the life.
+        // Who deletes what it has seen may not have seen all that the row holds elsewhere: a write with an earlier
+        // stamp leaves no trace in the life.
         let isNews = !winner.seen.contains(loser.life.stamp.dot) || (loser.isAlive && cells != winner.cells)
         guard isNews else { return }
         onConflict(

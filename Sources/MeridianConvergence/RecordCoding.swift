@@ -4,7 +4,8 @@ import MeridianCore
 /// rest as bytes. So a reader of rows drops two values, and only who writes or merges decodes the rest.
 ///
 /// The bytes are a `RowCoding` of: the format, the writes seen, the life's stamp, and for each cell what the columns do
-/// not say. Equal records have equal bytes, in every copy: digests compare them.
+/// not say. Equal records have equal bytes, in every copy: digests compare them. So bytes that no record is encoded as
+/// are damaged, and not a record that is equal to none.
 package enum RecordCoding {
     /// What follows the columns of a stored row.
     package static let extraValues = 2
@@ -23,8 +24,6 @@ package enum RecordCoding {
     }
 
     package static func encode(_ record: Record, _ shape: RecordShape, name: String) throws(MeridianError) -> [UInt8] {
-        var flags: Flags = record.isAlive ? [.isAlive] : []
-        if record.hasSiblings { flags.insert(.hasSiblings) }
         var values = ValueList()
         values.put(format)
         values.put(record.seen.entries.count)
@@ -32,7 +31,8 @@ package enum RecordCoding {
         values.put(record.life.stamp)
         for cell in record.cells { values.put(cell) }
         let rest = try RowCoding.encode(values.values, name: name)
-        return try RowCoding.encode(record.row(shape) + [.integer(flags.rawValue), .blob(rest)], name: name)
+        return try RowCoding.encode(
+            record.row(shape) + [.integer(flags(of: record).rawValue), .blob(rest)], name: name)
     }
 
     package static func decode(_ bytes: [UInt8], _ shape: RecordShape, name: String) throws(MeridianError) -> Record {
@@ -50,15 +50,26 @@ package enum RecordCoding {
         guard found <= format else {
             throw MeridianError(.newerFormat, "a record of table \(name) has format \(found), known is \(format)")
         }
-        var seen: [Dot] = []
-        for _ in 0..<(try reader.count()) { seen.append(try reader.dot()) }
-        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try reader.stamp())
+        guard found > 0 else { throw damaged(name) }
+        let seen = VersionVector(
+            sorted: try reader.ascending {
+                $0.origin < $1.origin
+            } _: { (reader) throws(MeridianError) in
+                try reader.dot()
+            })
+        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try reader.stamp(seen))
         var cells: [Record.Cell] = []
         cells.reserveCapacity(shape.fields.count)
-        for field in shape.fields { cells.append(try reader.cell(field, stored)) }
-        guard reader.isAtEnd else { throw damaged(name) }
-        return Record(
-            key: shape.key.map { stored[$0] }, seen: VersionVector(sorted: seen), life: life, cells: cells)
+        for field in shape.fields { cells.append(try reader.cell(field, stored, seen)) }
+        let record = Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
+        guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
+        return record
+    }
+
+    private static func flags(of record: Record) -> Flags {
+        var flags: Flags = record.isAlive ? [.isAlive] : []
+        if record.hasSiblings { flags.insert(.hasSiblings) }
+        return flags
     }
 
     fileprivate static func damaged(_ name: String) -> MeridianError {
@@ -154,44 +165,101 @@ private struct ValueCursor {
         return Origin(number)
     }
 
-    mutating func dot() throws(MeridianError) -> Dot { Dot(try origin(), UInt64(bitPattern: try integer())) }
-
-    mutating func stamp() throws(MeridianError) -> WriteStamp {
-        WriteStamp(time: Timestamp(rawValue: try integer()), dot: try dot())
+    /// Of no more writes than any row can take, so that the next one has a number, too.
+    mutating func dot() throws(MeridianError) -> Dot {
+        let (origin, counter) = (try origin(), try integer())
+        guard counter > 0, counter < .max else { throw RecordCoding.damaged(name) }
+        return Dot(origin, UInt64(counter))
     }
 
-    mutating func cell(_ field: RecordShape.Field, _ stored: [Value]) throws(MeridianError) -> Record.Cell {
+    /// Of a write that was seen: all that a record holds was.
+    private mutating func dot(_ seen: VersionVector) throws(MeridianError) -> Dot {
+        let dot = try dot()
+        guard seen.contains(dot) else { throw RecordCoding.damaged(name) }
+        return dot
+    }
+
+    mutating func stamp(_ seen: VersionVector) throws(MeridianError) -> WriteStamp {
+        WriteStamp(time: Timestamp(rawValue: try integer()), dot: try dot(seen))
+    }
+
+    /// A number, and as many elements, each above the one before.
+    mutating func ascending<Element>(
+        _ precedes: (Element, Element) -> Bool,
+        _ element: (inout ValueCursor) throws(MeridianError) -> Element
+    ) throws(MeridianError) -> [Element] {
+        var elements: [Element] = []
+        for _ in 0..<(try count()) {
+            let next = try element(&self)
+            if let last = elements.last, !precedes(last, next) { throw RecordCoding.damaged(name) }
+            elements.append(next)
+        }
+        return elements
+    }
+
+    /// What readers of rows are shown is what the cell says, or the record is damaged.
+    mutating func cell(
+        _ field: RecordShape.Field, _ stored: [Value], _ seen: VersionVector
+    ) throws(MeridianError) -> Record.Cell {
         switch field.resolver {
         case .lastWriterWins:
-            return .register(Register(field.columns.map { stored[$0] }, try stamp()))
+            return .register(Register(field.columns.map { stored[$0] }, try stamp(seen)))
         case .counter, .growOnlyCounter:
-            var shares: [Counter.Share] = []
-            for _ in 0..<(try count()) {
-                shares.append(
-                    Counter.Share(
-                        origin: try origin(), added: UInt64(bitPattern: try integer()),
-                        taken: UInt64(bitPattern: try integer())))
+            let shares = try ascending {
+                $0.origin < $1.origin
+            } _: { (reader) throws(MeridianError) in
+                try reader.share()
             }
-            return .counter(Counter(sorted: shares))
+            let counter = Counter(sorted: shares)
+            guard stored[field.columns[0]] == .integer(counter.value) else { throw RecordCoding.damaged(name) }
+            return .counter(counter)
         case .addWinsSet, .growOnlySet:
-            var members: [AddWinsSet.Member] = []
-            for _ in 0..<(try count()) {
-                guard case .blob(let element) = try next() else { throw RecordCoding.damaged(name) }
-                var dots: [Dot] = []
-                for _ in 0..<(try count()) { dots.append(try dot()) }
-                members.append(AddWinsSet.Member(element: element, dots: dots))
+            let members = try ascending {
+                $0.element.lexicographicallyPrecedes($1.element)
+            } _: { (reader) throws(MeridianError) in
+                try reader.member(seen)
             }
-            return .set(AddWinsSet(sorted: members))
+            let set = AddWinsSet(sorted: members)
+            guard stored[field.columns[0]] == .text(SetText.text(of: set.elements)) else {
+                throw RecordCoding.damaged(name)
+            }
+            return .set(set)
         case .siblings, .merge:
-            var siblings: [SiblingSet.Sibling] = []
-            for _ in 0..<(try count()) {
-                let stamp = try stamp()
-                let content = try next(field.columns.count)
-                var base: SiblingSet.Base?
-                if try integer() == 1 { base = SiblingSet.Base(dot: try dot(), content: try next(field.columns.count)) }
-                siblings.append(SiblingSet.Sibling(content: content, stamp: stamp, base: base))
+            let siblings = try ascending {
+                $0.stamp < $1.stamp
+            } _: { (reader) throws(MeridianError) in
+                try reader.sibling(field, seen)
+            }
+            guard let latest = siblings.last, zip(field.columns, latest.content).allSatisfy({ stored[$0] == $1 }) else {
+                throw RecordCoding.damaged(name)
             }
             return .siblings(SiblingSet(sorted: siblings))
         }
+    }
+
+    private mutating func share() throws(MeridianError) -> Counter.Share {
+        Counter.Share(
+            origin: try origin(), added: UInt64(bitPattern: try integer()), taken: UInt64(bitPattern: try integer()))
+    }
+
+    private mutating func member(_ seen: VersionVector) throws(MeridianError) -> AddWinsSet.Member {
+        guard case .blob(let element) = try next() else { throw RecordCoding.damaged(name) }
+        let dots = try ascending(<) { (reader) throws(MeridianError) in try reader.dot(seen) }
+        guard !dots.isEmpty else { throw RecordCoding.damaged(name) }
+        return AddWinsSet.Member(element: element, dots: dots)
+    }
+
+    private mutating func sibling(
+        _ field: RecordShape.Field, _ seen: VersionVector
+    ) throws(MeridianError) -> SiblingSet.Sibling {
+        let stamp = try stamp(seen)
+        let content = try next(field.columns.count)
+        var base: SiblingSet.Base?
+        switch try integer() {
+        case 0: break
+        case 1: base = SiblingSet.Base(dot: try dot(seen), content: try next(field.columns.count))
+        default: throw RecordCoding.damaged(name)
+        }
+        return SiblingSet.Sibling(content: content, stamp: stamp, base: base)
     }
 }

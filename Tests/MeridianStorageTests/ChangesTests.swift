@@ -1,5 +1,6 @@
 import GRDB
 import MeridianCore
+import Synchronization
 import Testing
 
 @testable import MeridianStorage
@@ -90,7 +91,9 @@ import Testing
             try file.connection.access("test") { database in
                 let noted = "SELECT hex(key) || timestamp FROM changes ORDER BY 1"
                 let versions = "SELECT hex(key) || timestamp FROM versions WHERE substr(key, 5, 1) = x'03' ORDER BY 1"
-                #expect(try String.fetchAll(database, sql: noted) == String.fetchAll(database, sql: versions))
+                let found = try String.fetchAll(database, sql: noted)
+                let expected = try String.fetchAll(database, sql: versions)
+                #expect(found == expected)
             }
         }
     }
@@ -192,6 +195,10 @@ import Testing
         #expect(plan == ["SEARCH changes USING PRIMARY KEY (timestamp>? AND timestamp<?)"])
     }
 
+    private func change(_ store: SQLiteStateStore, _ sql: String) throws {
+        try store.file.withLock { file in try file.connection.access("test") { try $0.execute(sql: sql) } }
+    }
+
     @Test func aDamagedValueIsFoundOut() throws {
         let world = try StoreWorld(.sqlite)
         let store = try #require(world.state as? SQLiteStateStore)
@@ -203,9 +210,9 @@ import Testing
                 in: KeySpan(prefix: [0, 0, 0, 1, 3]), since: .zero, at: .distantFuture, limit: 9, byteLimit: 99)
         }
         #expect(code(read) == nil)
-        try store.file.withLock { try $0.connection.execute("UPDATE versions SET value = x'02'") }
+        try change(store, "UPDATE versions SET value = x'02'")
         #expect(code(read) == .corruption)
-        try store.file.withLock { try $0.connection.execute("DELETE FROM versions") }
+        try change(store, "DELETE FROM versions")
         #expect(code(read) == .corruption, "a change without its version")
     }
 }

@@ -134,7 +134,8 @@ import Testing
         #expect(found == [KeyedVersion(key: change, version: Version(timestamp: Timestamp(10), value: [5]))])
         try stores.close()
         try self.change("state.sqlite") {
-            #expect(try Data.fetchAll($0, sql: "SELECT key FROM changes") == [Data(change.bytes)])
+            let keys = try Data.fetchAll($0, sql: "SELECT key FROM changes")
+            #expect(keys == [Data(change.bytes)])
         }
     }
 

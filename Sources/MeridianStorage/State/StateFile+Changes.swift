@@ -3,7 +3,7 @@ import MeridianCore
 /// The table `changes`: the versions of outboxes once more, by time, so that whoever pulls them need not go through all
 /// rows. It holds exactly the timestamps and keys of those rows of `versions`.
 ///
-/// An index of SQLite's over `versions`, partial as it may be, costs every write a condition and a savepoint: 20 % more
+/// An index of SQLite's over `versions`, partial as it may be, costs every write a condition and a savepoint: 18 % more
 /// instructions, for rows that are not in it, too. So what writes and deletes versions keeps this table itself.
 extension StateFile {
     func noteChange(_ key: UnsafeRawBufferPointer, _ timestamp: Int64) throws {

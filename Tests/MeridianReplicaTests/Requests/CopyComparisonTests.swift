@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianStorage
+import MeridianTransactions
 import Testing
 
 @testable import MeridianReplica

@@ -1,0 +1,168 @@
+import MeridianCore
+import Testing
+
+@testable import MeridianConvergence
+
+/// Single writes: what they refuse, and the corners that made-up histories do not reach.
+struct RecordWriteTests {
+    private func record(
+        _ table: TestTable, _ values: [Value], over earlier: Record? = nil, by origin: UInt32 = 1, at time: Int64 = 0,
+        key: Value = .text("k")
+    ) throws(MeridianError) -> Record {
+        try Record(
+            writing: [key] + values, over: earlier, table.shape, by: Origin(origin), at: Timestamp(rawValue: time),
+            name: "tallies")
+    }
+
+    private func error(_ body: () throws(MeridianError) -> Record) -> MeridianError? {
+        do throws(MeridianError) {
+            _ = try body()
+            return nil
+        } catch { return error }
+    }
+
+    // MARK: What does not fit
+
+    private let growOnly = TestTable("grow-only", [(1, .growOnlyCounter)])
+
+    @Test(arguments: [(5, 4), (0, -1), (.max, .min), (.max, 0), (-5, .min)] as [(Int64, Int64)])
+    func aGrowOnlyCounterRefusesToGoDown(_ from: Int64, _ to: Int64) throws {
+        let before = try record(growOnly, [.integer(from)])
+        let error = try #require(
+            error { () throws(MeridianError) in
+                try record(growOnly, [.integer(to)], over: before)
+            })
+        #expect(error.code == .resolverMismatch)
+        #expect(error.message.contains("tallies") && error.message.contains("grow-only counter"))
+    }
+
+    @Test(arguments: [(4, 5), (4, 4), (-5, .max), (.min, .max)] as [(Int64, Int64)])
+    func aGrowOnlyCounterGoesUp(_ from: Int64, _ to: Int64) throws {
+        let record = try record(growOnly, [.integer(to)], over: try record(growOnly, [.integer(from)]))
+        #expect(record.row(growOnly.shape)[1] == .integer(to))
+    }
+
+    /// A row made anew starts anew.
+    @Test func aGrowOnlyCounterMayBeLessInARowMadeAnew() throws {
+        var before = try record(growOnly, [.integer(9)])
+        before.delete(by: Origin(1), at: .zero)
+        #expect(try record(growOnly, [.integer(2)], over: before).row(growOnly.shape)[1] == .integer(2))
+    }
+
+    @Test func aGrowOnlySetRefusesToShrink() throws {
+        let table = TestTable("grow-only set", [(1, .growOnlySet)])
+        var before = try record(table, [.text("[1,2]")])
+        let error = try #require(
+            error { () throws(MeridianError) in
+                try record(table, [.text("[1,3]")], over: before)
+            })
+        #expect(error.code == .resolverMismatch && error.message.contains("grow-only set"))
+        #expect(try record(table, [.text("[3,2,1]")], over: before).row(table.shape)[1] == .text("[1,2,3]"))
+        before.delete(by: Origin(1), at: .zero)
+        #expect(try record(table, [.text("[4]")], over: before).row(table.shape)[1] == .text("[4]"))
+    }
+
+    @Test(
+        arguments: [
+            (.counter, .text("1")), (.counter, .null), (.growOnlyCounter, .real(1)), (.addWinsSet, .text("1")),
+            (.addWinsSet, .null), (.growOnlySet, .blob([0x5B, 0x5D])), (.growOnlySet, .text("{}")),
+        ] as [(Resolver, Value)])
+    func aColumnThatDoesNotFitItsResolverIsRefused(_ resolver: Resolver, _ value: Value) throws {
+        let table = TestTable("one", [(1, resolver)])
+        let error = try #require(error { () throws(MeridianError) in try record(table, [value]) })
+        #expect(error.code == .typeMismatch && error.message.contains("tallies"))
+    }
+
+    // MARK: Corners
+
+    /// Shares wrap, and still the later one counts: everywhere the same, and what was written last.
+    @Test func countersThatWrapConverge() throws {
+        let table = TestTable("counter", [(1, .counter)])
+        var copies = [try record(table, [.integer(0)])]
+        for value in [.max, 0, .max, .min, .max, .min, -1, .max] as [Int64] {
+            copies.append(try record(table, [.integer(value)], over: copies.last))
+            #expect(copies.last?.row(table.shape)[1] == .integer(value))
+        }
+        let other = try record(table, [.integer(5)], over: copies[0], by: 2)
+        let expected = copies.last!.merged(with: other, table.shape)
+        #expect(expected.row(table.shape)[1] == .integer(.max &+ 5))
+        for copy in copies {
+            let early = copy.merged(with: other, table.shape)
+            #expect(early.merged(with: copies.last!, table.shape) == expected)
+            #expect(copies.last!.merged(with: early, table.shape) == expected)
+        }
+    }
+
+    /// Two spellings of one key are one row, whose bytes must agree.
+    @Test func negativeZeroIsOneKeyWithZero() throws {
+        let table = TestTable("registers", [(1, .lastWriterWins), (1, .lastWriterWins)])
+        let left = try record(table, [.integer(1), .null], by: 1, at: 5, key: .real(0))
+        let right = try record(table, [.integer(2), .null], by: 2, at: 6, key: .real(-0.0))
+        let bytes = try left.merged(with: right, table.shape).bytes(table.shape)
+        #expect(try right.merged(with: left, table.shape).bytes(table.shape) == bytes)
+    }
+
+    /// Who deletes a row has seen its latest write, but not an earlier one of another column.
+    @Test func aDeletionReportsTheEarlierWriteThatItHasNotSeen() throws {
+        let table = TestTable("registers", [(1, .lastWriterWins), (1, .lastWriterWins)])
+        let made = try record(table, [.integer(1), .integer(1)], at: 1)
+        let unseen = try record(table, [.integer(1), .integer(2)], over: made, by: 2, at: 10)
+        let latest = try record(table, [.integer(3), .integer(1)], over: made, by: 3, at: 20)
+        var deleted = latest
+        deleted.delete(by: Origin(3), at: Timestamp(rawValue: 30))
+        var alive = latest.merged(with: unseen, table.shape)
+        var reports: [Conflict] = []
+        let hasChanged = alive.merge(deleted, table.shape) { reports.append($0) }
+        #expect(hasChanged && !alive.isAlive)
+        #expect(reports.map(\.kind) == [.deleted])
+        #expect(reports.first?.content == [.text("k"), .integer(3), .integer(2)])
+    }
+
+    /// An element that is in a row made anew was added anew, even if it was there before.
+    @Test func aSetMadeAnewKeepsWhatOthersRemoved() throws {
+        let table = TestTable("set", [(1, .addWinsSet)])
+        let made = try record(table, [.text("[1,2]")], at: 1)
+        var anew = made
+        anew.delete(by: Origin(1), at: Timestamp(rawValue: 2))
+        anew = try record(table, [.text("[1]")], over: anew, at: 3)
+        let removed = try record(table, [.text("[2]")], over: made, by: 2, at: 4)
+        #expect(anew.merged(with: removed, table.shape).row(table.shape)[1] == .text("[1]"))
+    }
+
+    // MARK: Siblings
+
+    @Test(arguments: [Resolver.siblings, .merge]) func siblingsComeWithTheirAncestorIfItIsKnown(
+        _ resolver: Resolver
+    ) throws {
+        let table = TestTable("siblings", [(1, resolver), (1, .lastWriterWins)])
+        let made = try record(table, [.integer(1), .text("x")], at: 1)
+        #expect(made.siblings(of: 0, table.shape).ancestor == nil)
+        let left = try record(table, [.integer(2), .text("x")], over: made, by: 2, at: 5)
+        let right = try record(table, [.integer(3), .text("y")], over: made, by: 3, at: 4)
+        let both = left.merged(with: right, table.shape)
+        #expect(both.hasSiblings && !left.hasSiblings)
+        let (rows, ancestor) = both.siblings(of: 0, table.shape)
+        // The latest last; the other columns as they are now.
+        #expect(rows == [[.text("k"), .integer(3), .text("y")], [.text("k"), .integer(2), .text("y")]])
+        #expect(both.row(table.shape) == rows.last)
+        #expect(ancestor == (resolver == .merge ? [.text("k"), .integer(1), .text("y")] : nil))
+        // A field of another kind has one value and no ancestor.
+        #expect(both.siblings(of: 1, table.shape).rows == [both.row(table.shape)])
+        let resolved = try record(table, [.integer(9), .text("y")], over: both, by: 2, at: 6)
+        #expect(!resolved.hasSiblings && both.merged(with: resolved, table.shape) == resolved)
+        // It replaces two values: none of them is the ancestor.
+        #expect(resolved.siblings(of: 0, table.shape).ancestor == nil)
+    }
+
+    @Test func siblingsWithoutACommonBaseHaveNoAncestor() throws {
+        let table = TestTable("merge", [(1, .merge)])
+        let made = try record(table, [.integer(1)], at: 1)
+        let stranger = try record(table, [.integer(7)], by: 4, at: 1)
+        let next = try record(table, [.integer(2)], over: made, at: 2)
+        #expect(next.siblings(of: 0, table.shape).ancestor == [.text("k"), .integer(1)])
+        #expect(next.merged(with: stranger, table.shape).siblings(of: 0, table.shape).ancestor == nil)
+        let later = try record(table, [.integer(3)], over: next, at: 3)
+        let other = try record(table, [.integer(4)], over: made, by: 2, at: 3)
+        #expect(later.merged(with: other, table.shape).siblings(of: 0, table.shape).ancestor == nil)
+    }
+}
