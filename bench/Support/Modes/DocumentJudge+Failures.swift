@@ -37,7 +37,7 @@ extension DocumentJudge {
             claims.append(
                 DocumentClaim(
                     Self.strategies, "asynchronous: data loss up to replication lag", measured: measured,
-                    value: age, in: 0...max(mode.staleness.p99, mode.loss.stated ?? 0),
+                    value: age, in: 0...mode.staleness.p99,
                     agrees:
                         "It is what was on the way: the nearest copy is \(ms(oneWay)) away, and \(mode.loss.reported) "
                         + "of \(mode.loss.missingAfterReturn) were reported when the region came back.",

@@ -153,7 +153,7 @@ package struct ModesPage: Sendable {
         table { border-collapse: collapse; font-size: .9rem; }
         th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left; vertical-align: top; }
         .figures td { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-        .figures thead th { vertical-align: bottom; }
+        .figures thead th { vertical-align: bottom; } .figures thead th + th { text-align: right; }
         .figures tbody th { position: sticky; left: 0; background: var(--ground); color: var(--ink); min-width: 8rem; }
         .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem; }
         figure { margin: 0; } svg { display: block; width: 100%; max-width: 30rem; height: auto; }
