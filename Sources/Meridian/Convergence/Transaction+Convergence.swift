@@ -58,7 +58,7 @@ extension Transaction {
                 try body(record, shape, try await readTimestamp()), shape, name: table.name)
             // A child task of the closure may have written it meanwhile.
             let isDone = try buffer.withLock { buffer in
-                guard let own = buffer.values[stored] ?? found, own == found ?? own else { return false }
+                if let own = buffer.values[stored], own != found { return false }
                 try buffer.set(stored, changed, in: range, table: table.name)
                 try buffer.set(outbox, changed, in: range, table: table.name)
                 return true

@@ -9,6 +9,7 @@ import Testing
 @Suite struct RepeatedCallTests {
     /// Nodes that stop, as often as it is told, and then one that commits.
     private final class StoppingHost: DatabaseHost {
+        let progress = ConvergenceProgress()
         struct Asked {
             var body: GatewayCall.Body
             var mayBeRepeated: Bool
