@@ -74,12 +74,17 @@ struct Mode: Sendable {
 
     static let counters = 64
     static let beats = 8
-    private static let payload = String(repeating: "x", count: 100)
 
     static func counter(_ number: Int) -> String { "counter-\(number % counters)" }
     static func beat(_ number: Int) -> String { "beat-\(number % beats)" }
 
     static func item(_ id: String, hits: Int = 0, version: Int = 0) -> Item {
-        Item(id: id, hits: hits, version: version, data: payload)
+        Item(id: id, hits: hits, version: version, data: payload(by: ""))
+    }
+
+    /// 100 bytes that say who wrote the row last: two increments of one number make the same number, and rows that are
+    /// equal are no conflict.
+    static func payload(by writer: String) -> String {
+        writer + String(repeating: "x", count: max(0, 100 - writer.count))
     }
 }

@@ -96,6 +96,7 @@ struct ModeLoad: Sendable {
                         throw MeridianError(.rowNotFound, "the counter \(id) is not there")
                     }
                     row.hits += 1
+                    row.data = Mode.payload(by: database.region.rawValue)
                     try await $0.update(row, in: mode.table)
                 }
                 tally.counts.with { $0.increments += 1 }
