@@ -55,7 +55,6 @@ struct ModeRun: Sendable {
             let warmUp = ModeLoad(mode: mode, cluster: cluster, heartbeats: heartbeats, duration: Self.warmUp)
             try await warmUp.run(prefix: "warm")
             let (bytesBefore, beatsBefore) = (egress(cluster), heartbeats.count)
-            let conflictsBefore = try await conflicts(database)
             let load = ModeLoad(mode: mode, cluster: cluster, heartbeats: heartbeats, duration: duration)
             try await load.run(prefix: "own")
             let (bytes, beats) = (egress(cluster), heartbeats.count - beatsBefore)
@@ -63,19 +62,20 @@ struct ModeRun: Sendable {
             try await beating.waitForAll()
             let (counts, warm) = (load.tally.counts.with { $0 }, warmUp.tally.counts.with { $0 })
             var figures = load.tally.figures(of: mode)
+            // What is lost or in conflict is counted from the beginning.
             figures.increments += warm.increments
+            figures.writes += warm.writes
             figures.lostUpdates = figures.increments - (try await shownIncrements(cluster))
             let writes = Double(max(1, counts.writes + beats))
             figures.replicationBytes = Double(bytes.replication - bytesBefore.replication) / writes
             figures.clientBytes = Double(bytes.clients - bytesBefore.clients) / writes
             figures.predictedWriteAtHome = predictedWriteAtHome
-            if mode.isConvergent { figures.conflicts = .merged(try await conflicts(database) - conflictsBefore) }
+            figures.conflicts =
+                mode.isConvergent
+                ? .merged(try await database.conflicts(of: mode.table).count)
+                : .repeatedAttempts(counts.repeated + warm.repeated)
             return (figures, counts.errors + warm.errors)
         }
-    }
-
-    private func conflicts(_ database: Database) async throws -> Int {
-        mode.isConvergent ? try await database.conflicts(of: mode.table).count : 0
     }
 
     /// What the rows show, once all copies show the same.

@@ -105,7 +105,7 @@ package struct ModeFigures: Sendable {
     /// The longest of the same for strong reads; `nil` where there are none.
     package var longestStrongStaleness: Double?
     package var conflicts: Conflicts
-    /// Writes acknowledged in the undisturbed part, increments among them.
+    /// Writes acknowledged before the loss, increments among them.
     package var writes: Int
     package var increments: Int
     /// Acknowledged increments that the rows do not show.
