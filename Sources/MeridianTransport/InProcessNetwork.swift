@@ -29,7 +29,6 @@ package final class InProcessNetwork: Sendable {
         var deliveries = Heap<Delivery>()
         var lastArrival: [Link: Int64] = [:]
         var cut: Set<NodeID> = []
-        /// Regions that are cut off from all others.
         var cutRegions: Set<Region> = []
         var nextSequence: UInt64 = 0
         var jitter: SplitMix64
@@ -72,7 +71,7 @@ package final class InProcessNetwork: Sendable {
     package func cut(_ node: NodeID) { state.withLock { _ = $0.cut.insert(node) } }
     package func heal(_ node: NodeID) { state.withLock { _ = $0.cut.remove(node) } }
 
-    /// Loses every frame between a region and the others until `heal`.
+    /// Loses every frame between a region's nodes and all others until `heal`. Within the region they hear each other.
     package func cut(_ region: Region) { state.withLock { _ = $0.cutRegions.insert(region) } }
     package func heal(_ region: Region) { state.withLock { _ = $0.cutRegions.remove(region) } }
 
@@ -106,11 +105,10 @@ package final class InProcessNetwork: Sendable {
 
     private func isCut(_ frame: NodeFrame, _ state: borrowing State) -> Bool {
         if state.cut.contains(frame.from) || state.cut.contains(frame.to) { return true }
-        guard !state.cutRegions.isEmpty, let origin = regions[frame.from], let destination = regions[frame.to] else {
-            return false
-        }
-        return origin != destination
-            && (state.cutRegions.contains(origin) || state.cutRegions.contains(destination))
+        guard !state.cutRegions.isEmpty, let origin = regions[frame.from], let destination = regions[frame.to],
+            origin != destination
+        else { return false }
+        return state.cutRegions.contains(origin) || state.cutRegions.contains(destination)
     }
 
     private func delayNanoseconds(from: NodeID, to: NodeID) -> Int64 {
@@ -126,7 +124,7 @@ package final class InProcessNetwork: Sendable {
                 while let delivery = state.deliveries.min, delivery.at <= now {
                     state.deliveries.removeMin()
                     let frame = delivery.frame
-                    if isCut(frame, state) { continue }
+                    guard !isCut(frame, state) else { continue }
                     if let receiver = state.receivers[frame.to] { due.append((receiver, frame)) }
                 }
                 return (state.deliveries.min?.at, state.isStopped)

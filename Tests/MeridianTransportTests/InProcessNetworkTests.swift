@@ -73,6 +73,32 @@ import Testing
         #expect(inbox.frames.withLock { $0.map(\.term) } == [3])
     }
 
+    @Test func aCutRegionHearsItselfAlone() async throws {
+        let topology = try Topology.aws(["us-east-1", "us-east-2"], nodesPerRegion: 2)
+        let network = InProcessNetwork(topology: topology, jitterFraction: 0, seed: 1)
+        defer { network.stop() }
+        let (near, far) = (Inbox(), Inbox())
+        let nodes = topology.nodes(in: "us-east-1").map(\.id)
+        guard let other = topology.nodes(in: "us-east-2").first?.id else { return }
+        network.attach(nodes[1]) { near.receive($0) }
+        network.attach(other) { far.receive($0) }
+        func send(_ number: UInt64) {
+            for to in [nodes[1], other] {
+                network.send(frame(number, to: to.rawValue, from: nodes[0].rawValue))
+            }
+        }
+        send(1)
+        network.cut("us-east-1")
+        send(2)
+        try await Task.sleep(for: .milliseconds(60))
+        #expect(near.frames.withLock { $0.map(\.term) } == [1, 2])
+        #expect(far.frames.withLock { $0.isEmpty })
+        network.heal("us-east-1")
+        send(3)
+        await far.wait(for: 1)
+        #expect(far.frames.withLock { $0.map(\.term) } == [3])
+    }
+
     @Test func aDetachedNodeGetsNothing() throws {
         let network = InProcessNetwork(topology: try Topology.local(nodes: 2), jitterFraction: 0, seed: 1)
         defer { network.stop() }

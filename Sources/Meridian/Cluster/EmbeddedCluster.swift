@@ -167,7 +167,7 @@ public final class EmbeddedCluster: DatabaseHost {
     public func isolate(_ node: NodeID) { network.cut(node) }
     public func heal(_ node: NodeID) { network.heal(node) }
 
-    /// Cuts a region off from all others, or mends that. Inside of it everything goes on.
+    /// Cuts a region's links to all others, or mends them. Its nodes keep running and hear each other.
     public func isolate(_ region: Region) { network.cut(region) }
     public func heal(_ region: Region) { network.heal(region) }
 

@@ -30,6 +30,7 @@ extension Database {
         }
         if !record.copies.contains(where: { $0.region == region && $0.state == .joining }) {
             try check(record.descriptor, regions: [region] + record.copies.filter(\.isInUse).map(\.region))
+            try await waitUntilReadmitted(region, table: table.name, end: end)
             record = try await insertCopy(in: region, record.descriptor.name, end: end)
         }
         while !record.copies.contains(where: { $0.region == region && $0.state == .active }) {
@@ -103,6 +104,27 @@ extension Database {
         }
         _ = try await resolve(table, end: end)
         return try await record(table.name, end: end)
+    }
+
+    /// Waits until the region's nodes are members of the cluster, those that lost their disks again (`replace`). A range
+    /// that is made before that is one that such a node may have known in an earlier life, and waits for what it held.
+    private func waitUntilReadmitted(_ region: Region, table name: String, end: Instant) async throws {
+        for node in host.topology.nodes(in: region) {
+            while true {
+                let answer = try? await host.call(
+                    Catalog.systemRange, .request(.status(of: node.id)), from: region, patience: .seconds(1),
+                    mayBeRepeated: false)
+                if case .status(let status)? = answer, status.node == node.id, !status.isRecovering { break }
+                guard host.now < end else {
+                    throw MeridianError(
+                        .unavailable,
+                        "table \(name) can have no copy in \(region) yet: node \(node.name) does not run, or has lost its "
+                            + "disk and was not readmitted; start or replace it, and call again",
+                        retry: .after(.seconds(1)))
+                }
+                await host.pause(for: .milliseconds(50))
+            }
+        }
     }
 
     private func insertCopy(in region: Region, _ name: String, end: Instant) async throws -> TableRecord {

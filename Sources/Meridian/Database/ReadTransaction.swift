@@ -64,26 +64,38 @@ public final class ReadTransaction: Sendable {
 
     private func reader(_ table: ResolvedTable, in region: Region?) async throws -> RowReader {
         let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
-        let timestamp = try await readTimestamp(ranges.map(\.id))
+        var timestamp = self.timestamp
         if table.isActiveActive, region == nil, case .after(let token) = consistency {
-            // Other copies' writes come to this one later than their timestamps say.
-            let time = try database.host.seal.timestamp(of: token)
-            try await database.waitUntilCovered(table, at: time, end: end)
+            timestamp = try await self.timestamp(covering: token, of: table)
         }
+        if timestamp == nil { timestamp = try await readTimestamp(ranges.map(\.id)) }
         var reader = RowReader(database: database, end: end, timestamp: timestamp)
         reader.source = consistency == .strong ? .nearestOfGlobal : .nearest
         return reader
     }
 
-    /// The timestamp of all reads: the first read's.
-    private func readTimestamp(_ ranges: [RangeID]) async throws -> Timestamp {
-        if let timestamp { return timestamp }
-        let chosen = try await choose(ranges)
-        return fixed.withLock { timestamp in
+    /// As of when this region's copy of an active-active table has what a token proves. What another copy has written
+    /// arrives here later than its timestamp says, so the present of this copy is read.
+    private func timestamp(covering token: CausalToken, of table: ResolvedTable) async throws -> Timestamp {
+        let proven = try database.host.seal.timestamp(of: token)
+        try consistency.checkLead(proven, now: try await database.readTimestamp(end: end))
+        try await database.waitUntilCovered(table, at: proven, end: end)
+        let now = try await database.readTimestamp(end: end)
+        return fix(now)
+    }
+
+    private func fix(_ chosen: Timestamp) -> Timestamp {
+        fixed.withLock { timestamp in
             let first = timestamp ?? chosen
             timestamp = first
             return first
         }
+    }
+
+    /// The timestamp of all reads: the first read's.
+    private func readTimestamp(_ ranges: [RangeID]) async throws -> Timestamp {
+        if let timestamp { return timestamp }
+        return fix(try await choose(ranges))
     }
 
     /// - Parameter ranges: what is read first, the nearest first.

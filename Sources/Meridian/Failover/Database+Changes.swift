@@ -56,8 +56,8 @@ extension Database {
         // Members are changed one step at a time: what is under way is finished first.
         try await finishChanges(name, end: end)
         let planner = ReplicaPlanner(topology: host.topology)
+        try await giveAuthority(for: name, after: body, planner, end: end)
         _ = try await updateRecord(name, end: end) { record in
-            guard record.descriptor.locality != .activeActive else { throw Self.cannotMove(name) }
             let old = record
             try body(&record)
             for position in record.ranges.indices {
@@ -74,6 +74,23 @@ extension Database {
             .placementImpossible,
             "table \(name) is active-active: its copies commit each for itself and have no other mode or home. Add and "
                 + "retire copies with addCopy(of:in:) and retireCopy(of:in:), or move the rows to another table")
+    }
+
+    /// Lets the regions serve at once in which rows will be at home after a change, if the table fails over by itself.
+    private func giveAuthority(
+        for name: String, after body: (inout TableRecord) throws -> Void, _ planner: ReplicaPlanner, end: Instant
+    ) async throws {
+        let old = try await record(name, end: end)
+        guard old.descriptor.locality != .activeActive else { throw Self.cannotMove(name) }
+        var new = old
+        try body(&new)
+        // What the topology cannot carry is refused before anything has changed.
+        for position in new.ranges.indices { _ = try planner.plan(new, rangeAt: position) }
+        guard new.descriptor.failover == .automatic else { return }
+        let serving = old.descriptor.failover == .automatic ? Set(old.ranges.map(\.home)) : []
+        for home in Set(new.ranges.map(\.home)).subtracting(serving).sorted() {
+            try await RegionAuthority.begin(in: home, by: self, end: end)
+        }
     }
 
     /// Waits until the ranges of a table are what its record says, and notes that they are.

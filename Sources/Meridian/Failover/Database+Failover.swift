@@ -33,7 +33,7 @@ extension Database {
         var reports: [FailoverReport] = []
         for range in record.ranges where range.home == lost {
             let procedure = FailoverProcedure(
-                database: self, table: table.name, range: range.id, destination: destination, authority: nil,
+                database: self, table: table.name, seen: range, destination: destination, authority: nil,
                 acceptsLoss: acceptingLoss, end: end)
             reports.append(try await procedure.run())
         }

@@ -33,7 +33,8 @@ import MeridianReplica
 struct FailoverProcedure {
     let database: Database
     let table: String
-    let range: RangeID
+    /// The range as the caller has seen it: what is given up is this home in this generation, and no other.
+    let seen: RangeDescriptor
     /// Where the rows go; `nil`: where the seed is.
     let destination: Region?
     /// Condition of the fence: the lost region's authority is over, and was not renewed since this read.
@@ -50,10 +51,13 @@ struct FailoverProcedure {
     /// How long sealed replicas are waited for.
     static let window = Duration.seconds(2)
 
+    private var range: RangeID { seen.id }
+
     func run() async throws -> FailoverReport {
         let begun = database.host.now
         let old = try await database.record(table, end: end)
         guard let before = old.ranges.first(where: { $0.id == range }) else { throw gone }
+        guard isAsSeen(before) else { throw overtaken }
         if let destination { try check(destination, old) }
         let fenced = try await fence()
         let statuses = await sealedReplicas(of: fenced)
@@ -76,6 +80,10 @@ struct FailoverProcedure {
         MeridianError(.rowNotFound, "table \(table) has no range \(range) any more")
     }
 
+    private func isAsSeen(_ range: RangeDescriptor) -> Bool {
+        range.home == seen.home && range.generation == seen.generation
+    }
+
     private func name(of node: NodeID) -> String { database.host.topology.node(node)?.name ?? "\(node)" }
 
     private func check(_ destination: Region, _ record: TableRecord) throws {
@@ -93,6 +101,8 @@ struct FailoverProcedure {
             table, end: end, rows: { (authority.map { [$0.condition] } ?? [], []) }
         ) { record in
             guard let position = record.ranges.firstIndex(where: { $0.id == range }) else { throw gone }
+            // Whoever knows of the loss from an old copy of the record must not give up the home that has taken over.
+            guard isAsSeen(record.ranges[position]) else { throw overtaken }
             // Somebody has begun already: this goes on from there.
             guard record.ranges[position].fence == nil else { return false }
             record.ranges[position].fence = record.ranges[position].generation.next

@@ -30,6 +30,34 @@ struct RegionAuthority {
         _ = try await database.commit(Catalog.systemRange, request, end: end)
     }
 
+    /// Gives a region a term before rows that fail over by themselves come to be at home there.
+    ///
+    /// It need not have had one yet, or its last one may be long over: then nobody could serve the rows until it has
+    /// heard of them and asked for a term, and others who hear of them first would take them for lost. A term that
+    /// lasts longer stays.
+    static func begin(in region: Region, by database: Database, end: Instant) async throws {
+        let key = try Authority.key(of: region)
+        while true {
+            let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
+            guard let now = database.host.latestTimestamp(in: database.region) else { return }
+            let grant = Authority.Grant(region: region, until: now.advanced(byNanoseconds: term.nanoseconds))
+            if let value = result.rows[0].first?.version.value,
+                let known = try Authority.grant(in: Mutation(key: key, value: value)), known.until >= grant.until
+            {
+                return
+            }
+            let request = CommitRequest(
+                id: database.host.newRequestID(), preconditions: [.unchanged(key, since: result.timestamp)],
+                mutations: [try Authority.mutation(grant)])
+            do {
+                _ = try await database.commit(Catalog.systemRange, request, end: end)
+                return
+            } catch let error as MeridianError where error.code == .conflict {
+                continue
+            }
+        }
+    }
+
     /// The authority of a region, if it is over on every clock.
     static func lapsed(
         of region: Region, seenBy database: Database, end: Instant

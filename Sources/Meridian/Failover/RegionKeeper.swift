@@ -95,7 +95,7 @@ package struct RegionKeeper: Sendable {
             await database.host.pause(for: Self.rank * rank)
         }
         let procedure = FailoverProcedure(
-            database: database, table: table, range: range.id, destination: database.region, authority: lapsed,
+            database: database, table: table, seen: range, destination: database.region, authority: lapsed,
             acceptsLoss: false, end: end)
         _ = try await procedure.run()
     }

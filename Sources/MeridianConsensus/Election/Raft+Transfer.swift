@@ -63,11 +63,22 @@ extension Raft {
     }
 
     /// A leader whose removal or demotion is committed: everybody has been told, the best successor campaigns.
+    ///
+    /// What was proposed while the change was on its way is in nobody else's log yet. So it stays for a moment, takes
+    /// nothing more, and has no lease; otherwise nobody could be told to campaign under load, and writes would wait for
+    /// an election timeout.
     mutating func resign(at now: Moment) {
         precondition(!membership.canCampaign(configuration.node), "\(configuration.node) resigns without need")
         let successors = membership.members.filter { $0.role == .voter && !lead.progress.isRecovering($0.node) }
         let best = successors.max { lead.progress.match($0.node) < lead.progress.match($1.node) }
-        if let best, lead.progress.match(best.node) == log.lastIndex { orderCampaign(best.node) }
+        let deadline =
+            lead.resignDeadline ?? now.instant.advanced(byNanoseconds: configuration.electionTimeoutNanoseconds)
+        lead.resignDeadline = deadline
+        if let best, lead.progress.match(best.node) == log.lastIndex {
+            orderCampaign(best.node)
+        } else if best != nil, now.instant < deadline {
+            return
+        }
         becomeFollower(term: term, leader: nil, at: now)
     }
 

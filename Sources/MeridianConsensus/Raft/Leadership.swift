@@ -29,8 +29,10 @@ struct Leadership: Sendable {
     /// A successor was told to campaign past all promises. Until the term ends nobody can know that it will not, so
     /// this term has no leases any more (see `Raft+Transfer.swift`).
     var areLeasesOver = false
-    /// Removed or demoted by a committed change: the next flush hands over and steps down.
+    /// Removed or demoted by a committed change: it takes nothing more, hands over, and steps down.
     var isResigning = false
+    /// Until when it waits for a successor to have the whole log.
+    var resignDeadline: Instant?
 
     /// When there last was something to do (quiescence).
     var lastActivity: Instant = .zero

@@ -17,6 +17,7 @@ extension Raft {
         }
         var deadline = min(lead.heartbeatDeadline, quorumDeadline)
         if let transfer = lead.transfer { deadline = min(deadline, transfer.deadline) }
+        if let resignation = lead.resignDeadline { deadline = min(deadline, resignation) }
         if let since = log.oldestPendingSince, !isDiskFull { deadline = min(deadline, diskDeadline(since)) }
         return deadline
     }

@@ -173,6 +173,30 @@ import Testing
         }
     }
 
+    @Test func whoKnowsOfTheLossFromAnOldRecordGivesUpNothingElse() async throws {
+        let table = Self.orders(.asynchronous)
+        try await withCluster { cluster in
+            try await fill(table, cluster, 0..<10)
+            try await Task.sleep(for: .milliseconds(500))
+            await kill(Self.home, of: cluster)
+            let db = cluster.database(in: "us-east-1")
+            let end = cluster.deadline(after: .seconds(20))
+            let record = try await db.record(table.name, end: end)
+            let seen = try #require(record.ranges.first { $0.home == Self.home })
+            try await db.failOver(table, from: Self.home, to: "us-east-1")
+            let late = FailoverProcedure(
+                database: db, table: table.name, seen: seen, destination: "us-east-1", authority: nil,
+                acceptsLoss: false, end: end)
+            do {
+                _ = try await late.run()
+                Issue.record("the home that had taken over was given up")
+            } catch let error as MeridianError {
+                #expect(error.code == .conflict)
+            }
+            #expect(try await db.failovers(of: table).count == 1)
+        }
+    }
+
     @Test func whatAReportHoldsIsErasedWithItsRow() async throws {
         let table = Self.orders(.asynchronous)
         try await withCluster { cluster in
