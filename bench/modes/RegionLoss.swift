@@ -18,6 +18,8 @@ struct RegionLoss: Sendable {
 
     /// Acknowledged writes, by the row that each wrote.
     private let journal = Locked<[String: ContinuousClock.Instant]>([:])
+    /// The first acknowledgement of a write that another region began after the loss.
+    private let first = Locked<(killed: ContinuousClock.Instant?, at: ContinuousClock.Instant?)>((nil, nil))
 
     func run() async throws -> ModeFigures.Loss {
         let survivors = cluster.topology.regions.filter { $0 != mode.home }
@@ -32,12 +34,15 @@ struct RegionLoss: Sendable {
             // No message leaves any of them any more when the clock is read; their threads take a moment to end.
             for node in cluster.topology.nodes(in: mode.home) { cluster.isolate(node.id) }
             let killed = ContinuousClock.now
+            first.with { $0.killed = killed }
             async let dead: Void = kill()
-            async let elsewhere = first(of: survivors, since: killed)
+            async let elsewhere = probe(survivors, since: killed)
             async let client = write("client", from: mode.home, elseFrom: nearest, since: killed)
-            let (recovery, clientRecovery) = (await elsewhere, await client)
+            let (isRecovered, clientRecovery) = (await elsewhere != nil, await client)
+            // Of all writes, not of the first call alone: that may wait for a node that does not answer.
+            let recovery = first.with { $0.at }.map { ($0 - killed).milliseconds }
             await dead
-            if recovery != nil { await Pause.sleep(for: .seconds(1)) }
+            if isRecovered { await Pause.sleep(for: .seconds(1)) }
             load.cancelAll()
             try await load.waitForAll()
             // What other regions have written reaches the one that is asked a moment later.
@@ -77,6 +82,7 @@ struct RegionLoss: Sendable {
     }
 
     private func write(_ id: String, _ database: Database, deadline: Duration) async -> Bool {
+        let begun = ContinuousClock.now
         do {
             try await database.write(deadline: deadline) { try await $0.upsert(Mode.item(id), into: mode.table) }
         } catch {
@@ -84,11 +90,15 @@ struct RegionLoss: Sendable {
         }
         let now = ContinuousClock.now
         journal.with { $0[id] = now }
+        first.with { first in
+            guard let killed = first.killed, begun >= killed, database.region != mode.home else { return }
+            first.at = min(first.at ?? now, now)
+        }
         return true
     }
 
     /// The first write of any of these regions that began after the kill.
-    private func first(of regions: [Region], since killed: ContinuousClock.Instant) async -> Double? {
+    private func probe(_ regions: [Region], since killed: ContinuousClock.Instant) async -> Double? {
         await withTaskGroup(of: Double?.self) { group in
             for region in regions {
                 group.addTask { await write("probe", from: region, elseFrom: region, since: killed) }
