@@ -110,7 +110,7 @@ let package = Package(
             path: "bench/Support", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
-        bench("active"), bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
+        bench("active"), bench("modes"), bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],
