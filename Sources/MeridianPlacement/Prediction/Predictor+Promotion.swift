@@ -36,7 +36,7 @@ extension Predictor {
         prediction.recoveryAtMostNanoseconds = time.atMost
         prediction.writable = regions(of: part)
         prediction.strongReadable = prediction.writable
-        guard case .partition = prediction.failure, range.rule == .asynchronous else { return }
+        guard case .partition = prediction.failure, case .asynchronous = range.rule else { return }
         // The home is served until its authority is over; its copies elsewhere get none of that.
         let heir = heirs(part, range)[0].region
         prediction.loss = .last(nanoseconds: term + oneWay(range.home, heir))
