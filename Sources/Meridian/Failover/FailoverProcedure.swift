@@ -10,7 +10,8 @@ import MeridianReplica
 ///
 /// 1. **Fence.** The record says that the next generation is about to begin. Every replica that hears of it seals
 ///    itself: it takes no further part in the old history, and what it reports of its log stays true.
-/// 2. **Ask.** All replicas are asked until they are sealed, for as long as `window`.
+/// 2. **Ask.** All replicas are asked until they are sealed: those of the lost home as long as an answer takes, the
+///    others longer, by `window`.
 /// 3. **Choose** the replica that has the most, and where the old history ends in it (the *fork*).
 ///    - *Semi-synchronous*, n of the n + 1 remote regions: an acknowledged commit is durable in n of them. When so many
 ///      have been sealed that fewer than n are left, then none can be acknowledged any more, and of those that were one
@@ -48,8 +49,8 @@ struct FailoverProcedure {
         var condition: Precondition
     }
 
-    /// How long sealed replicas are waited for.
-    static let window = Duration.seconds(2)
+    /// How much longer those that should live are waited for than those of the lost home.
+    static let window = Duration.milliseconds(1_700)
 
     private var range: RangeID { seen.id }
 
@@ -119,13 +120,9 @@ struct FailoverProcedure {
     /// answer takes.
     private func sealedReplicas(of fenced: RangeDescriptor) async -> [ReplicaStatus] {
         let host = database.host
-        let matrix = host.topology.matrix
-        let farthest =
-            host.topology.regions.map {
-                matrix.roundTripNanoseconds(from: database.region, to: $0)
-            }.max() ?? 0
-        let whole = host.deadline(after: Self.window + .nanoseconds(2 * farthest))
-        let short = host.deadline(after: .milliseconds(300) + .nanoseconds(2 * farthest))
+        let patience = ClusterTiming.lostHomePatienceNanoseconds(from: database.region, host.topology)
+        let whole = host.deadline(after: Self.window + .nanoseconds(patience))
+        let short = host.deadline(after: .nanoseconds(patience))
         return await withTaskGroup(of: ReplicaStatus?.self) { group in
             for member in fenced.hosts where member.role != .witness {
                 let limit = min(member.region == fenced.home ? short : whole, end)
