@@ -127,7 +127,7 @@ extension Database {
             let behind = origins.filter { origin in
                 (host.progress[.init(copy: range.id, origin: origin.number)] ?? .zero) < time
             }
-            if behind.isEmpty { return }
+            if behind.isEmpty || Planted.isOn(.coverageNotAwaited) { return }
             guard host.now < end else {
                 throw MeridianError(
                     .deadlineExceeded,
