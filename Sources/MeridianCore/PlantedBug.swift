@@ -78,6 +78,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case removalTakesUnseen
     case siblingsOverwritten
     case coverageNotAwaited
+    case timeFixedBeforeCoverage
     case joinedUnfilled
     // Failover.
     case authorityNeverEnds
@@ -156,6 +157,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .removalTakesUnseen: "a removal takes additions that it has not seen"
         case .siblingsOverwritten: "a merge keeps the latest of several siblings alone"
         case .coverageNotAwaited: "a read after a token does not wait for what other copies have written"
+        case .timeFixedBeforeCoverage: "a read of several tables after a token waits for the first one alone"
         case .joinedUnfilled: "a new copy is put to use before it has the rows"
         case .authorityNeverEnds: "a home region serves on when its authority is over"
         case .failoverUnlapsed: "a failover does not wait for the lost home's authority to be over"
@@ -171,7 +173,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         switch self {
         case .cursorBeforeRows, .outboxTrimmedUnasked, .deletionsForgottenAtOnce, .incomingRegisterTaken,
             .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
-            .joinedUnfilled:
+            .timeFixedBeforeCoverage, .joinedUnfilled:
             "active-active"
         case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped,
             .keeperActsOnStaleRecord:
