@@ -77,17 +77,13 @@ final class ActiveActiveAccount: @unchecked Sendable {
     func anomaly() -> String? {
         if let problem { return problem }
         guard isComplete else { return "the copies were not compared at the end" }
-        for key in mixed.keys.sorted(by: Self.precedes) {
+        for key in mixed.keys.sorted() {
             if let text = anomaly(ofMixed: key, mixed[key]!) { return "row \(key) of mixed: \(text)" }
         }
-        for key in whole.keys.sorted(by: Self.precedes) {
+        for key in whole.keys.sorted() {
             if let text = anomaly(ofWhole: key, whole[key]!) { return "row \(key) of whole: \(text)" }
         }
         return nil
-    }
-
-    private static func precedes(_ first: RowName, _ second: RowName) -> Bool {
-        (first.part, first.id) < (second.part, second.id)
     }
 
     // MARK: Columns
