@@ -12,11 +12,15 @@ package struct Origin: RawRepresentable, Hashable, Comparable, Sendable, CustomS
     package var description: String { "o\(rawValue)" }
 }
 
-/// One write of one row: the copy that took it, and how many it has taken of that row (Preguiça et al., "Dotted
-/// version vectors", 2010).
+/// One write of one row: the copy that took it, and a number that rises by one with each of that row (Preguiça et al.,
+/// "Dotted version vectors", 2010).
+///
+/// A copy's first write of a row, as far as the row tells, has the time as its number, in microseconds, and not 1: a
+/// deletion that the copy has forgotten may be remembered elsewhere, and what it has seen must not contain a write that
+/// comes after it.
 package struct Dot: Hashable, Comparable, Sendable {
     package var origin: Origin
-    /// From 1.
+    /// Above 0.
     package var counter: UInt64
 
     package init(_ origin: Origin, _ counter: UInt64) {
@@ -65,8 +69,10 @@ package struct VersionVector: Hashable, Sendable {
     package func covers(_ other: VersionVector) -> Bool { other.entries.allSatisfy(contains) }
 
     /// Notes a write and returns its dot.
-    mutating func next(of origin: Origin) -> Dot {
-        let dot = Dot(origin, self[origin] + 1)
+    /// - Parameter first: the number of the origin's first write.
+    mutating func next(of origin: Origin, first: UInt64 = 1) -> Dot {
+        let last = self[origin]
+        let dot = Dot(origin, last == 0 ? first : last + 1)
         note(dot)
         return dot
     }

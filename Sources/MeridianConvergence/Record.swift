@@ -96,7 +96,9 @@ package struct Record: Hashable, Sendable {
 
     /// Above all that has been seen of the row.
     private mutating func nextStamp(of origin: Origin, at now: Timestamp) -> WriteStamp {
-        WriteStamp(time: max(now, life.stamp.time.next), dot: seen.next(of: origin))
+        WriteStamp(
+            time: max(now, life.stamp.time.next),
+            dot: seen.next(of: origin, first: UInt64(max(1, now.rawValue / 1_000))))
     }
 
     private mutating func write(

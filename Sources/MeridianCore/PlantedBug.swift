@@ -68,6 +68,25 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case pinIgnored
     case outsidersServed
     case lookupsLeave
+    // Active-active tables.
+    case cursorBeforeRows
+    case outboxTrimmedUnasked
+    case deletionsForgottenAtOnce
+    case incomingRegisterTaken
+    case countersAddUp
+    case conflictUnrecorded
+    case removalTakesUnseen
+    case siblingsOverwritten
+    case coverageNotAwaited
+    case timeFixedBeforeCoverage
+    case joinedUnfilled
+    // Failover.
+    case authorityNeverEnds
+    case failoverUnlapsed
+    case replicasUnsealed
+    case seedNotMostComplete
+    case salvageDropped
+    case keeperActsOnStaleRecord
 
     /// What it does, and whose bug or which rule it is modelled on (FC: shared/anchors/reliability.md, section 3).
     package var summary: String {
@@ -129,6 +148,37 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .pinIgnored: "restricted rows are placed anywhere (the pin is ignored)"
         case .outsidersServed: "restricted rows are read from outside although the rule refuses it"
         case .lookupsLeave: "a key that is not found at home is asked for in every region (uniqueness probes)"
+        case .cursorBeforeRows: "a copy notes how far it has pulled before it has merged the rows"
+        case .outboxTrimmedUnasked: "an outbox is trimmed without asking the slowest copy"
+        case .deletionsForgottenAtOnce: "deletions are forgotten before all copies have heard of them (Cassandra)"
+        case .incomingRegisterTaken: "a merge takes the register that comes in, whatever the stamps"
+        case .countersAddUp: "a merge adds up what two copies know of one share of a counter"
+        case .conflictUnrecorded: "a write that loses is not recorded"
+        case .removalTakesUnseen: "a removal takes additions that it has not seen"
+        case .siblingsOverwritten: "a merge keeps the latest of several siblings alone"
+        case .coverageNotAwaited: "a read after a token does not wait for what other copies have written"
+        case .timeFixedBeforeCoverage: "a read of several tables after a token waits for the first one alone"
+        case .joinedUnfilled: "a new copy is put to use before it has the rows"
+        case .authorityNeverEnds: "a home region serves on when its authority is over"
+        case .failoverUnlapsed: "a failover does not wait for the lost home's authority to be over"
+        case .replicasUnsealed: "a failover asks replicas that go on in the old history"
+        case .seedNotMostComplete: "a new history begins from the copy that has the least"
+        case .salvageDropped: "what a failover has left behind is removed without a report"
+        case .keeperActsOnStaleRecord: "a failover gives up the home of a later record than its caller saw"
+        }
+    }
+
+    /// The workload that shows it, where that is not one of many.
+    package var workload: String? {
+        switch self {
+        case .cursorBeforeRows, .outboxTrimmedUnasked, .deletionsForgottenAtOnce, .incomingRegisterTaken,
+            .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
+            .timeFixedBeforeCoverage, .joinedUnfilled:
+            "active-active"
+        case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped,
+            .keeperActsOnStaleRecord:
+            "failover"
+        default: nil
         }
     }
 }

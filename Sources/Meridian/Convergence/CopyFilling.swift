@@ -22,7 +22,7 @@ struct CopyFilling: Sendable {
         }
         for source in sources {
             do {
-                try await fill(from: source, end: end)
+                if !Planted.isOn(.joinedUnfilled) { try await fill(from: source, end: end) }
             } catch let error as MeridianError where error.code == .unavailable || error.code == .deadlineExceeded {
                 continue
             }

@@ -77,7 +77,7 @@ struct CopyMerge: Sendable {
         guard let stored = outcome.stored else { return }
         request.preconditions.append(.unchanged(key, since: timestamp))
         request.mutations.append(Mutation(key: key, value: stored))
-        for conflict in outcome.conflicts {
+        for conflict in outcome.conflicts where !Planted.isOn(.conflictUnrecorded) {
             request.mutations.append(
                 Mutation(
                     key: try table.conflictKey(conflict, of: key),

@@ -37,7 +37,12 @@ struct CopyPuller: Sendable {
                 rows.count >= Self.pageRows
                 || rows.reduce(0) { $0 + ($1.version.value?.count ?? 0) } >= Self.pageBytes
             cursor = isPartial ? last.version.timestamp : result.timestamp
-            try await CopyMerge(database: database, table: table, source: source).take(rows, cursor: cursor, end: end)
+            let merge = CopyMerge(database: database, table: table, source: source)
+            if Planted.isOn(.cursorBeforeRows) {
+                try await merge.take([], cursor: cursor, end: end)
+                database.host.progress.advance(link, to: cursor)
+            }
+            try await merge.take(rows, cursor: cursor, end: end)
             database.host.progress.advance(link, to: cursor)
             if !isPartial { return isNews }
         }

@@ -27,9 +27,10 @@ struct CopyTrimmer: Sendable {
     func run(end: Instant) async throws {
         guard !table.others.isEmpty else { return try await trimOutbox(upTo: .distantFuture, end: end) }
         guard let stable = try await stability(end: end) else { return }
-        try await trimOutbox(upTo: stable.own, end: end)
+        try await trimOutbox(upTo: Planted.isOn(.outboxTrimmedUnasked) ? .distantFuture : stable.own, end: end)
+        let forgettable = stable.all.advanced(byNanoseconds: -Self.transactionLife.nanoseconds)
         try await forgetDeletions(
-            before: stable.all.advanced(byNanoseconds: -Self.transactionLife.nanoseconds), end: end)
+            before: Planted.isOn(.deletionsForgottenAtOnce) ? .distantFuture : forgettable, end: end)
     }
 
     /// Up to where all copies have the own copy's writes, and everybody's.

@@ -44,7 +44,8 @@ extension Database {
     /// The conflicts that the copies of an active-active table have recorded, in the order of the losing writes: no
     /// write loses without one.
     ///
-    /// A conflict is recorded where the two writes meet, so all copies are asked.
+    /// A conflict is recorded where the two writes meet, so all copies are asked, and those out of use as far as
+    /// they still answer.
     /// - Parameter region: asks only the copy there, for when others cannot be reached.
     /// - Throws: `.unavailable`, `.deadlineExceeded` when a copy does not answer; `.unknownRegion`.
     public func conflicts<Row>(
@@ -54,11 +55,12 @@ extension Database {
         let record = try await activeRecord(table, end: end)
         let resolved = try ResolvedTable(
             record, schema: try TableSchema(encoded: record.descriptor.schema), topology: host.topology)
-        let ranges = try region.map { [try resolved.range(in: $0)] } ?? Array(resolved.ranges.values)
+        let ranges = try region.map { [try resolved.range(in: $0)] } ?? record.ranges
+        let inUse = Set(resolved.ranges.values.map(\.id))
         let regions = Dictionary(record.copies.map { (Origin($0.number.rawValue), $0.region) }) { $1 }
         var found: [ConflictName: RowConflict<Row>] = [:]
         for range in ranges.sorted(by: { $0.id < $1.id }) {
-            for row in try await scan(resolved.span(of: .conflicts, in: range), of: range.id, end: end) {
+            for row in try await conflictRows(resolved, range, isInUse: inUse.contains(range.id), end: end) {
                 guard let value = row.version.value else { continue }
                 let conflict = try ConflictCoding.decode(value, name: table.name)
                 var decoder = try KeyDecoder(row.key)
@@ -82,9 +84,10 @@ extension Database {
         let record = try await activeRecord(table, end: end)
         let resolved = try ResolvedTable(
             record, schema: try TableSchema(encoded: record.descriptor.schema), topology: host.topology)
+        let inUse = Set(resolved.ranges.values.map(\.id))
         var count = 0
-        for range in resolved.ranges.values.sorted(by: { $0.id < $1.id }) {
-            let keys = try await scan(resolved.span(of: .conflicts, in: range), of: range.id, end: end)
+        for range in record.ranges.sorted(by: { $0.id < $1.id }) {
+            let keys = try await conflictRows(resolved, range, isInUse: inUse.contains(range.id), end: end)
                 .filter { row in
                     guard let value = row.version.value else { return false }
                     return try ConflictCoding.decode(value, name: table.name).loser.time <= time
@@ -145,7 +148,7 @@ extension Database {
             let behind = origins.filter { origin in
                 (host.progress[.init(copy: range.id, origin: origin.number)] ?? .zero) < time
             }
-            if behind.isEmpty { return }
+            if behind.isEmpty || Planted.isOn(.coverageNotAwaited) { return }
             guard host.now < end else {
                 throw MeridianError(
                     .deadlineExceeded,
@@ -194,6 +197,17 @@ extension Database {
             row: row, winner: (conflict.winner.time, regions[conflict.winner.dot.origin]),
             loser: (conflict.loser.time, regions[conflict.loser.dot.origin]))
     }
+
+    /// What one copy has recorded. A copy that is out of use may be gone for good, and is not waited for.
+    private func conflictRows(
+        _ table: ResolvedTable, _ range: RangeDescriptor, isInUse: Bool, end: Instant
+    ) async throws -> [KeyedVersion] {
+        let span = table.span(of: .conflicts, in: range)
+        if isInUse { return try await scan(span, of: range.id, end: end) }
+        return (try? await scan(span, of: range.id, end: min(end, host.deadline(after: Self.retiredPatience)))) ?? []
+    }
+
+    private static let retiredPatience = Duration.seconds(1)
 
     /// All rows of a span, page by page.
     func scan(_ span: KeySpan, of range: RangeID, end: Instant) async throws -> [KeyedVersion] {

@@ -89,7 +89,8 @@ public struct Database: Sendable {
     }
 
     /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, without locks.
-    /// Rows of any tables and regions may be read.
+    /// Rows of any tables and regions may be read. A closure that reads several active-active tables after a token may
+    /// run again, so it should have no other effects.
     ///
     /// - Parameters:
     ///   - consistency: as of when. Strong reads see every commit that ended before the first of them began; all others
@@ -104,7 +105,18 @@ public struct Database: Sendable {
         isolation: isolated (any Actor)? = #isolation, _ body: (ReadTransaction) async throws -> Result
     ) async throws -> Result {
         let end = host.deadline(after: deadline)
-        return try await body(ReadTransaction(database: self, consistency: consistency, end: end))
+        let coverage = TokenCoverage()
+        while true {
+            let transaction = ReadTransaction(
+                database: self, consistency: consistency, end: end, coverage: coverage)
+            do {
+                return try await body(transaction)
+            } catch let error as MeridianError
+                where error.code == .conflict && coverage.isMissingAny && host.now < end
+            {
+                continue
+            }
+        }
     }
 
     // MARK: Asking ranges

@@ -9,11 +9,14 @@ public final class ReadTransaction: Sendable {
     private let end: Instant
     private let consistency: ReadConsistency
     private let fixed = Mutex<Timestamp?>(nil)
+    private let coverage: TokenCoverage
 
-    init(database: Database, consistency: ReadConsistency, end: Instant) {
+    /// - Parameter coverage: of the closure's runs before this one.
+    init(database: Database, consistency: ReadConsistency, end: Instant, coverage: TokenCoverage = TokenCoverage()) {
         self.database = database
         self.consistency = consistency
         self.end = end
+        self.coverage = coverage
     }
 
     /// As of when the closure reads; `nil` before its first read. All that was committed at or below it is seen, and
@@ -65,7 +68,8 @@ public final class ReadTransaction: Sendable {
     private func reader(_ table: ResolvedTable, in region: Region?) async throws -> RowReader {
         let ranges = try region.map { [try table.range(in: $0)] } ?? table.homes(nearest: database.region)
         var timestamp = self.timestamp
-        if table.isActiveActive, region == nil, case .after(let token) = consistency {
+        if case .after(let token) = consistency {
+            if table.isActiveActive, region == nil { coverage.note(table) }
             timestamp = try await self.timestamp(covering: token, of: table)
         }
         if timestamp == nil { timestamp = try await readTimestamp(ranges.map(\.id)) }
@@ -74,14 +78,31 @@ public final class ReadTransaction: Sendable {
         return reader
     }
 
-    /// As of when this region's copy of an active-active table has what a token proves. What another copy has written
-    /// arrives here later than its timestamp says, so the present of this copy is read.
-    private func timestamp(covering token: CausalToken, of table: ResolvedTable) async throws -> Timestamp {
+    /// As of when this region's copies of the active-active tables that are read have what a token proves; `nil` where
+    /// none is. What another copy has written arrives here later than its timestamp says, so the present is read.
+    /// - Throws: `.conflict` when the time is fixed already and lies before that: the closure runs again.
+    private func timestamp(covering token: CausalToken, of table: ResolvedTable) async throws -> Timestamp? {
+        let needed = coverage.tables
+        guard !needed.isEmpty else { return timestamp }
+        guard timestamp == nil else {
+            guard coverage.isMissing(table) else { return timestamp }
+            throw Self.beganTooEarly(table)
+        }
         let proven = try database.host.seal.timestamp(of: token)
         try consistency.checkLead(proven, now: try await database.readTimestamp(end: end))
-        try await database.waitUntilCovered(table, at: proven, end: end)
+        for table in needed { try await database.waitUntilCovered(table, at: proven, end: end) }
         let now = try await database.readTimestamp(end: end)
-        return fix(now)
+        let chosen = fix(now)
+        // Of several reads that begin at once, one fixes the time.
+        if chosen == now { coverage.noteCovered(needed) }
+        guard coverage.isMissing(table) else { return chosen }
+        throw Self.beganTooEarly(table)
+    }
+
+    private static func beganTooEarly(_ table: ResolvedTable) -> MeridianError {
+        MeridianError(
+            .conflict, "table \(table.name): the read began before this region had what the token proves",
+            retry: .immediately)
     }
 
     private func fix(_ chosen: Timestamp) -> Timestamp {

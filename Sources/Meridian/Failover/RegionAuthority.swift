@@ -66,7 +66,8 @@ struct RegionAuthority {
         let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
         guard let value = result.rows[0].first?.version.value,
             let grant = try Authority.grant(in: Mutation(key: key, value: value)),
-            let earliest = database.host.earliestTimestamp(in: database.region), earliest > grant.until
+            let earliest = database.host.earliestTimestamp(in: database.region),
+            earliest > grant.until || Planted.isOn(.failoverUnlapsed)
         else { return nil }
         return .init(until: grant.until, condition: .unchanged(key, since: result.timestamp))
     }

@@ -90,7 +90,8 @@ package struct RegionKeeper: Sendable {
         if range.fence == nil {
             guard let lapsed, let earliest = database.host.earliestTimestamp(in: database.region) else { return }
             let patience = Self.rank * rank
-            guard earliest > lapsed.until.advanced(byNanoseconds: patience.nanoseconds) else { return }
+            let end = lapsed.until.advanced(byNanoseconds: patience.nanoseconds)
+            guard earliest > end || Planted.isOn(.failoverUnlapsed) else { return }
         } else if rank > 0 {
             // Whoever has begun it may be about to end it.
             await database.host.pause(for: Self.rank * rank)

@@ -52,6 +52,8 @@ package struct Counter: Hashable, Sendable {
             let position = merged.shares.firstIndex { $0.origin >= share.origin } ?? merged.shares.count
             if position == merged.shares.count || merged.shares[position].origin != share.origin {
                 merged.shares.insert(share, at: position)
+            } else if Planted.isOn(.countersAddUp) {
+                merged.shares[position].added &+= share.added
             } else if otherSeen[share.origin] > seen[share.origin] {
                 merged.shares[position] = share
             }

@@ -10,5 +10,7 @@ package struct Register: Hashable, Sendable {
         self.stamp = stamp
     }
 
-    func merged(with other: Register) -> Register { stamp < other.stamp ? other : self }
+    func merged(with other: Register) -> Register {
+        stamp < other.stamp || Planted.isOn(.incomingRegisterTaken) ? other : self
+    }
 }

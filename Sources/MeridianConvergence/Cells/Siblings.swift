@@ -41,6 +41,7 @@ package struct SiblingSet: Hashable, Sendable {
             !otherSeen.contains(sibling.stamp.dot) || other.siblings.contains { $0.stamp == sibling.stamp }
         }
         let theirs = other.siblings.filter { !seen.contains($0.stamp.dot) }
-        return SiblingSet(sorted: (mine + theirs).sorted { $0.stamp < $1.stamp })
+        let all = (mine + theirs).sorted { $0.stamp < $1.stamp }
+        return SiblingSet(sorted: Planted.isOn(.siblingsOverwritten) ? Array(all.suffix(1)) : all)
     }
 }

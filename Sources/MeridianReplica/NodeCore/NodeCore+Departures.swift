@@ -84,7 +84,7 @@ extension NodeCore {
         let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
         let generation = raft.lastPosition.term.generation
         let fork = range.commonIndex(with: generation)
-        guard raft.lastPosition.index > fork else { return nil }
+        guard raft.lastPosition.index > fork, !Planted.isOn(.salvageDropped) else { return nil }
         let base = max(fork, raft.basePosition.index)
         return Salvage(
             range: range.id, table: range.table, partition: range.partition, generation: generation, fork: fork,

@@ -193,7 +193,7 @@ final class SimulationRun {
                 }
             }
             if isStrict, let text = workload.anomaly() {
-                world.invariants.report("reads at a chosen time", text)
+                world.invariants.report(workload.rule, text)
             }
         } catch {
             world.invariants.report("the history is well-formed", "\(error)")

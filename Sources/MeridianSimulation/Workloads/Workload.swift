@@ -21,12 +21,15 @@ public protocol Workload: Sendable {
     func finish(_ client: WorkloadClient) async
     /// What the workload itself finds wrong with what its clients saw, at the end of a run whose clocks did not lie.
     func anomaly() -> String?
+    /// The name under which that is reported.
+    var rule: String { get }
 }
 
 extension Workload {
     public func rules(_ topology: Topology) -> JurisdictionRules { .none }
     public func finish(_ client: WorkloadClient) async {}
     public func anomaly() -> String? { nil }
+    public var rule: String { "reads at a chosen time" }
 }
 
 /// The workloads that come with the library, by name.
@@ -54,6 +57,7 @@ public enum Workloads {
         case "modes": ModesWorkload(topology)
         case "failover": FailoverWorkload(topology)
         case "sessions": SessionWorkload(topology)
+        case "active-active": ActiveActiveWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }

@@ -48,6 +48,7 @@ struct PlantedSearch {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = ["simulate", "--bug", bug.rawValue, "--seeds", "\(seeds)", "--verbose"]
+        if let workload = bug.workload { process.arguments?.append(contentsOf: ["--workload", workload]) }
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output

@@ -49,6 +49,18 @@ struct RecordWriteTests {
         #expect(try record(growOnly, [.integer(2)], over: before).row(growOnly.shape)[1] == .integer(2))
     }
 
+    /// One copy has forgotten a deletion and makes the row anew, while another one still remembers it.
+    @Test func aRowMadeAnewIsNewsForWhoRemembersItsDeletion() throws {
+        let table = TestTable("note", [(1, .lastWriterWins)])
+        let minute: Int64 = 60_000_000_000
+        var remembered = try record(table, [.text("a")], at: minute)
+        for text in ["b", "c"] { remembered = try record(table, [.text(text)], over: remembered, at: minute) }
+        remembered.delete(by: Origin(1), at: Timestamp(rawValue: minute))
+        let anew = try record(table, [.text("d")], at: 3 * minute)
+        #expect(remembered.merge(anew, table.shape))
+        #expect(remembered.isAlive && remembered.row(table.shape)[1] == .text("d"))
+    }
+
     @Test func aGrowOnlySetRefusesToShrink() throws {
         let table = TestTable("grow-only set", [(1, .growOnlySet)])
         var before = try record(table, [.text("[1,2]")])
