@@ -158,7 +158,12 @@ struct FailoverProcedure {
     private func choose(
         among all: [ReplicaStatus], _ fenced: RangeDescriptor, mode: ReplicationMode
     ) throws -> Choice {
-        let statuses = all.filter { !$0.isRecovering && $0.last.index > .zero }
+        // Who was given up by an earlier failover keeps what it has for a while. Where it has committed behind that fork
+        // it cannot go on: the history since then has something else there.
+        let statuses = all.filter {
+            !$0.isRecovering && $0.last.index > .zero
+                && $0.committed.index <= fenced.commonIndex(with: $0.committed.term.generation)
+        }
         // What the members in force were is what the replica with the longest log says.
         let longest = statuses.max { first, second in
             (first.last, isAtDestination(first) ? 1 : 0, first.node)
@@ -168,14 +173,20 @@ struct FailoverProcedure {
             throw unavailable(fenced, "no replica outside of \(fenced.home) has answered")
         }
         if Planted.isOn(.seedNotMostComplete) { longest = statuses.min { $0.last < $1.last } ?? longest }
+        // A log without an entry of the present generation says nothing of its members.
+        let isPresent = longest.last.term.generation == fenced.generation
+        if !isPresent, let begun = fenced.seed, let seed = statuses.first(where: { $0.node == begun.node }) {
+            // Nor does the one that was to begin it have any: it never began.
+            return Choice(seed: seed, fork: begun.fork, isLossless: true)
+        }
         let voters = longest.members.filter { $0.role == .voter }.map(\.node)
-        if statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
+        if isPresent, statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
             // They are a majority, so the most up-to-date log of all has everything: also what was committed by members
             // before them, since it names these.
             return Choice(seed: longest, fork: longest.last, isLossless: true)
         }
         let rule = fenced.transition?.commitRule ?? fenced.commitRule
-        if case .semiSynchronous(let home, let needed) = rule {
+        if isPresent, case .semiSynchronous(let home, let needed) = rule {
             let remote = Set(longest.members.filter { $0.region != home }.map(\.region))
             let sealed = Set(statuses.compactMap { database.host.topology.node($0.node)?.region })
             if remote.subtracting(sealed).count < needed {
