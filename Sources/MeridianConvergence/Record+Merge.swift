@@ -31,7 +31,9 @@ extension Record {
             let (loser, seen) = winner == left ? (right, mine.seen) : (left, other.seen)
             // Whoever has seen the loser has overwritten it knowingly, or recorded it.
             // Also where both wrote the same: two that count to 6 have lost one.
-            if winner.stamp != loser.stamp, !seen.contains(loser.stamp.dot), loser.stamp.dot.counter > 0 {
+            if winner.stamp != loser.stamp, !loser.content.isEmpty, !seen.contains(loser.stamp.dot),
+                loser.stamp.dot.counter > 0
+            {
                 onConflict(
                     Conflict(
                         kind: .overwritten, field: position, winner: winner.stamp, loser: loser.stamp,

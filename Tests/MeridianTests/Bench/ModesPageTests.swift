@@ -41,7 +41,7 @@ import Testing
     @Test func barsStayInsideTheDrawingAndKeepTheirOrder() throws {
         let chart = BarChart(
             id: "c", title: "t", unit: "ms", series: ["p50"],
-            rows: [0.4, 0, 71, 5000].map { BarChart.Row("\($0)", [$0]) } + [BarChart.Row("none", [nil])])
+            rows: ([0.4, 0, 71, 5000] as [Double]).map { BarChart.Row("\($0)", [$0]) } + [BarChart.Row("none", [nil])])
         #expect(chart.isLogarithmic)
         let found = try Elements(chart.svg)
         let widths = found.attributes.filter { $0.name == "width" }.compactMap { Double($0.value) }
