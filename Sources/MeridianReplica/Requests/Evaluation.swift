@@ -91,7 +91,8 @@ extension Evaluation {
             return try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
         case .digests(let span, let prefix):
             let digests = try reader.digests(of: span, prefix: prefix, at: timestamp)
-            let version = Version(timestamp: timestamp, value: digests.encoded)
+            // It is no version of a row, and the read's own timestamp need not be past.
+            let version = Version(timestamp: .zero, value: digests.encoded)
             return [KeyedVersion(key: span.lower, version: version)]
         case .bucketRows(let span, let prefix, let buckets, let limit, let byteLimit):
             return try reader.rows(

@@ -80,6 +80,12 @@ struct ActiveActiveWorkload: Workload {
                         return try await tx.insert(row, into: mixed)
                     }
                     change.seen = Set(row.items.filter { $0 >= 0 })
+                    // Any update settles what was written at the same time.
+                    let notes = try await tx.siblings(of: key.part, key.id, in: mixed).map(\.note)
+                    if kind == 2 || notes.count > 1 {
+                        change.note = .init(new: "n\(witness)", priors: notes)
+                        row.note = "n\(witness)"
+                    }
                     switch kind {
                     case 0:
                         (change.visits, change.total) = (visits, total)
@@ -88,10 +94,7 @@ struct ActiveActiveWorkload: Workload {
                     case 1:
                         change.text = .init(new: "t\(witness)", priors: [row.text])
                         row.text = "t\(witness)"
-                    case 2:
-                        let priors = try await tx.siblings(of: key.part, key.id, in: mixed).map(\.note)
-                        change.note = .init(new: "n\(witness)", priors: priors)
-                        row.note = "n\(witness)"
+                    case 2: break
                     case 3:
                         if row.items.insert(tag).inserted { change.added = tag }
                     default:

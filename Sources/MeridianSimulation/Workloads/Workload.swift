@@ -36,7 +36,7 @@ extension Workload {
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide", "stale", "modes", "sessions",
+        "registers-wide", "bank-wide", "stale", "modes", "sessions", "active-active",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.

@@ -43,6 +43,12 @@ import Testing
         try Self.run(seed: seed, workload, episodes: nil)
     }
 
+    /// A read of two active-active tables after a token waited for the first one alone: the time of all reads was fixed
+    /// before the region had what the token proves in the second (`TokenCoverage`).
+    @Test func aReadOfSeveralTablesAfterATokenSeesItInAll() throws {
+        try Self.run(seed: 3, "active-active", episodes: nil)
+    }
+
     private static func run(seed: UInt64, _ workload: String, episodes: Set<Int>?) throws {
         let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
         var simulation = Simulation(seed: seed, workload: workload, topology: topology)
