@@ -184,7 +184,7 @@ import Testing
         for region in america {
             let (slow, fast) = (try #require(idle.client(region)), try #require(busy.client(region)))
             #expect(fast.stalenessNanoseconds < slow.stalenessNanoseconds)
-            #expect(fast.stalenessNanoseconds > slow.stalenessNanoseconds - 10 * milli)
+            #expect(fast.stalenessNanoseconds > slow.stalenessNanoseconds - 20 * milli)
         }
     }
 
@@ -212,8 +212,10 @@ import Testing
         let active = try #require(predictor.predict(.activeActive, orders).homes.first).cost
         #expect(active.storedBytesPerByte == 9)
         #expect(active.crossRegionBytesPerWrite == 200)
-        // Each of six ordered pairs: a round trip of 13, 52 or 64 ms, 20 ms of pause, 0.3 ms of work.
-        #expect(abs(active.pullsPerSecond - 2 * (1000 / 33.29 + 1000 / 72.29 + 1000 / 84.29)) < 0.1)
+        // Each of six ordered pairs: a round trip of 13, 52 or 64 ms, 0.3 ms of work, and 20 ms of pause; none in
+        // us-west-2, for which us-east-1 has two writes each time, but a merge of 1.9 ms.
+        let pulls = 2000 / 33.29 + 2000 / 72.29 + 1000 / 84.29 + 1000 / 66.16
+        #expect(abs(active.pullsPerSecond - pulls) < 0.1)
         #expect(zone.pullsPerSecond == 0)
     }
 
