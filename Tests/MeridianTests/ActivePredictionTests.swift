@@ -54,11 +54,6 @@ import Testing
         Issue.record("the copies do not pull")
     }
 
-    /// The keeper's timer is not the predictor's own.
-    @Test func pullsPauseAsLongAsThePredictorBelieves() {
-        #expect(ConvergenceKeeper.Intervals().pull.nanoseconds == ClusterTiming.pullIntervalNanoseconds)
-    }
-
     @Test func copiesAskAndCarryAsPredicted() async throws {
         try await withCluster { cluster, table, home in
             func crossed() -> (messages: Double, bytes: Double) {

@@ -44,7 +44,9 @@ public struct Convergence<Row: Codable & Sendable>: Sendable {
 
     /// Both writes of a row are kept, and reads show what the application makes of them. Nothing that it does wrong can
     /// damage the rows: until somebody writes again, all that was written is still there.
-    public static func merge(_ merge: @escaping Merge) -> Convergence { Convergence(.merge, isWhole: true, merge: merge) }
+    public static func merge(_ merge: @escaping Merge) -> Convergence {
+        Convergence(.merge, isWhole: true, merge: merge)
+    }
 
     /// Column by column; of the columns that are not named, the latest write of each holds.
     public static func columns(_ columns: ColumnResolver<Row>...) -> Convergence {
@@ -61,7 +63,8 @@ public struct Convergence<Row: Codable & Sendable>: Sendable {
             let position = try column.position(name, columns, shape)
             guard plan.columns.updateValue(column.resolver, forKey: position) == nil else {
                 throw MeridianError(
-                    .resolverMismatch, "table \(name): column \(columns[position].name) has two resolvers; name it once")
+                    .resolverMismatch, "table \(name): column \(columns[position].name) has two resolvers; name it once"
+                )
             }
         }
         return plan
@@ -132,10 +135,12 @@ extension Table {
     ///   - regions: where there are copies; `nil` for all regions. Clients elsewhere use the nearest copy.
     ///   - placement: a restricted table's regions must all be of one jurisdiction.
     public init<Key: Codable & Hashable & Sendable>(
-        _ name: String, key: any KeyPath<Row, Key> & Sendable, convergence: Convergence<Row>, in regions: [Region]? = nil,
+        _ name: String, key: any KeyPath<Row, Key> & Sendable, convergence: Convergence<Row>,
+        in regions: [Region]? = nil,
         placement: Placement = .unrestricted
     ) {
-        self.init(name, convergence, regions, placement) { shape throws(MeridianError) in [try shape.position(of: key)] }
+        self.init(name, convergence, regions, placement) { shape throws(MeridianError) in [try shape.position(of: key)]
+        }
     }
 
     /// The same with a key of several columns, by their names.

@@ -3,12 +3,8 @@ import MeridianPlacement
 import MeridianReplica
 import Synchronization
 
-/// What a region does for its copies of active-active tables: it pulls from every other region, lets go of what all
-/// have, compares its copies with the others', and fills a copy that is new.
-///
-/// Every other region is pulled in a loop of its own, so that one that cannot be reached holds up nobody. While it
-/// cannot, it is asked small questions, many a round trip, so that pulling goes on a round trip after the link is back,
-/// and then takes one more.
+/// What a region does for its copies of active-active tables: each follows every other copy (`CopyLink`), lets go of what
+/// all have, is compared with the others, and is filled when it is new.
 struct ConvergenceKeeper: Sendable {
     private let database: Database
     private let tables = Tables()
@@ -16,10 +12,7 @@ struct ConvergenceKeeper: Sendable {
 
     /// How often things are done.
     struct Intervals: Sendable {
-        /// Between a pull that brought nothing and the next.
-        var pull = Duration.milliseconds(20)
-        /// Between questions to a region that does not answer.
-        var probe = Duration.milliseconds(10)
+        var link = CopyLink.Intervals()
         /// Between looks at which tables there are.
         var tables = Duration.milliseconds(500)
         var trim = Duration.seconds(5)
@@ -43,9 +36,7 @@ struct ConvergenceKeeper: Sendable {
     func run(while isWanted: @escaping @Sendable () -> Bool) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await every(intervals.tables, isWanted) { try await refresh() } }
-            for region in database.host.topology.regions where region != database.region {
-                group.addTask { await pullLoop(from: region, isWanted) }
-            }
+            group.addTask { await followAll(isWanted) }
             group.addTask { await every(intervals.trim, isWanted) { try await trim() } }
             group.addTask { await every(intervals.compare, isWanted) { try await compare() } }
             group.addTask { await every(intervals.tables, isWanted) { try await join() } }
@@ -67,7 +58,8 @@ struct ConvergenceKeeper: Sendable {
         let records = try await database.tableRecords(end: database.host.deadline(after: .seconds(2)))
         var found: [ActiveTable] = []
         for record in records {
-            guard let table = try ActiveTable(record, region: region, topology: topology) else { continue }
+            // A record of a newer program holds up its own table alone.
+            guard let table = try? ActiveTable(record, region: region, topology: topology) else { continue }
             found.append(table)
             // Clients of this process follow copies that come and go.
             if let cached = database.host.tables[table.name], cached.record.version < record.version {
@@ -79,83 +71,49 @@ struct ConvergenceKeeper: Sendable {
 
     // MARK: Pulling
 
-    private struct Link: Sendable {
-        var table: ActiveTable
-        var source: ActiveTable.Copy
-    }
-
-    private func links(to region: Region) -> [Link] {
-        tables.all.filter { $0.own.copy.state == .active }.flatMap { table in
-            table.others.filter { $0.copy.region == region && $0.copy.state == .active }.map { Link(table: table, source: $0) }
-        }
-    }
-
-    private func pullLoop(from region: Region, _ isWanted: @Sendable () -> Bool) async {
-        let roundTrip = database.host.clientRoundTrip(from: database.region, to: region)
-        let shortest = roundTrip * 2 + .milliseconds(500)
-        var patience = shortest
-        while !Task.isCancelled, isWanted() {
-            let links = links(to: region)
-            switch await pullAll(links, patience: patience) {
-            case .idle: await database.host.pause(for: links.isEmpty ? intervals.tables : intervals.pull)
-            case .busy: patience = shortest
-            case .failed:
-                // A page may take longer than a pull was given. Or nobody is there.
-                patience = min(patience * 2, .seconds(20))
-                await onceReachable(links, roundTrip: roundTrip, isWanted) {
-                    if await pullAll(links, patience: patience) == .busy { patience = shortest }
-                }
+    /// The copies that this region's own ones follow, by name.
+    private var links: [ConvergenceProgress.Link: (table: ActiveTable, source: ActiveTable.Copy)] {
+        var links: [ConvergenceProgress.Link: (table: ActiveTable, source: ActiveTable.Copy)] = [:]
+        for table in tables.all where table.own.copy.state == .active {
+            for source in table.others where source.copy.state == .active {
+                links[table.link(from: source)] = (table, source)
             }
         }
+        return links
     }
 
-    private enum Round { case idle, busy, failed }
-
-    private func pullAll(_ links: [Link], patience: Duration) async -> Round {
-        let end = database.host.deadline(after: patience)
-        return await withTaskGroup(of: Round.self) { group in
-            for link in links {
-                group.addTask {
-                    let puller = CopyPuller(database: database, table: link.table, source: link.source)
-                    do {
-                        return try await puller.pull(end: end) ? .busy : .idle
-                    } catch {
-                        if let error = error as? MeridianError {
-                            database.host.progress.note(error, of: link.table.link(from: link.source))
-                        }
-                        return .failed
+    /// Keeps a loop for each link: one that stands still holds up nobody.
+    private func followAll(_ isWanted: @escaping @Sendable () -> Bool) async {
+        await withTaskGroup(of: ConvergenceProgress.Link?.self) { group in
+            var followed: Set<ConvergenceProgress.Link> = []
+            while !Task.isCancelled, isWanted() {
+                let names = links.keys.sorted()
+                for name in names where followed.insert(name).inserted {
+                    group.addTask {
+                        await follow(name, isWanted)
+                        return name
                     }
                 }
+                group.addTask {
+                    await database.host.pause(for: intervals.tables)
+                    return nil
+                }
+                while let ended = await group.next() {
+                    guard let ended else { break }
+                    followed.remove(ended)
+                }
             }
-            var round = Round.idle
-            for await one in group where round != .failed { if one != .idle { round = one } }
-            return round
         }
     }
 
-    /// Does something as soon as a leaseholder there has answered, while the questions that are still under way end.
-    private func onceReachable(
-        _ links: [Link], roundTrip: Duration, _ isWanted: @Sendable () -> Bool, _ body: () async -> Void
-    ) async {
-        guard let range = links.first?.source.range.id else { return }
-        let patience = roundTrip + roundTrip / 4 + .milliseconds(20)
-        await withTaskGroup(of: Bool?.self) { group in
-            while !Task.isCancelled, isWanted() {
-                group.addTask {
-                    let end = database.host.deadline(after: patience)
-                    return (try? await database.read(range, [], at: nil, end: end)) != nil
-                }
-                group.addTask {
-                    await database.host.pause(for: intervals.probe)
-                    return nil
-                }
-                // Until it is time for the next question.
-                while let answer = await group.next() {
-                    if answer == true { return await body() }
-                    if answer == nil { break }
-                }
-            }
-        }
+    private func follow(_ name: ConvergenceProgress.Link, _ isWanted: @escaping @Sendable () -> Bool) async {
+        guard let source = links[name]?.source else { return }
+        let link = CopyLink(
+            database: database,
+            roundTrip: database.host.clientRoundTrip(from: database.region, to: source.copy.region),
+            intervals: intervals.link
+        ) { isWanted() ? links[name] : nil }
+        await link.run()
     }
 
     // MARK: The rest
@@ -178,7 +136,8 @@ struct ConvergenceKeeper: Sendable {
 
     private func join() async throws {
         for table in tables.all where table.own.copy.state == .joining {
-            try await CopyFilling(database: database, table: table).run(end: database.host.deadline(after: .seconds(60)))
+            try await CopyFilling(database: database, table: table).run(
+                end: database.host.deadline(after: .seconds(60)))
         }
     }
 }

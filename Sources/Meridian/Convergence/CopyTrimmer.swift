@@ -76,7 +76,8 @@ struct CopyTrimmer: Sendable {
             guard let last = result.rows[0].last else { return }
             let dead = try result.rows[0].filter { row in
                 guard row.version.timestamp < limit, let value = row.version.value else { return false }
-                return try RecordCoding.flags(of: RowCoding.decode(value, name: table.name))?.contains(.isAlive) == false
+                return try RecordCoding.flags(of: RowCoding.decode(value, name: table.name))?.contains(.isAlive)
+                    == false
             }
             if !dead.isEmpty { try await remove(dead[...], end: end) }
             span = KeySpan(lower: last.key.successor, upper: span.upper)

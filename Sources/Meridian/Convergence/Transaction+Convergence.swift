@@ -24,7 +24,8 @@ extension Transaction {
         }
     }
 
-    func convergeDeletion(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key) async throws {
+    func convergeDeletion(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key) async throws
+    {
         try await change(key, table, range, stored) { record, _, now in
             try Self.check(record, .present, table.name)
             var record = record!

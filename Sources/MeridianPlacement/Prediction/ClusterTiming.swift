@@ -35,7 +35,7 @@ package struct ClusterTiming: Hashable, Sendable {
     package static let keeperIntervalNanoseconds: Int64 = 250_000_000
     /// By how much the next region waits longer than the one before until it takes over from a lost one.
     package static let takeOverRankNanoseconds: Int64 = 700_000_000
-    /// Between a pull of an active-active table that brought nothing and the next (`ConvergenceKeeper`).
+    /// Between a pull of an active-active table that brought nothing and the next (`CopyLink`).
     package static let pullIntervalNanoseconds: Int64 = 20_000_000
 
     /// How long a failover that a region leads waits for the replicas of the home that it gives up: an answer from the

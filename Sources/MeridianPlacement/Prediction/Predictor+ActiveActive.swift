@@ -1,7 +1,7 @@
 import MeridianCore
 
 /// An active-active table: every region commits in a copy of its own, and pulls what the others have committed
-/// (`ConvergenceKeeper`).
+/// (`CopyLink`).
 ///
 /// Of each other copy a region asks for what is new, waits for the answer, takes it in, and asks again: at once if it
 /// got something, else after a pause. So what is committed elsewhere waits for the next question to arrive, travels

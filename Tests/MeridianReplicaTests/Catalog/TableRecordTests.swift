@@ -95,9 +95,26 @@ import Testing
         }
     }
 
+    @Test func copiesOfAnActiveActiveTableAreRead() throws {
+        var record = try records()[0]
+        record.descriptor.locality = .activeActive
+        record.descriptor.resolvers = [1, 2]
+        record.copies = record.ranges.map {
+            TableCopy(number: TableID(40), range: $0.id, region: $0.home, state: .joining)
+        }
+        #expect(try TableRecord(encoded: try record.encoded()) == record)
+        // A copy for each range, and resolvers, or it is no active-active table.
+        for damage in 0..<2 {
+            var damaged = record
+            if damage == 0 { damaged.copies = [] } else { damaged.descriptor.resolvers = nil }
+            let encoded = try damaged.encoded()
+            #expect { try TableRecord(encoded: encoded) } throws: { ($0 as? MeridianError)?.code == .corruption }
+        }
+    }
+
     @Test func aRecordOfANewerProgramSaysSo() throws {
         var values = try RowCoding.decode(try records()[0].encoded(), name: "test")
-        values[0] = .integer(3)
+        values[0] = .integer(4)
         let encoded = try RowCoding.encode(values, name: "test")
         #expect { try TableRecord(encoded: encoded) } throws: { ($0 as? MeridianError)?.code == .newerFormat }
     }
