@@ -86,6 +86,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case replicasUnsealed
     case seedNotMostComplete
     case salvageDropped
+    case keeperActsOnStaleRecord
 
     /// What it does, and whose bug or which rule it is modelled on (FC: shared/anchors/reliability.md, section 3).
     package var summary: String {
@@ -163,6 +164,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .replicasUnsealed: "a failover asks replicas that go on in the old history"
         case .seedNotMostComplete: "a new history begins from the copy that has the least"
         case .salvageDropped: "what a failover has left behind is removed without a report"
+        case .keeperActsOnStaleRecord: "a failover gives up the home of a later record than its caller saw"
         }
     }
 
@@ -173,7 +175,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
             .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
             .timeFixedBeforeCoverage, .joinedUnfilled:
             "active-active"
-        case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped:
+        case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped,
+            .keeperActsOnStaleRecord:
             "failover"
         default: nil
         }

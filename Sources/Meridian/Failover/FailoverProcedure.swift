@@ -81,7 +81,7 @@ struct FailoverProcedure {
     }
 
     private func isAsSeen(_ range: RangeDescriptor) -> Bool {
-        range.home == seen.home && range.generation == seen.generation
+        range.home == seen.home && range.generation == seen.generation || Planted.isOn(.keeperActsOnStaleRecord)
     }
 
     private func name(of node: NodeID) -> String { database.host.topology.node(node)?.name ?? "\(node)" }
