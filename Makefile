@@ -6,8 +6,8 @@
 
 ARGS ?=
 SWIFT_SOURCES := Sources Tests bench Package.swift
-BENCHES := bench-latency bench-throughput bench-failover bench-reads bench-transactions \
-	bench-planner bench-residency bench-routing bench-sessions bench-simulation
+BENCHES := bench-latency bench-throughput bench-failover bench-reads bench-transactions bench-active \
+	bench-modes bench-planner bench-residency bench-routing bench-sessions bench-simulation
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -32,8 +32,8 @@ func bench(_ name: String) -> Target {
     .executableTarget(
         name: "bench-\(name)",
         dependencies: [
-            "BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "MeridianRuntime",
-            "MeridianStorage", arguments, grdb, histogram,
+            "BenchSupport", "Meridian", "MeridianConvergence", "MeridianCore", "MeridianPlacement", "MeridianReplica",
+            "MeridianRuntime", "MeridianStorage", arguments, grdb, histogram,
         ],
         path: "bench/\(name)", swiftSettings: settings)
 }
@@ -110,7 +110,7 @@ let package = Package(
             path: "bench/Support", resources: [.copy("Resources/cities.csv"), .copy("Resources/CREDITS.md")],
             swiftSettings: settings),
         bench("latency"), bench("throughput"), bench("failover"), bench("reads"), bench("transactions"),
-        bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
+        bench("active"), bench("modes"), bench("planner"), bench("routing"), bench("sessions"), bench("residency"),
         .executableTarget(
             name: "bench-simulation",
             dependencies: ["BenchSupport", "MeridianCheckers", "MeridianCore", "MeridianSimulation", arguments],

@@ -30,7 +30,10 @@ extension Record {
             let winner = left.merged(with: right)
             let (loser, seen) = winner == left ? (right, mine.seen) : (left, other.seen)
             // Whoever has seen the loser has overwritten it knowingly, or recorded it.
-            if loser.content != winner.content, !seen.contains(loser.stamp.dot), loser.stamp.dot.counter > 0 {
+            // Also where both wrote the same: two that count to 6 have lost one.
+            if winner.stamp != loser.stamp, !loser.content.isEmpty, !seen.contains(loser.stamp.dot),
+                loser.stamp.dot.counter > 0
+            {
                 onConflict(
                     Conflict(
                         kind: .overwritten, field: position, winner: winner.stamp, loser: loser.stamp,

@@ -45,7 +45,9 @@ struct PlannerMeasurement: Sendable {
         case .semiSynchronous(let regions): mode = .semiSynchronous(remoteRegions: regions)
         case .asynchronous: mode = .asynchronous
         case .global: locality = .global
-        case .activeActive: preconditionFailure("active-active is predicted, and measured by bench-modes")
+        case .activeActive:
+            return Table<Item>(
+                "t\(run.mode)", key: \.id, convergence: .lastWriterWins, placement: run.placement)
         }
         return Table<Item>(
             "t\(run.mode)", key: \.id, locality: locality, survival: survival, placement: run.placement, mode: mode)
@@ -99,6 +101,15 @@ struct PlannerMeasurement: Sendable {
             try await database.read(deadline: Self.deadline) { _ = try await $0.get(0, from: table) }
         }
         let ages = Locked(Samples())
+        if run.mode == .activeActive {
+            // Reads go to the own copy, whatever they ask for. How old its newest rows of the others are, it knows.
+            async let age: Void = sampleAges(of: region, into: ages)
+            let (write, read) = (try await write, try await strong)
+            try await age
+            return Client(
+                region: region, write: write, strongRead: read, nearestRead: read,
+                staleness: ages.with { $0.count > 0 ? $0.median : 0 } + read)
+        }
         async let nearest = median(pause: 20...90) { [self] number in
             let timestamp = try await database.read(.boundedStaleness(.seconds(10)), deadline: Self.deadline) {
                 _ = try await $0.get(0, from: table)
@@ -112,6 +123,17 @@ struct PlannerMeasurement: Sendable {
         return Client(
             region: region, write: try await write, strongRead: try await strong, nearestRead: try await nearest,
             staleness: ages.with { $0.median })
+    }
+
+    /// How far the region's copy is behind the one that it is farthest behind.
+    private func sampleAges(of region: Region, into ages: Locked<Samples>) async throws {
+        let database = cluster.database(in: region)
+        for _ in 0..<samples {
+            await Pause.sleep(for: .milliseconds(Int.random(in: 20...90)))
+            let links = try await database.convergence(of: table, deadline: Self.deadline)
+            guard let behind = links.filter({ $0.into == region }).compactMap(\.behind).max() else { continue }
+            ages.with { $0.add(behind) }
+        }
     }
 
     /// Of one operation after the other, begun at random moments: closed timestamps come at even steps, and a client

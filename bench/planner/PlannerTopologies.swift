@@ -69,21 +69,22 @@ extension PlannerTopology {
         [
             try aws(
                 "virginiaOhio", ["us-east-1", "us-east-2"], .synchronousZone, .semiSynchronous(remoteRegions: 1),
-                .asynchronous, .global),
+                .asynchronous, .global, .activeActive),
             try aws(
                 "virginiaOhioClock20", ["us-east-1", "us-east-2"], epsilon: .milliseconds(20),
                 .semiSynchronous(remoteRegions: 1)),
             try aws("irelandFrankfurtPairs", ["eu-west-1", "eu-central-1"], nodes: 2, .synchronousZone),
-            try aws("virginiaSydney", ["us-east-1", "ap-southeast-2"], .asynchronous),
-            try madeUp("neighbours", nodes: [3, 1], [[1, 4], [4, 1]], .semiSynchronous(remoteRegions: 1)),
+            try aws("virginiaSydney", ["us-east-1", "ap-southeast-2"], .asynchronous, .activeActive),
+            try madeUp(
+                "neighbours", nodes: [3, 1], [[1, 4], [4, 1]], .semiSynchronous(remoteRegions: 1), .activeActive),
         ]
     }
 
     private static func threeRegions() throws -> [PlannerTopology] {
         let america: [Region] = ["us-east-1", "us-east-2", "us-west-2"]
         return [
-            try aws("america", america, .synchronousRegion, .global),
-            try aws("americaClock2", america, epsilon: .milliseconds(2), .synchronousRegion),
+            try aws("america", america, .synchronousRegion, .global, .activeActive),
+            try aws("americaClock2", america, epsilon: .milliseconds(2), .synchronousRegion, .activeActive),
             try aws("americaSemi2", america, .semiSynchronous(remoteRegions: 2)),
             try aws("atlantic", ["eu-central-1", "eu-west-1", "us-east-1"], .synchronousRegion),
             try aws("brazil", ["sa-east-1", "us-east-1", "us-east-2"], .synchronousRegion),
@@ -95,10 +96,10 @@ extension PlannerTopology {
                 .semiSynchronous(remoteRegions: 1)),
             try madeUp(
                 "detour", nodes: [3, 3, 3], [[1, 10, 50], [10, 1, 10], [50, 10, 1]], .synchronousRegion,
-                .asynchronous),
+                .asynchronous, .activeActive),
             try madeUp(
                 "uneven", nodes: [5, 1, 3], [[0.8, 30, 18], [30, 1, 25], [18, 25, 2]], .synchronousRegion,
-                .synchronousZone),
+                .synchronousZone, .activeActive),
         ]
     }
 
@@ -114,9 +115,9 @@ extension PlannerTopology {
         found.append(try madeUp("star", nodes: [3, 2, 2, 2], star, .global, .semiSynchronous(remoteRegions: 1)))
         found.append(
             try madeUp("singlesLine", nodes: [1, 1, 1, 1, 1], line, .synchronousRegion, .synchronousZone))
-        found.append(try aws("world5", five, .synchronousRegion))
+        found.append(try aws("world5", five, .synchronousRegion, .activeActive))
         found.append(try aws("world6Singles", six, nodes: 1, .asynchronous))
-        found.append(try madeUp("ring6", nodes: [2, 2, 2, 2, 2, 2], ring, .global, .synchronousRegion))
+        found.append(try madeUp("ring6", nodes: [2, 2, 2, 2, 2, 2], ring, .global, .synchronousRegion, .activeActive))
         return found
     }
 

@@ -19,7 +19,7 @@ struct ConvergenceKeeper: Sendable {
         /// Between a pull that brought nothing and the next.
         var pull = Duration.milliseconds(20)
         /// Between questions to a region that does not answer.
-        var probe = Duration.milliseconds(25)
+        var probe = Duration.milliseconds(10)
         /// Between looks at which tables there are.
         var tables = Duration.milliseconds(500)
         var trim = Duration.seconds(5)
@@ -102,7 +102,9 @@ struct ConvergenceKeeper: Sendable {
             case .failed:
                 // A page may take longer than a pull was given. Or nobody is there.
                 patience = min(patience * 2, .seconds(20))
-                await waitUntilReachable(links, roundTrip: roundTrip, isWanted)
+                await onceReachable(links, roundTrip: roundTrip, isWanted) {
+                    if await pullAll(links, patience: patience) == .busy { patience = shortest }
+                }
             }
         }
     }
@@ -131,9 +133,9 @@ struct ConvergenceKeeper: Sendable {
         }
     }
 
-    /// Returns when a leaseholder there has answered.
-    private func waitUntilReachable(
-        _ links: [Link], roundTrip: Duration, _ isWanted: @Sendable () -> Bool
+    /// Does something as soon as a leaseholder there has answered, while the questions that are still under way end.
+    private func onceReachable(
+        _ links: [Link], roundTrip: Duration, _ isWanted: @Sendable () -> Bool, _ body: () async -> Void
     ) async {
         guard let range = links.first?.source.range.id else { return }
         let patience = roundTrip + roundTrip / 4 + .milliseconds(20)
@@ -149,7 +151,7 @@ struct ConvergenceKeeper: Sendable {
                 }
                 // Until it is time for the next question.
                 while let answer = await group.next() {
-                    if answer == true { return }
+                    if answer == true { return await body() }
                     if answer == nil { break }
                 }
             }
@@ -169,7 +171,7 @@ struct ConvergenceKeeper: Sendable {
         for table in tables.all where table.own.copy.state == .active {
             for other in table.others where other.copy.state == .active {
                 let comparison = CopyComparison(database: database, table: table, other: other)
-                try? await comparison.run(end: database.host.deadline(after: .seconds(30)))
+                _ = try? await comparison.run(end: database.host.deadline(after: .seconds(30)))
             }
         }
     }

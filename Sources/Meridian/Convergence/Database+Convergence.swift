@@ -122,9 +122,27 @@ extension Database {
         }
     }
 
+    /// Waits until every copy of an active-active table has all that was committed in any other before the call. For
+    /// tests, drills and the end of a maintenance window: applications that wait for a row take its token.
+    /// - Throws: `.deadlineExceeded`, naming the copies that are behind.
+    public func waitUntilConverged<Row>(_ table: Table<Row>, deadline: Duration = .seconds(30)) async throws {
+        let end = host.deadline(after: deadline)
+        let resolved = try await resolve(table, end: end)
+        // Above what any region has committed, whose clocks may be ahead of this one's.
+        let time = try await readTimestamp(end: end)
+        for range in resolved.ranges.values.sorted(by: { $0.id < $1.id }) {
+            try await waitUntilCovered(resolved, range, at: time, end: end)
+        }
+    }
+
     /// Waits until the copy that serves this region has all that was committed in other copies up to a time.
     func waitUntilCovered(_ table: ResolvedTable, at time: Timestamp, end: Instant) async throws {
-        let range = table.copy(nearest: region)
+        try await waitUntilCovered(table, table.copy(nearest: region), at: time, end: end)
+    }
+
+    private func waitUntilCovered(
+        _ table: ResolvedTable, _ range: RangeDescriptor, at time: Timestamp, end: Instant
+    ) async throws {
         let origins = table.record.copies.filter { $0.state == .active && $0.range != range.id }
         while true {
             let behind = origins.filter { origin in
@@ -136,7 +154,7 @@ extension Database {
                     .deadlineExceeded,
                     "table \(table.name): the copy in \(range.home) does not have yet what was written in "
                         + behind.map(\.region.rawValue).sorted().joined(separator: ", ")
-                        + " before the token; allow more time, or read where it was written",
+                        + " up to now; allow more time, or read where it was written",
                     retry: .after(.seconds(1)))
             }
             await host.pause(for: .milliseconds(5))
@@ -192,7 +210,7 @@ extension Database {
     private static let retiredPatience = Duration.seconds(1)
 
     /// All rows of a span, page by page.
-    private func scan(_ span: KeySpan, of range: RangeID, end: Instant) async throws -> [KeyedVersion] {
+    func scan(_ span: KeySpan, of range: RangeID, end: Instant) async throws -> [KeyedVersion] {
         var rows: [KeyedVersion] = []
         var (span, timestamp) = (span, Timestamp?.none)
         while true {

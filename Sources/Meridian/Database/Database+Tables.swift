@@ -42,7 +42,9 @@ extension Database {
         let stored = known.record.descriptor
         var difference = layout.schema.mismatch(with: known.schema)
         if layout.locality != stored.locality { difference = "its locality is \(stored.locality)" }
-        if try layout.resolvers?.encoded() != stored.resolvers { difference = "it resolves concurrent writes otherwise" }
+        if try layout.resolvers?.encoded() != stored.resolvers {
+            difference = "it resolves concurrent writes otherwise"
+        }
         if table.placement != stored.placement { difference = "its placement is \(stored.placement)" }
         // These can be changed while the table is used: a declaration says how the table is made.
         if known.record.version == 0 {
@@ -68,11 +70,19 @@ extension Database {
     ) async throws -> TableRecord {
         let key = try Catalog.key(ofTable: table.name)
         let counters = try Catalog.countersKey()
+        var serving: Set<Region> = []
         while true {
             let result = try await read(Catalog.systemRange, [.get(key), .get(counters)], at: nil, end: end)
             if let value = result.rows[0].first?.version.value { return try TableRecord(encoded: value) }
             var next = try CatalogCounters(result.rows[1].first?.version.value)
             let record = try plan(table, layout, numbers: &next)
+            let homes = record.descriptor.failover == .automatic ? Set(record.ranges.map(\.home)) : []
+            if !homes.isSubset(of: serving) {
+                try await giveAuthority(to: homes.subtracting(serving), end: end)
+                serving = homes
+                // Others have made tables meanwhile.
+                continue
+            }
             let request = CommitRequest(
                 id: host.newRequestID(),
                 preconditions: [.absent(key), .unchanged(counters, since: result.timestamp)],

@@ -88,9 +88,12 @@ extension Database {
         for position in new.ranges.indices { _ = try planner.plan(new, rangeAt: position) }
         guard new.descriptor.failover == .automatic else { return }
         let serving = old.descriptor.failover == .automatic ? Set(old.ranges.map(\.home)) : []
-        for home in Set(new.ranges.map(\.home)).subtracting(serving).sorted() {
-            try await RegionAuthority.begin(in: home, by: self, end: end)
-        }
+        try await giveAuthority(to: Set(new.ranges.map(\.home)).subtracting(serving), end: end)
+    }
+
+    /// Lets regions serve the tables that fail over by themselves, before they are at home there.
+    func giveAuthority(to homes: Set<Region>, end: Instant) async throws {
+        for home in homes.sorted() { try await RegionAuthority.begin(in: home, by: self, end: end) }
     }
 
     /// Waits until the ranges of a table are what its record says, and notes that they are.

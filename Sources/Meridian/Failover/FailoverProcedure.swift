@@ -10,7 +10,8 @@ import MeridianReplica
 ///
 /// 1. **Fence.** The record says that the next generation is about to begin. Every replica that hears of it seals
 ///    itself: it takes no further part in the old history, and what it reports of its log stays true.
-/// 2. **Ask.** All replicas are asked until they are sealed, for as long as `window`.
+/// 2. **Ask.** All replicas are asked until they are sealed: those of the lost home as long as an answer takes, the
+///    others longer, by `window`.
 /// 3. **Choose** the replica that has the most, and where the old history ends in it (the *fork*).
 ///    - *Semi-synchronous*, n of the n + 1 remote regions: an acknowledged commit is durable in n of them. When so many
 ///      have been sealed that fewer than n are left, then none can be acknowledged any more, and of those that were one
@@ -48,8 +49,8 @@ struct FailoverProcedure {
         var condition: Precondition
     }
 
-    /// How long sealed replicas are waited for.
-    static let window = Duration.seconds(2)
+    /// How much longer those that should live are waited for than those of the lost home.
+    static let window = Duration.milliseconds(1_700)
 
     private var range: RangeID { seen.id }
 
@@ -119,13 +120,9 @@ struct FailoverProcedure {
     /// answer takes.
     private func sealedReplicas(of fenced: RangeDescriptor) async -> [ReplicaStatus] {
         let host = database.host
-        let matrix = host.topology.matrix
-        let farthest =
-            host.topology.regions.map {
-                matrix.roundTripNanoseconds(from: database.region, to: $0)
-            }.max() ?? 0
-        let whole = host.deadline(after: Self.window + .nanoseconds(2 * farthest))
-        let short = host.deadline(after: .milliseconds(300) + .nanoseconds(2 * farthest))
+        let patience = ClusterTiming.lostHomePatienceNanoseconds(from: database.region, host.topology)
+        let whole = host.deadline(after: Self.window + .nanoseconds(patience))
+        let short = host.deadline(after: .nanoseconds(patience))
         return await withTaskGroup(of: ReplicaStatus?.self) { group in
             for member in fenced.hosts where member.role != .witness {
                 let limit = min(member.region == fenced.home ? short : whole, end)
@@ -161,7 +158,12 @@ struct FailoverProcedure {
     private func choose(
         among all: [ReplicaStatus], _ fenced: RangeDescriptor, mode: ReplicationMode
     ) throws -> Choice {
-        let statuses = all.filter { !$0.isRecovering && $0.last.index > .zero }
+        // Who was given up by an earlier failover keeps what it has for a while. Where it has committed behind that fork
+        // it cannot go on: the history since then has something else there.
+        let statuses = all.filter {
+            !$0.isRecovering && $0.last.index > .zero
+                && $0.committed.index <= fenced.commonIndex(with: $0.committed.term.generation)
+        }
         // What the members in force were is what the replica with the longest log says.
         let longest = statuses.max { first, second in
             (first.last, isAtDestination(first) ? 1 : 0, first.node)
@@ -171,14 +173,20 @@ struct FailoverProcedure {
             throw unavailable(fenced, "no replica outside of \(fenced.home) has answered")
         }
         if Planted.isOn(.seedNotMostComplete) { longest = statuses.min { $0.last < $1.last } ?? longest }
+        // A log without an entry of the present generation says nothing of its members.
+        let isPresent = longest.last.term.generation == fenced.generation
+        if !isPresent, let begun = fenced.seed, let seed = statuses.first(where: { $0.node == begun.node }) {
+            // Nor does the one that was to begin it have any: it never began.
+            return Choice(seed: seed, fork: begun.fork, isLossless: true)
+        }
         let voters = longest.members.filter { $0.role == .voter }.map(\.node)
-        if statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
+        if isPresent, statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
             // They are a majority, so the most up-to-date log of all has everything: also what was committed by members
             // before them, since it names these.
             return Choice(seed: longest, fork: longest.last, isLossless: true)
         }
         let rule = fenced.transition?.commitRule ?? fenced.commitRule
-        if case .semiSynchronous(let home, let needed) = rule {
+        if isPresent, case .semiSynchronous(let home, let needed) = rule {
             let remote = Set(longest.members.filter { $0.region != home }.map(\.region))
             let sealed = Set(statuses.compactMap { database.host.topology.node($0.node)?.region })
             if remote.subtracting(sealed).count < needed {

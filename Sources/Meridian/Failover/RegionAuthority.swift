@@ -12,7 +12,7 @@ struct RegionAuthority {
 
     /// For how long a renewal lasts. It bounds both how long a failover waits for a lost region to have stopped, and
     /// how long a region may lose touch with the system range without stopping.
-    static let term = Duration.seconds(2)
+    static let term = Duration.nanoseconds(ClusterTiming.authorityTermNanoseconds)
 
     /// Asks for another term, if every range has a leaseholder.
     func renew(for ranges: [RangeDescriptor], end: Instant) async throws {

@@ -15,9 +15,10 @@ package struct RegionKeeper: Sendable {
     /// - Parameter region: precondition: it is in the host's topology.
     package init(host: any DatabaseHost, region: Region) { database = Database(host: host, region: region) }
 
-    private static let interval = Duration.milliseconds(250)
+    private static let interval = Duration.nanoseconds(ClusterTiming.keeperIntervalNanoseconds)
     /// By how much the next region waits longer than the one before.
-    private static let rank = Duration.milliseconds(700)
+    private static let rank = Duration.nanoseconds(ClusterTiming.takeOverRankNanoseconds)
+
     /// Works until the task is cancelled, or as long as it is wanted.
     ///
     /// Each kind of work has a loop of its own: a failover that takes its time must not hold up the renewal that keeps

@@ -102,14 +102,16 @@ extension EmbeddedCluster {
     ) async throws -> (ResolvedTable, [RangeDescriptor]) {
         let database = Database(host: self, region: topology.regions[0])
         let resolved = try await database.resolve(table, end: end)
-        let laws = Set(resolved.record.ranges.map { topology.jurisdiction(of: $0.home) })
+        // Of an active-active table the copies that are in use.
+        let inUse = resolved.isActiveActive ? resolved.ranges.values.sorted { $0.id < $1.id } : resolved.record.ranges
+        let laws = Set(inUse.map { topology.jurisdiction(of: $0.home) })
         guard let jurisdiction = jurisdiction ?? (laws.count == 1 ? laws.first : nil) else {
             throw MeridianError(
                 .jurisdictionViolation,
                 "table \(table.name) has rows under \(laws.sorted().map(\.rawValue).joined(separator: ", ")); "
                     + "name the one to erase under")
         }
-        return (resolved, resolved.record.ranges.filter { topology.jurisdiction(of: $0.home) == jurisdiction })
+        return (resolved, inUse.filter { topology.jurisdiction(of: $0.home) == jurisdiction })
     }
 
     private func find<Row>(
@@ -143,11 +145,11 @@ extension EmbeddedCluster {
         for range in ranges {
             let database = Database(host: self, region: range.home)
             var last = CommitResult(timestamp: .zero, term: .zero)
-            for start in stride(from: 0, to: keys.count, by: Self.batchCount) {
-                let batch = keys[start..<min(start + Self.batchCount, keys.count)]
+            let stored = try await storedKeys(keys, of: resolved, in: range, database, end: end)
+            for start in stride(from: 0, to: stored.count, by: Self.batchCount) {
+                let batch = stored[start..<min(start + Self.batchCount, stored.count)]
                 var request = CommitRequest(
-                    id: newRequestID(), preconditions: [],
-                    mutations: try batch.map { Mutation(key: try resolved.key($0, in: range), value: nil) })
+                    id: newRequestID(), preconditions: [], mutations: batch.map { Mutation(key: $0, value: nil) })
                 request.erases = true
                 last = try await database.commit(range.id, request, end: end, mayBeRepeated: true).result
             }
@@ -163,6 +165,20 @@ extension EmbeddedCluster {
                     }))
         }
         return try seal(await scrub(certificate, end: end))
+    }
+
+    /// Where a range holds rows of these keys: an active-active table also in its outbox and among its conflicts.
+    private func storedKeys(
+        _ keys: [[Value]], of table: ResolvedTable, in range: RangeDescriptor, _ database: Database, end: Instant
+    ) async throws -> [Key] {
+        var stored = try keys.map { try table.key($0, in: range) }
+        guard table.isActiveActive else { return stored }
+        for key in keys {
+            stored.append(try table.key(key, index: .outbox, in: range))
+            let span = KeySpan(prefix: try table.key(key, index: .conflicts, in: range).bytes)
+            stored += try await database.scan(span, of: range.id, end: end).map(\.key)
+        }
+        return stored
     }
 
     private static var wallClockNanoseconds: Int64 { Int64(Date().timeIntervalSince1970 * 1e9) }

@@ -139,13 +139,17 @@ struct PlanParser {
     }
 
     private mutating func readFailover(_ statement: inout PlanStatement) throws(PlanFileError) {
-        let kind = try statement.next("manual, or after and a duration")
+        let kind = try statement.next("manual, automatic, or after and a duration")
         switch kind.text {
         case "manual": try once(&failover, statement.keyword, .manual)
+        case "automatic":
+            try once(
+                &failover, statement.keyword,
+                .automatic(afterNanoseconds: ClusterTiming.authorityTermNanoseconds))
         case "after":
             let time = try statement.next("a duration such as 3s").duration()
             try once(&failover, statement.keyword, .automatic(afterNanoseconds: time))
-        default: throw kind.unknown("failover", among: ["manual", "after"])
+        default: throw kind.unknown("failover", among: ["manual", "automatic", "after"])
         }
     }
 

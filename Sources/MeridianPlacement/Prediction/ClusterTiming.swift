@@ -27,6 +27,28 @@ package struct ClusterTiming: Hashable, Sendable {
     /// What threads may lose between a closed timestamp that is due and its arrival.
     package static let closeSlackNanoseconds: Int64 = 7_000_000
 
+    // MARK: What regions do for their tables
+
+    /// For how long a region serves the tables that fail over by themselves without renewing (`RegionAuthority`).
+    package static let authorityTermNanoseconds: Int64 = 2_000_000_000
+    /// Between two rounds of a region's keeper, who renews, and takes over (`RegionKeeper`).
+    package static let keeperIntervalNanoseconds: Int64 = 250_000_000
+    /// By how much the next region waits longer than the one before until it takes over from a lost one.
+    package static let takeOverRankNanoseconds: Int64 = 700_000_000
+    /// Between a pull of an active-active table that brought nothing and the next (`ConvergenceKeeper`).
+    package static let pullIntervalNanoseconds: Int64 = 20_000_000
+
+    /// How long a failover that a region leads waits for the replicas of the home that it gives up: an answer from the
+    /// farthest region, twice, and some time for them to seal themselves.
+    package static func lostHomePatienceNanoseconds(from region: Region, _ topology: Topology) -> Int64 {
+        let farthest = topology.regions.map {
+            topology.matrix.roundTripNanoseconds(from: region, to: $0)
+        }.max()
+        return 300_000_000 + 2 * (farthest ?? 0)
+    }
+
+    // MARK: Stretched by distance
+
     /// How long a voter of a range hears nothing before it campaigns: up to as much again at random comes on top.
     package func electionTimeoutNanoseconds(
         in region: Region, voters: [Member], matrix: LatencyMatrix

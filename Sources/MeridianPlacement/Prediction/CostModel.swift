@@ -16,8 +16,6 @@ package struct CostModel: Hashable, Sendable {
     /// How late a thread wakes that slept until a commit's timestamp is past. Writes to a lonely node (`laptop`) take
     /// 0.3 ms more than 2ε, a call included; so do those of the sweep of ε in `bench-latency`.
     package var wakeNanoseconds: Int64 = 180_000
-    /// Between two shipments of an active-active table to another region.
-    package var shippingIntervalNanoseconds: Int64 = 20_000_000
 
     package init() {}
 }

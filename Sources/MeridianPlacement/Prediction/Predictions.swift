@@ -17,7 +17,7 @@ package struct LatencyPrediction: Hashable, Sendable {
         case none
     }
 
-    /// To the node that serves it and back; 0 inside of the client's region.
+    /// To the node that serves it and back, as often as the engine goes; 0 inside of the client's region.
     package var routeNanoseconds: Int64
     /// What the commit waits for there, distance and clocks alone. The floor: no implementation of the mode is faster.
     package var waitNanoseconds: Int64
@@ -74,7 +74,7 @@ package enum PlannedFailure: Hashable, Sendable, CustomStringConvertible {
 /// Which acknowledged commits a failure takes.
 package enum PredictedLoss: Hashable, Sendable {
     case nothing
-    /// The last ones, so many nanoseconds of them.
+    /// The last ones, up to so many nanoseconds of them.
     case last(nanoseconds: Int64)
     /// All rows, unless the disks come back.
     case everything
@@ -98,6 +98,8 @@ package struct FailurePrediction: Hashable, Sendable {
     package var kind: PlannedFailure.Kind
     package var loss: PredictedLoss
     package var recovery: PredictedRecovery
+    /// How long that takes in the worst case, as far as timers and distance decide, if it recovers by itself.
+    package var recoveryAtMostNanoseconds: Int64?
     /// Once it has recovered by itself, if it does; before any promotion.
     package var writable: [Region]
     package var strongReadable: [Region]
@@ -117,6 +119,9 @@ package struct CostPrediction: Hashable, Sendable {
     /// headers come on top.
     package var crossRegionBytesPerWrite: Double
     package var crossRegionBytesPerSecond: Double
+    /// How often the copies of an active-active table ask each other for news, over a border and with an answer each,
+    /// whether anybody writes or not. 0 in other modes.
+    package var pullsPerSecond: Double
 }
 
 /// A mode's prediction for the rows of one home region.

@@ -12,19 +12,9 @@ extension Predictor {
             })
     }
 
-    func activeActiveCost(_ copies: [PlannedRange], _ table: PlannedTable) -> CostPrediction {
-        let members = copies.flatMap(\.members)
-        let writers = table.writingRegions(of: topology).map { ($0, table.writes(from: $0)) }
-        return cost(
-            members, table, writers: writers,
-            bytes: writers.map { region, _ in
-                // One copy of each other region gets it, and replicates it there.
-                (copies.count - 1 + (copies.contains { $0.home == region } ? 0 : 1)) * table.rowBytes
-            })
-    }
-
-    private func cost(
-        _ members: [Member], _ table: PlannedTable, writers: [(region: Region, rate: Double)], bytes: [Int]
+    func cost(
+        _ members: [Member], _ table: PlannedTable, writers: [(region: Region, rate: Double)], bytes: [Int],
+        pullsPerSecond: Double = 0
     ) -> CostPrediction {
         let total = writers.reduce(0) { $0 + $1.rate }
         let perSecond = zip(writers, bytes).reduce(0) { $0 + $1.0.rate * Double($1.1) }
@@ -34,7 +24,7 @@ extension Predictor {
             regions: Set(members.map(\.region)).count,
             storedBytesPerByte: members.count { $0.role != .witness },
             crossRegionBytesPerWrite: total > 0 ? perSecond / total : mean,
-            crossRegionBytesPerSecond: perSecond)
+            crossRegionBytesPerSecond: perSecond, pullsPerSecond: pullsPerSecond)
     }
 
     /// Who writes rows of a home: in a table that is regional by row its own clients, else everybody.

@@ -83,7 +83,7 @@ extension Predictor {
         return nearest
     }
 
-    private func read(in region: Region, from client: Region, calls: Int64) -> LatencyPrediction {
+    func read(in region: Region, from client: Region, calls: Int64) -> LatencyPrediction {
         let route = roundTrip(client, region)
         return LatencyPrediction(
             routeNanoseconds: route, waitNanoseconds: 0,
@@ -91,7 +91,7 @@ extension Predictor {
             servedIn: region)
     }
 
-    private func callNanoseconds(over route: Int64) -> Int64 {
+    func callNanoseconds(over route: Int64) -> Int64 {
         costs.callNanoseconds + (route > 0 ? 2 * costs.hopNanoseconds : 0)
     }
 
@@ -118,35 +118,11 @@ extension Predictor {
     }
 
     /// The least fresh of a node's replicas holds a read's timestamp back.
-    private func freshestLag(_ lags: [UniformDelays.Delay]) -> Int64 { UniformDelays(lags).medianOfLatest }
+    func freshestLag(_ lags: [UniformDelays.Delay]) -> Int64 { UniformDelays(lags).medianOfLatest }
 
     /// In a region of several nodes what is read next may lie on another, which can be a little behind.
     private func neighboursLagNanoseconds(in region: Region) -> Int64 {
         topology.nodes(in: region).count > 1 ? ClusterTiming.keepaliveNanoseconds : 0
-    }
-
-    // MARK: - Active-active
-
-    func activeActive(_ copies: [PlannedRange], _ table: PlannedTable) -> HomePrediction {
-        let members = copies.flatMap(\.members)
-        let writers = table.writingRegions(of: topology)
-        let clients = topology.regions.map { client in
-            let nearest = copies.dropFirst().reduce(copies[0]) { best, copy in
-                roundTrip(client, copy.home) < roundTrip(client, best.home) ? copy : best
-            }
-            let write = write(nearest, from: client)
-            let read = read(in: nearest.home, from: client, calls: 1)
-            // A write elsewhere lies in the log there, is shipped with the next round, and travels.
-            let farthest = writers.map { oneWay($0, nearest.home) }.max() ?? 0
-            return ClientPrediction(
-                region: client, write: write, strongRead: nil, nearestRead: read,
-                stalenessNanoseconds: farthest == 0
-                    ? 0 : farthest + costs.shippingIntervalNanoseconds + read.p50Nanoseconds)
-        }
-        let shortfalls = copies.compactMap(\.shortfall)
-        return HomePrediction(
-            home: nil, members: members, shortfall: shortfalls.first, clients: clients,
-            failures: activeActiveFailures(copies), cost: activeActiveCost(copies, table))
     }
 }
 

@@ -23,14 +23,17 @@ package struct Predictor: Sendable {
     package let costs: CostModel
     package let failover: FailoverPolicy
     let planner: ReplicaPlanner
-    /// Where the system range's leaseholder is: every node's local reads go by it too (`NodeCore+Freshness`).
-    let systemHome: Region
+    /// The range with the cluster's own records: every node's local reads go by it too (`NodeCore+Freshness`), and
+    /// failovers are commits to it.
+    let system: PlannedRange
+    var systemHome: Region { system.home }
 
     /// What happens to a table that cannot elect a leaseholder, while another region has its rows.
     package enum FailoverPolicy: Hashable, Sendable {
         /// Somebody promotes a copy.
         case manual
-        /// A copy is promoted when the home region has been silent for so long.
+        /// A copy is promoted when the home region has not renewed its authority for so long. The engine's own time is
+        /// `ClusterTiming.authorityTermNanoseconds`.
         case automatic(afterNanoseconds: Int64)
     }
 
@@ -46,7 +49,10 @@ package struct Predictor: Sendable {
         self.costs = costs
         self.failover = failover
         self.planner = ReplicaPlanner(topology: topology)
-        self.systemHome = planner.centralRegion()
+        guard let plan = try? planner.systemPlan(range: RangeID(1)) else {
+            preconditionFailure("\(topology.regions) cannot hold the system range")
+        }
+        self.system = PlannedRange(plan, isGlobal: false)
     }
 
     /// A mode's prediction for a table.

@@ -35,6 +35,24 @@ struct UniformDelays: Hashable, Sendable {
         median { instant in 1 - delays.reduce(1) { $0 * (1 - $1.probability(by: instant)) } }
     }
 
+    /// Of each, how likely it is the earliest: each in turn is taken at 1,000 even points of its span, with the chance
+    /// that the others come later.
+    var sharesOfEarliest: [Double] {
+        let points: Int64 = 1_000
+        let shares = delays.indices.map { position in
+            let delay = delays[position]
+            return (0..<points).reduce(0.0) { sum, point in
+                let instant = delay.start + (2 * point + 1) * delay.width / (2 * points)
+                return sum
+                    + delays.indices.filter { $0 != position }.reduce(1) {
+                        $0 * (1 - delays[$1].probability(by: instant))
+                    }
+            }
+        }
+        let total = shares.reduce(0, +)
+        return total > 0 ? shares.map { $0 / total } : shares.map { _ in 1 / Double(shares.count) }
+    }
+
     private func median(_ probability: (Int64) -> Double) -> Int64 {
         var low = delays.map(\.start).min() ?? 0
         var high = delays.map(\.end).max() ?? 0

@@ -34,10 +34,9 @@ final class SQLiteStateReader: StateReader {
     }
 
     func read(_ key: Key, at timestamp: Timestamp) throws -> Version? {
-        let fresh = recent.version(of: key, at: timestamp)
-        guard let stored = try connection.perform({ try find(key, timestamp) }) else { return fresh }
-        guard let fresh, fresh.timestamp >= stored.timestamp else { return stored }
-        return fresh
+        // What is not in the file yet is newer than what is: a key's versions are applied in the order of their times.
+        if let fresh = recent.version(of: key, at: timestamp) { return fresh }
+        return try connection.perform { try find(key, timestamp) }
     }
 
     private func find(_ key: Key, _ timestamp: Timestamp) throws -> Version? {

@@ -61,18 +61,16 @@ final class ChangesReader {
         defer { changes.reset() }
         var pending = recent.lazy.filter { $1.timestamp > since }.map { KeyedVersion(key: $0, version: $1) }
             .inOrderOfChange[...]
-        /// Takes in a row, unless the file has a newer version of it. Says whether the page goes on.
-        func take(_ row: KeyedVersion) throws -> Bool {
-            guard page.hasRoom(at: row.version.timestamp) else { return false }
-            if let stored = try find(row.key), stored.timestamp > row.version.timestamp { return true }
-            return page.take(row)
+        /// Takes in a recent row, than which the file has nothing newer. Says whether the page goes on.
+        func take(_ row: KeyedVersion) -> Bool {
+            page.hasRoom(at: row.version.timestamp) && page.take(row)
         }
         while try changes.step() {
             let key = Key([UInt8](changes.blob(1)))
             let changed = Timestamp(rawValue: changes.integer(0))
             guard span.contains(key) else { continue }
             while let row = pending.first, (row.version.timestamp, row.key) < (changed, key) {
-                guard try take(row) else { return }
+                guard take(row) else { return }
                 pending.removeFirst()
             }
             guard page.hasRoom(at: changed) else { return }
@@ -83,7 +81,7 @@ final class ChangesReader {
             guard stored.timestamp == changed else { continue }
             guard page.take(KeyedVersion(key: key, version: stored)) else { return }
         }
-        for row in pending where try !take(row) { return }
+        for row in pending where !take(row) { return }
     }
 }
 

@@ -161,6 +161,7 @@ extension PlanReport {
         /// `unaffected`, `after`, `promotion` or `untilItReturns`.
         var recovery: String
         var recoveryMilliseconds: Double?
+        var recoveryAtMostMilliseconds: Double?
         var clients: [String]
         var writable: [String]
         var strongReadable: [String]
@@ -184,6 +185,7 @@ extension PlanReport {
             case .promotion: recovery = "promotion"
             case .untilItReturns: recovery = "untilItReturns"
             }
+            recoveryAtMostMilliseconds = prediction.recoveryAtMostNanoseconds?.milliseconds
             clients = prediction.clients.map(\.rawValue)
             writable = prediction.writable.map(\.rawValue)
             strongReadable = prediction.strongReadable.map(\.rawValue)
@@ -198,6 +200,7 @@ extension PlanReport {
         var storedBytesPerByte: Int
         var crossRegionBytesPerWrite: Double
         var crossRegionBytesPerSecond: Double
+        var pullsPerSecond: Double
 
         init(_ cost: CostPrediction) {
             voters = cost.voters
@@ -206,6 +209,7 @@ extension PlanReport {
             storedBytesPerByte = cost.storedBytesPerByte
             crossRegionBytesPerWrite = cost.crossRegionBytesPerWrite
             crossRegionBytesPerSecond = cost.crossRegionBytesPerSecond
+            pullsPerSecond = cost.pullsPerSecond
         }
     }
 }

@@ -1,3 +1,4 @@
+import BenchSupport
 import MeridianCore
 import MeridianPlacement
 
@@ -139,6 +140,7 @@ struct PlanText {
     private mutating func costs(_ modes: [ModePrediction]) {
         var text = TextTable([
             "Cost", "voters", "learners", "regions", "bytes kept per byte", "cross-region B/write", "cross-region B/s",
+            "pulls/s",
         ])
         for mode in modes {
             let costs = mode.homes.map(\.cost)
@@ -149,6 +151,7 @@ struct PlanText {
                 "\(mode.mode)", "\(first.voters)", "\(first.learners)", "\(first.regions)",
                 "\(first.storedBytesPerByte)",
                 Decimals.grouped(Int(perWrite.rounded())), Decimals.grouped(Int(perSecond.rounded())),
+                Decimals.grouped(Int(costs.reduce(0) { $0 + $1.pullsPerSecond }.rounded())),
             ])
         }
         table(text)

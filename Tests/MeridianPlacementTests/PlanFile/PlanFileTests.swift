@@ -60,6 +60,13 @@ import Testing
         #expect(plan.tables == [expected])
     }
 
+    @Test func failoverIsByHandUnlessAPlanSaysOtherwise() throws {
+        #expect(try plan(Self.two + "table t\nlocality global").failover == .manual)
+        let automatic = try plan(Self.two + "failover automatic\ntable t\nlocality global")
+        #expect(
+            automatic.failover == .automatic(afterNanoseconds: ClusterTiming.authorityTermNanoseconds))
+    }
+
     @Test(
         arguments: [
             ("", nil), ("survival zone", .synchronousZone), ("survival region", .synchronousRegion),

@@ -1,17 +1,17 @@
 /// A table for people: the first column left-aligned, the others right-aligned, as wide as their widest cell.
-struct TextTable: Sendable {
+package struct TextTable: Sendable {
     private var header: [String]
     private var rows: [[String]] = []
 
-    init(_ header: [String]) { self.header = header }
+    package init(_ header: [String]) { self.header = header }
 
     /// Precondition: as many cells as the header has.
-    mutating func add(_ cells: [String]) {
+    package mutating func add(_ cells: [String]) {
         precondition(cells.count == header.count, "\(cells.count) cells under \(header.count) headings")
         rows.append(cells)
     }
 
-    var lines: [String] {
+    package var lines: [String] {
         let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max() ?? 0 }
         let rule = widths.map { String(repeating: "─", count: $0) }
         return ([header, rule] + rows).map { row in
@@ -24,9 +24,9 @@ struct TextTable: Sendable {
 }
 
 /// Numbers as people write them.
-enum Decimals {
+package enum Decimals {
     /// 34006 becomes 34,006.
-    static func grouped(_ number: Int) -> String {
+    package static func grouped(_ number: Int) -> String {
         var digits = String(abs(number))
         var groups: [String] = []
         while digits.count > 3 {
@@ -37,7 +37,7 @@ enum Decimals {
     }
 
     /// With so many decimals, half rounded away from zero.
-    static func fixed(_ number: Double, _ decimals: Int = 1) -> String {
+    package static func fixed(_ number: Double, _ decimals: Int = 1) -> String {
         var scale = 1
         for _ in 0..<decimals { scale *= 10 }
         let scaled = Int((number * Double(scale)).rounded())
