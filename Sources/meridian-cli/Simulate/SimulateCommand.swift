@@ -22,7 +22,8 @@ struct SimulateCommand: ParsableCommand {
     var workload = "all"
     @Option(
         help:
-            "standard, all (with lying clocks), nondestructive (no disk is lost), none, or a list such as crash,partition.")
+            "standard, all (with lying clocks), nondestructive (no disk is lost), none, or a list such as crash,partition."
+    )
     var faults = "standard"
     @Option(help: "Virtual hours of the safety phase of each run; without it each lasts 20 seconds.")
     var hours: Double?
