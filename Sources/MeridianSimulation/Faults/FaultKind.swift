@@ -63,6 +63,7 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
         switch list {
         case "all": return Set(allCases)
         case "standard": return standard
+        case "nondestructive": return standard.filter { !$0.isDestructive }
         case "none": return []
         default: break
         }

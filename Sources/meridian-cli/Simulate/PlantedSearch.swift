@@ -49,6 +49,8 @@ struct PlantedSearch {
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         process.arguments = ["simulate", "--bug", bug.rawValue, "--seeds", "\(seeds)", "--verbose"]
         if let workload = bug.workload { process.arguments?.append(contentsOf: ["--workload", workload]) }
+        // A disk that is lost amid a failover can cost liveness without any bug (docs/internals/failover.md).
+        if bug.workload == "failover" { process.arguments?.append(contentsOf: ["--faults", "nondestructive"]) }
         let output = Pipe()
         let errors = Pipe()
         process.standardOutput = output

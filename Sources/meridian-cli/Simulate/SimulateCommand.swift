@@ -20,7 +20,7 @@ struct SimulateCommand: ParsableCommand {
     var seeds: UInt64 = 1
     @Option(help: "A workload, a list of them, or all: \(Workloads.names.joined(separator: ", ")).")
     var workload = "all"
-    @Option(help: "standard, all (with lying clocks), none, or a list such as crash,partition.")
+    @Option(help: "standard, all (with lying clocks), nondestructive, none, or a list such as crash,partition.")
     var faults = "standard"
     @Option(help: "Virtual hours of the safety phase of each run; without it each lasts 20 seconds.")
     var hours: Double?
