@@ -39,7 +39,8 @@ extension Raft {
             return
         }
         if request.isPreVote {
-            // Changes nothing here; the answer bears the term that was asked about.
+            yieldIfNeeded(to: request, of: message.from, at: now)
+            // Changes nothing else here; the answer bears the term that was asked about.
             send(.vote(.init(isPreVote: true, isGranted: true)), to: message.from, term: message.term)
             return
         }
@@ -56,6 +57,15 @@ extension Raft {
         } else {
             sendWhenDurable(ballot, to: message.from)
         }
+    }
+
+    /// Two that ask at once would both get their pre-votes, then each vote for itself, and the group would wait another
+    /// timeout: likely where a message takes as long as timeouts differ. So the one with the shorter log gives way, or,
+    /// of two alike, the one with the higher number. A pre-vote is no vote: nothing rests on who gives way.
+    private mutating func yieldIfNeeded(to request: RaftMessage.RequestVote, of other: NodeID, at now: Moment) {
+        guard role == .preCandidate else { return }
+        guard request.last > log.lastPosition || other < configuration.node else { return }
+        becomeFollower(term: term, leader: nil, at: now)
     }
 
     /// For about how long this replica is bound by time alone; 0 when something else must end it.
