@@ -26,6 +26,10 @@ import MeridianReplica
 ///    members. Replicas of the old history that hold nothing behind the fork follow; all others depart, and what they
 ///    hold behind it is reported.
 ///
+/// Each step is a commit on condition that the record is as it was: read with the authority, then as the step before
+/// has written it. So the procedure asks the system range's leaseholder, who may be an ocean away, three times; only
+/// when somebody else has changed the record does it read again.
+///
 /// A caller that stops in between leaves a fenced range, which serves nobody. Whoever calls next goes on from there.
 ///
 /// HAZARD: a fence that the old home does not hear of does not stop it. It goes on acknowledging commits of a history
