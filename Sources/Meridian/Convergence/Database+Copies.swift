@@ -144,7 +144,7 @@ extension Database {
                     var numbers = before
                     try record.addCopy(in: region, .joining, planner, &numbers)
                     return true
-                }
+                }.record
             } catch let error as MeridianError where error.code == .conflict && host.now < end {
                 continue
             }

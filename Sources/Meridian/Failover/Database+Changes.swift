@@ -152,10 +152,25 @@ extension Database {
     }
 
     func record(_ name: String, end: Instant) async throws -> TableRecord {
+        try await datedRecord(name, end: end).record
+    }
+
+    /// A table's record as it was at a time.
+    struct DatedRecord: Sendable {
+        var record: TableRecord
+        var timestamp: Timestamp
+
+        init(_ name: String, _ row: KeyedVersion?, at timestamp: Timestamp) throws {
+            guard let value = row?.version.value else { throw Database.noTable(name) }
+            record = try TableRecord(encoded: value)
+            self.timestamp = timestamp
+        }
+    }
+
+    func datedRecord(_ name: String, end: Instant) async throws -> DatedRecord {
         let key = try Catalog.key(ofTable: name)
         let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-        guard let value = result.rows[0].first?.version.value else { throw Self.noTable(name) }
-        return try TableRecord(encoded: value)
+        return try DatedRecord(name, result.rows[0].first, at: result.timestamp)
     }
 
     private static func noTable(_ name: String) -> MeridianError {
@@ -164,30 +179,31 @@ extension Database {
 
     /// Changes a table's record, once, whoever else changes it.
     /// - Parameters:
+    ///   - known: the record as the caller has it, which spares a question. Should it be old, it is read anew.
     ///   - rows: what else is committed with it, and under which conditions.
     ///   - body: says whether there is anything to change. It may run several times.
     /// - Returns: the record as it is now.
     @discardableResult
     func updateRecord(
-        _ name: String, end: Instant,
+        _ name: String, from known: DatedRecord? = nil, end: Instant,
         rows: () throws -> (conditions: [Precondition], mutations: [Mutation]) = { ([], []) },
         _ body: (inout TableRecord) throws -> Bool
-    ) async throws -> TableRecord {
+    ) async throws -> DatedRecord {
         let key = try Catalog.key(ofTable: name)
+        var known = known
         while true {
-            let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-            guard let value = result.rows[0].first?.version.value else { throw Self.noTable(name) }
-            var record = try TableRecord(encoded: value)
-            guard try body(&record) else { return record }
-            record.version += 1
+            var dated = if let known { known } else { try await datedRecord(name, end: end) }
+            known = nil
+            guard try body(&dated.record) else { return dated }
+            dated.record.version += 1
             let more = try rows()
             let request = CommitRequest(
-                id: host.newRequestID(), preconditions: [.unchanged(key, since: result.timestamp)] + more.conditions,
-                mutations: [Mutation(key: key, value: try record.encoded())] + more.mutations)
+                id: host.newRequestID(), preconditions: [.unchanged(key, since: dated.timestamp)] + more.conditions,
+                mutations: [Mutation(key: key, value: try dated.record.encoded())] + more.mutations)
             do {
-                _ = try await commit(Catalog.systemRange, request, end: end)
-                noteTable(record)
-                return record
+                dated.timestamp = try await commit(Catalog.systemRange, request, end: end).result.timestamp
+                noteTable(dated.record)
+                return dated
             } catch let error as MeridianError where error.code == .conflict && more.conditions.isEmpty {
                 continue
             }

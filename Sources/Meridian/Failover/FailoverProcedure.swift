@@ -26,6 +26,10 @@ import MeridianReplica
 ///    members. Replicas of the old history that hold nothing behind the fork follow; all others depart, and what they
 ///    hold behind it is reported.
 ///
+/// Each step is a commit on condition that the record is as it was: read with the authority, then as the step before
+/// has written it. So the procedure asks the system range's leaseholder, who may be an ocean away, three times; only
+/// when somebody else has changed the record does it read again.
+///
 /// A caller that stops in between leaves a fenced range, which serves nobody. Whoever calls next goes on from there.
 ///
 /// HAZARD: a fence that the old home does not hear of does not stop it. It goes on acknowledging commits of a history
@@ -42,6 +46,8 @@ struct FailoverProcedure {
     let authority: Lapsed?
     let acceptsLoss: Bool
     let end: Instant
+    /// The table's record, if the caller has just read it.
+    var known: Database.DatedRecord?
 
     /// An authority that is over.
     struct Lapsed {
@@ -56,13 +62,13 @@ struct FailoverProcedure {
 
     func run() async throws -> FailoverReport {
         let begun = database.host.now
-        let old = try await database.record(table, end: end)
-        guard let before = old.ranges.first(where: { $0.id == range }) else { throw gone }
+        let old = if let known { known } else { try await database.datedRecord(table, end: end) }
+        guard let before = old.record.ranges.first(where: { $0.id == range }) else { throw gone }
         guard isAsSeen(before) else { throw overtaken }
-        if let destination { try check(destination, old) }
-        let fenced = try await fence()
+        if let destination { try check(destination, old.record) }
+        let (record, fenced) = try await fence(old)
         let statuses = await sealedReplicas(of: fenced)
-        let choice = try choose(among: statuses, fenced, mode: old.descriptor.mode)
+        let choice = try choose(among: statuses, fenced, mode: record.record.descriptor.mode)
         let fencedAt =
             authority?.until ?? (choice.isLossless ? database.host.latestTimestamp(in: database.region) : nil)
         var report = FailoverReport(
@@ -70,7 +76,7 @@ struct FailoverProcedure {
             generation: fenced.generation.next.rawValue, seed: name(of: choice.seed.node),
             isLossless: choice.isLossless, completeTo: choice.seed.complete.rawValue, fencedAt: fencedAt?.rawValue,
             milliseconds: 0)
-        let begin = try await begin(choice, fenced, &report)
+        let begin = try await begin(choice, record, fenced, &report)
         _ = try await database.read(range, [], at: nil, end: end)
         report.to = begin.home.rawValue
         report.milliseconds = Double(database.host.now.nanoseconds(since: begun)) / 1e6
@@ -97,9 +103,9 @@ struct FailoverProcedure {
 
     // MARK: Fence
 
-    private func fence() async throws -> RangeDescriptor {
+    private func fence(_ old: Database.DatedRecord) async throws -> (Database.DatedRecord, RangeDescriptor) {
         let record = try await database.updateRecord(
-            table, end: end, rows: { (authority.map { [$0.condition] } ?? [], []) }
+            table, from: old, end: end, rows: { (authority.map { [$0.condition] } ?? [], []) }
         ) { record in
             guard let position = record.ranges.firstIndex(where: { $0.id == range }) else { throw gone }
             // Whoever knows of the loss from an old copy of the record must not give up the home that has taken over.
@@ -110,8 +116,8 @@ struct FailoverProcedure {
             record.ranges[position].revision += 1
             return true
         }
-        guard let fenced = record.ranges.first(where: { $0.id == range }) else { throw gone }
-        return fenced
+        guard let fenced = record.record.ranges.first(where: { $0.id == range }) else { throw gone }
+        return (record, fenced)
     }
 
     // MARK: Ask
@@ -238,7 +244,7 @@ struct FailoverProcedure {
     // MARK: Begin
 
     private func begin(
-        _ choice: Choice, _ fenced: RangeDescriptor, _ report: inout FailoverReport
+        _ choice: Choice, _ old: Database.DatedRecord, _ fenced: RangeDescriptor, _ report: inout FailoverReport
     ) async throws -> RangeDescriptor {
         let topology = database.host.topology
         guard let place = topology.node(choice.seed.node)?.region else { throw gone }
@@ -249,7 +255,7 @@ struct FailoverProcedure {
                 .advanced(byNanoseconds: RegionAuthority.term.nanoseconds))
         report.to = home.rawValue
         let record = try await database.updateRecord(
-            table, end: end,
+            table, from: old, end: end,
             rows: {
                 ([], [try FailoverHistory.mutation(report)] + (authority == nil ? [] : [try Authority.mutation(grant)]))
             }
@@ -273,7 +279,7 @@ struct FailoverProcedure {
                 members: [Member(node: choice.seed.node, region: place, role: .voter)], commitRule: .majority)
             return true
         }
-        guard let begun = record.ranges.first(where: { $0.id == range }) else { throw gone }
+        guard let begun = record.record.ranges.first(where: { $0.id == range }) else { throw gone }
         return begun
     }
 

@@ -64,11 +64,30 @@ struct RegionAuthority {
     ) async throws -> FailoverProcedure.Lapsed? {
         let key = try Authority.key(of: region)
         let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-        guard let value = result.rows[0].first?.version.value,
+        return try lapsed(key, result.rows[0].first, result.timestamp, seenBy: database)
+    }
+
+    /// The authority of a region, if it is over on every clock, and a table's record, by one question.
+    static func lapsed(
+        of region: Region, and table: String, seenBy database: Database, end: Instant
+    ) async throws -> (authority: FailoverProcedure.Lapsed?, record: Database.DatedRecord) {
+        let key = try Authority.key(of: region)
+        let operations: [ReadOperation] = [.get(key), .get(try Catalog.key(ofTable: table))]
+        let result = try await database.read(Catalog.systemRange, operations, at: nil, end: end)
+        return (
+            try lapsed(key, result.rows[0].first, result.timestamp, seenBy: database),
+            try Database.DatedRecord(table, result.rows[1].first, at: result.timestamp)
+        )
+    }
+
+    private static func lapsed(
+        _ key: Key, _ row: KeyedVersion?, _ timestamp: Timestamp, seenBy database: Database
+    ) throws -> FailoverProcedure.Lapsed? {
+        guard let value = row?.version.value,
             let grant = try Authority.grant(in: Mutation(key: key, value: value)),
             let earliest = database.host.earliestTimestamp(in: database.region),
             earliest > grant.until || Planted.isOn(.failoverUnlapsed)
         else { return nil }
-        return .init(until: grant.until, condition: .unchanged(key, since: result.timestamp))
+        return .init(until: grant.until, condition: .unchanged(key, since: timestamp))
     }
 }

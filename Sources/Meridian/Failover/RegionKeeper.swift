@@ -86,7 +86,8 @@ package struct RegionKeeper: Sendable {
 
     private func takeOverIfLost(_ range: RangeDescriptor, of table: String, end: Instant) async throws {
         guard let rank = rank(of: range) else { return }
-        let lapsed = try await RegionAuthority.lapsed(of: range.home, seenBy: database, end: end)
+        let (lapsed, record) = try await RegionAuthority.lapsed(
+            of: range.home, and: table, seenBy: database, end: end)
         if range.fence == nil {
             guard let lapsed, let earliest = database.host.earliestTimestamp(in: database.region) else { return }
             let patience = Self.rank * rank
@@ -98,7 +99,7 @@ package struct RegionKeeper: Sendable {
         }
         let procedure = FailoverProcedure(
             database: database, table: table, seen: range, destination: database.region, authority: lapsed,
-            acceptsLoss: false, end: end)
+            acceptsLoss: false, end: end, known: record)
         _ = try await procedure.run()
     }
 

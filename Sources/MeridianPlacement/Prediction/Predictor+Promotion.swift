@@ -5,10 +5,10 @@ import MeridianCore
 /// The system range must be able to commit: whoever promotes a copy, by hand or by itself, does so by commits there. By
 /// itself a table goes on when the home's authority is over (`RegionAuthority`). Then the nearest region with a copy
 ///
-/// 1. notices with its keeper's next look;
-/// 2. fences the range, for which it asks the system range's leaseholder four times, with a commit the last time;
+/// 1. notices with its keeper's next look, a question to the system range's leaseholder;
+/// 2. fences the range, by a commit there;
 /// 3. waits for the lost home's replicas in vain;
-/// 4. begins the new history: two more questions, the second a commit.
+/// 4. begins the new history: another commit.
 extension Predictor {
     /// Whether a copy of these nodes can go on in the place of the home, with all that the mode promises or, in the
     /// asynchronous mode, with what it has.
@@ -80,7 +80,7 @@ extension Predictor {
             let commit =
                 roundTripToMajority(of: system, from: leader.member, among: left) + costs.logWriteNanoseconds
             let work =
-                2 * epsilonNanoseconds + ClusterTiming.takeOverRankNanoseconds * Int64(heir.rank) + 6 * (way + call)
+                2 * epsilonNanoseconds + ClusterTiming.takeOverRankNanoseconds * Int64(heir.rank) + 3 * (way + call)
                 + 2 * commit + ClusterTiming.lostHomePatienceNanoseconds(from: heir.region, topology)
                 // The copy hears of it, and commits.
                 + way / 2 + 2 * costs.logWriteNanoseconds
