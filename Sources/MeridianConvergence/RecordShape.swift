@@ -91,7 +91,7 @@ package struct ResolverPlan: Hashable, Sendable {
                     .resolverMismatch,
                     "table \(schema.name): column \(column.name) cannot be resolved by \(resolver): \(reason)")
             }
-            guard !schema.keyColumns.contains(position) else { throw misfit("it is part of the key, which never changes") }
+            guard !schema.keyColumns.contains(position) else { throw misfit("it is part of the key") }
             switch resolver {
             case .counter, .growOnlyCounter:
                 guard column.type == .integer, !column.isOptional else {

@@ -106,7 +106,7 @@ extension Database {
         return try await record(table.name, end: end)
     }
 
-    /// Waits until the region's nodes are members of the cluster, those that lost their disks again (`replace`). A range
+    /// Waits until the region's nodes are members of the cluster, also those that lost their disks (`replace`). A range
     /// that is made before that is one that such a node may have known in an earlier life, and waits for what it held.
     private func waitUntilReadmitted(_ region: Region, table name: String, end: Instant) async throws {
         for node in host.topology.nodes(in: region) {
@@ -118,8 +118,8 @@ extension Database {
                 guard host.now < end else {
                     throw MeridianError(
                         .unavailable,
-                        "table \(name) can have no copy in \(region) yet: node \(node.name) does not run, or has lost its "
-                            + "disk and was not readmitted; start or replace it, and call again",
+                        "table \(name) can have no copy in \(region) yet: node \(node.name) does not run, or has lost "
+                            + "its disk and was not readmitted; start or replace it, and call again",
                         retry: .after(.seconds(1)))
                 }
                 await host.pause(for: .milliseconds(50))

@@ -49,8 +49,8 @@ extension Table {
     private func failed(_ what: String) -> MeridianError {
         MeridianError(
             .mergeFailed,
-            "table \(name): the merge function \(what); nothing is lost: siblings(of:) returns what was written, and an "
-                + "update settles it")
+            "table \(name): the merge function \(what); nothing is lost: siblings(of:) returns what was written, and "
+                + "an update settles it")
     }
 
     /// The row once for each value that is kept of it, the latest last.

@@ -25,11 +25,12 @@ final class ResolvedTable: Sendable {
         self.record = record
         self.topology = topology
         self.keyTypes = schema.keyTypes
-        shape = if let resolvers = record.descriptor.resolvers {
-            try ResolverPlan(encoded: resolvers).shape(schema)
-        } else {
-            nil
-        }
+        shape =
+            if let resolvers = record.descriptor.resolvers {
+                try ResolverPlan(encoded: resolvers).shape(schema)
+            } else {
+                nil
+            }
         keyTables = Dictionary(uniqueKeysWithValues: record.copies.map { ($0.range, $0.number) })
         let inUse = Set(record.copies.filter { $0.state == .active }.map(\.range))
         self.ranges = Dictionary(

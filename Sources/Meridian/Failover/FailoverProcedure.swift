@@ -164,7 +164,7 @@ struct FailoverProcedure {
     private func choose(
         among all: [ReplicaStatus], _ fenced: RangeDescriptor, mode: ReplicationMode
     ) throws -> Choice {
-        // Who was given up by an earlier failover keeps what it has for a while. Where it has committed behind that fork
+        // Who was given up by an earlier failover keeps what it has for a time. Where it has committed behind that fork
         // it cannot go on: the history since then has something else there.
         let statuses = all.filter {
             !$0.isRecovering && $0.last.index > .zero

@@ -8,8 +8,8 @@ import MeridianCore
 ///
 /// Left the paper: of two that ask for pre-votes at once, one gives way. Each would grant the other's, then vote for
 /// itself, and where these two are all that is left of three the term ends without a leader, after a whole timeout. In
-/// one region that is rare. But two oceans apart, a message takes 100 ms and first timeouts differ by 500 ms at most, so
-/// it is more than one election in three, and the next round as often. Who gives way goes on as a follower, with a timer
+/// one region that is rare. But two oceans apart, a message takes 100 ms and first timeouts differ by 500 ms at most:
+/// it is more than one election in three, and the next round as often. Who gives way is a follower again, with a timer
 /// of its own. A pre-vote changes nothing that a vote stands on (durable terms and votes, the logs that are compared,
 /// promises), so who gives way, wrongly too, costs time at most: that of one timeout when the other one's request came
 /// through and the answers do not. It does so only in the moment in which it asks itself, so it will not lose its own
@@ -68,7 +68,7 @@ extension Raft {
         }
     }
 
-    /// Gives way to another that asks for pre-votes too: whose log is shorter, or, of two alike, whose number is higher.
+    /// Gives way to another that asks for pre-votes too: whose log is shorter, or, of equals, whose number is higher.
     private mutating func yieldIfNeeded(to request: RaftMessage.RequestVote, of other: NodeID, at now: Moment) {
         guard role == .preCandidate else { return }
         guard request.last > log.lastPosition || other < configuration.node else { return }

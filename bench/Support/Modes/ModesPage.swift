@@ -140,7 +140,8 @@ package struct ModesPage: Sendable {
     private static let style = """
         :root { --ground: #fff; --ink: #1d2329; --soft: #59636e; --line: #d5dbe1; --bar0: #1f6feb; --bar1: #9cc2f7; }
         @media (prefers-color-scheme: dark) {
-          :root { --ground: #14181d; --ink: #e4e9ee; --soft: #9aa5b1; --line: #333c46; --bar0: #5b9bff; --bar1: #2b4f86; }
+          :root { --ground: #14181d; --ink: #e4e9ee; --soft: #9aa5b1; --line: #333c46; --bar0: #5b9bff;
+            --bar1: #2b4f86; }
         }
         * { box-sizing: border-box; }
         body { margin: 0 auto; padding: 1rem; max-width: 78rem; background: var(--ground); color: var(--ink);
@@ -166,7 +167,8 @@ package struct ModesPage: Sendable {
         @media (max-width: 44rem) {
           dl { grid-template-columns: 1fr; } dt { margin-top: .4rem; }
           .claims thead { position: absolute; left: -999rem; }
-          .claims tr, .claims td { display: block; } .claims tr { border-bottom: 2px solid var(--line); padding: .5rem 0; }
+          .claims tr, .claims td { display: block; } .claims tr { border-bottom: 2px solid var(--line);
+            padding: .5rem 0; }
           .claims td { border: 0; padding: .15rem 0; }
           .claims td::before { content: attr(data-label) ": "; color: var(--soft); font-weight: 600; }
         }
