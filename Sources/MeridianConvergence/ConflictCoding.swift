@@ -1,7 +1,7 @@
 import MeridianCore
 
-/// Conflicts as stored rows: under the row's key and the losing write, so that each is recorded once however often it is
-/// met.
+/// Conflicts as stored rows: under the row's key and the losing write, so that each is recorded once however often it
+/// is met.
 package enum ConflictCoding {
     /// What follows the row's own key: the field, or -1 for the row, and the losing write.
     package static func keySuffix(_ conflict: Conflict) -> [Value] {

@@ -3,8 +3,8 @@ import MeridianPlacement
 import MeridianReplica
 import Synchronization
 
-/// What a region does for its copies of active-active tables: each follows every other copy (`CopyLink`), lets go of what
-/// all have, is compared with the others, and is filled when it is new.
+/// What a region does for its copies of active-active tables: each follows every other copy (`CopyLink`), lets go of
+/// what all have, is compared with the others, and is filled when it is new.
 struct ConvergenceKeeper: Sendable {
     private let database: Database
     private let tables = Tables()

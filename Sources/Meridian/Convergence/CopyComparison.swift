@@ -6,8 +6,8 @@ import MeridianReplica
 /// wrong, in the code or outside of it, is found and repaired without being known.
 ///
 /// Each side sums up its rows in 256 buckets (`RowDigests`), so what crosses the link are two kilobytes, and then the
-/// rows of the buckets that differ. Rows that are on their way make buckets differ as well; taking them in twice does no
-/// harm.
+/// rows of the buckets that differ. Rows that are on their way make buckets differ as well; taking them in twice does
+/// no harm.
 struct CopyComparison: Sendable {
     let database: Database
     let table: ActiveTable

@@ -4,8 +4,8 @@ import MeridianReplica
 
 /// Follows one copy of a table with another one, for as long as both are in use.
 ///
-/// While the other one cannot be reached, it is asked small questions, many a round trip, so that pulling goes on a round
-/// trip after the link is back, and takes one more. The longer nothing was written, the longer is the pause between two
+/// While the other one cannot be reached, it is asked small questions, many a round trip, so that pulling goes on a
+/// round trip after the link is back, and takes one more. The longer nothing was written, the longer is the pause between two
 /// pulls, up to a limit: idle tables cost little.
 struct CopyLink: Sendable {
     struct Intervals: Sendable {
@@ -58,8 +58,8 @@ struct CopyLink: Sendable {
         }
     }
 
-    /// Does something as soon as the other copy's leaseholder has answered, while the questions that are still under way
-    /// end.
+    /// Does something as soon as the other copy's leaseholder has answered, while the questions that are still under
+    /// way end.
     private func onceReachable(_ body: () async -> Void) async {
         let patience = roundTrip + roundTrip / 4 + .milliseconds(20)
         await withTaskGroup(of: Bool?.self) { group in

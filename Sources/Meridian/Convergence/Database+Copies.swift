@@ -14,8 +14,8 @@ extension Database {
 
     /// Gives a region a copy of an active-active table, and waits until it has all that the others have.
     ///
-    /// Until then the region's clients go on with the nearest other copy. If the region had a copy that was lost, retire
-    /// that first.
+    /// Until then the region's clients go on with the nearest other copy. If the region had a copy that was lost,
+    /// retire that first.
     /// - Throws: `.placementImpossible` when the region has a copy, `.unknownRegion`, `.jurisdictionViolation`;
     ///   `.deadlineExceeded`, and then the copy goes on taking rows in: call again to wait for it.
     public func addCopy<Row>(
@@ -49,8 +49,8 @@ extension Database {
 
     /// Puts a region's copy of an active-active table out of use: given up, or lost with its disks.
     ///
-    /// What it has written and no other copy has pulled is not in the table any more. Of a copy that lives, call it when
-    /// `convergence(of:)` shows that the others have caught up. A copy that comes back later is not asked any more.
+    /// What it has written and no other copy has pulled is not in the table any more. Of a copy that lives, call it
+    /// when `convergence(of:)` shows that the others have caught up. A copy that comes back later is not asked any more.
     /// - Throws: `.placementImpossible` for the last copy, or where there is none.
     public func retireCopy<Row>(
         of table: Table<Row>, in region: Region, deadline: Duration = .seconds(10)
@@ -93,8 +93,8 @@ extension Database {
         throw MeridianError(
             .jurisdictionViolation,
             "table \(table.name) is restricted and active-active: each copy has all rows, so all must be under one "
-                + "jurisdiction, and these are under \(laws.map(\.rawValue).sorted().joined(separator: ", ")). Name the "
-                + "regions of one, or home the rows by region")
+                + "jurisdiction, and these are under \(laws.map(\.rawValue).sorted().joined(separator: ", ")). Name "
+                + "the regions of one, or home the rows by region")
     }
 
     func activeRecord<Row>(_ table: Table<Row>, end: Instant) async throws -> TableRecord {
