@@ -5,8 +5,8 @@ import MeridianReplica
 /// Follows one copy of a table with another one, for as long as both are in use.
 ///
 /// While the other one cannot be reached, it is asked small questions, many a round trip, so that pulling goes on a
-/// round trip after the link is back, and takes one more. The longer nothing was written, the longer is the pause between two
-/// pulls, up to a limit: idle tables cost little.
+/// round trip after the link is back, and takes one more. The longer nothing was written, the longer is the pause
+/// between two pulls, up to a limit: idle tables cost little.
 struct CopyLink: Sendable {
     struct Intervals: Sendable {
         /// Between a pull that brought nothing and the next, beside writes.

@@ -50,7 +50,7 @@ extension Database {
     /// Puts a region's copy of an active-active table out of use: given up, or lost with its disks.
     ///
     /// What it has written and no other copy has pulled is not in the table any more. Of a copy that lives, call it
-    /// when `convergence(of:)` shows that the others have caught up. A copy that comes back later is not asked any more.
+    /// when `convergence(of:)` shows that the others have caught up. A copy that comes back later is not asked.
     /// - Throws: `.placementImpossible` for the last copy, or where there is none.
     public func retireCopy<Row>(
         of table: Table<Row>, in region: Region, deadline: Duration = .seconds(10)
