@@ -2,7 +2,7 @@
 # ARGS are passed on:  make demo ARGS="--format json"   make test ARGS="--filter KeyCodingTests"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test simulate bench build lint format clean setup
+.PHONY: help demo test test-all simulate bench build lint format clean setup
 
 ARGS ?=
 SWIFT_SOURCES := Sources Tests bench Package.swift
@@ -18,13 +18,20 @@ demo: setup ## Run a cluster of several regions in one process, and watch it com
 
 # The canary matrix keeps both cores of a small machine busy for a minute; other tests have limits in milliseconds.
 ALONE := CanaryMatrixTests
-# Laws on generated histories, and clusters of active-active tables: they would take the others' processor time.
-HEAVY := MeridianConvergenceTests|ActiveActive|ActivePrediction|AuthorityTests|FailoverTests|ModeChangeTests
+# Clusters in real time, which computing beside them would slow down; of these some are large.
+CLUSTERS := ^MeridianTests\.
+LARGE := ActiveActive|ActivePrediction|AuthorityTests|FailoverTests|ModeChangeTests
 TEST := swift test --disable-xctest --explicit-target-dependency-import-check error
 
 test: setup ## Run all tests, and without ARGS the simulator's seeds and planted bugs
-	@$(if $(ARGS),$(TEST) $(ARGS),$(TEST) --skip $(ALONE) --skip '$(HEAVY)' && $(TEST) --filter '$(HEAVY)' && $(TEST) --filter $(ALONE))
+	@$(if $(ARGS),$(TEST) $(ARGS),$(MAKE) --no-print-directory test-all)
 	@$(if $(ARGS),,scripts/simulate)
+
+test-all:
+	@$(TEST) --skip '$(CLUSTERS)'
+	@$(TEST) --filter '$(CLUSTERS)' --skip '$(LARGE)' --skip '$(ALONE)'
+	@$(TEST) --filter '$(LARGE)' --skip '$(ALONE)'
+	@$(TEST) --filter '$(ALONE)'
 
 simulate: setup ## Run the simulator's seeds, replays and planted bugs alone
 	@scripts/simulate
