@@ -158,8 +158,8 @@ struct FailoverProcedure {
     private func choose(
         among all: [ReplicaStatus], _ fenced: RangeDescriptor, mode: ReplicationMode
     ) throws -> Choice {
-        // Who was given up by an earlier failover keeps what it has for a while. Where it has committed behind that fork
-        // it cannot go on: the history since then has something else there.
+        // Who was given up by an earlier failover keeps what it has for a while. Where it has committed behind that
+        // fork it cannot go on: the history since then has something else there.
         let statuses = all.filter {
             !$0.isRecovering && $0.last.index > .zero
                 && $0.committed.index <= fenced.commonIndex(with: $0.committed.term.generation)
