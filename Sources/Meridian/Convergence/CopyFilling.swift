@@ -7,12 +7,15 @@ import MeridianReplica
 ///
 /// The rows of the other copy as of one moment hold all that it had written and pulled by then. What was pulled later
 /// the new copy pulls by itself, from the start of every outbox: nothing leaves an outbox before every copy, those that
-/// are being filled included, has it (`CopyTrimmer`).
+/// are being filled included, has it (`CopyTrimmer`). It does so once before it is put to use: the region's clients come
+/// from another copy, and would miss what was written there since.
 struct CopyFilling: Sendable {
     let database: Database
     let table: ActiveTable
 
     private static let pageRows = 5_000
+    /// For how long each of the other copies is pulled before the new one is put to use without.
+    private static let pullPatience = Duration.seconds(5)
 
     func run(end: Instant) async throws {
         let matrix = database.host.topology.matrix
@@ -26,6 +29,7 @@ struct CopyFilling: Sendable {
             } catch let error as MeridianError where error.code == .unavailable || error.code == .deadlineExceeded {
                 continue
             }
+            await catchUp(with: sources, end: end)
             _ = try await database.updateRecord(table.name, end: end) { record in
                 guard let position = record.copies.firstIndex(where: { $0.number == table.own.copy.number }),
                     record.copies[position].state == .joining
@@ -34,6 +38,17 @@ struct CopyFilling: Sendable {
                 return true
             }
             return
+        }
+    }
+
+    /// One that cannot be reached holds up nobody.
+    private func catchUp(with sources: [ActiveTable.Copy], end: Instant) async {
+        let end = min(end, database.host.deadline(after: Self.pullPatience))
+        await withTaskGroup(of: Void.self) { group in
+            for source in sources {
+                let puller = CopyPuller(database: database, table: table, source: source)
+                group.addTask { _ = try? await puller.pull(end: end) }
+            }
         }
     }
 

@@ -49,6 +49,11 @@ import Testing
         try Self.run(seed: 3, "active-active", episodes: nil)
     }
 
+    /// A copy was put to use as it was filled, without what the others had written since (`CopyFilling.catchUp`).
+    @Test func aNewCopyHasWhatTheOthersHave() throws {
+        try Self.run(seed: 555, "active-active", episodes: nil)
+    }
+
     private static func run(seed: UInt64, _ workload: String, episodes: Set<Int>?) throws {
         let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
         var simulation = Simulation(seed: seed, workload: workload, topology: topology)
