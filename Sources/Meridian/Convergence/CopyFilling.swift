@@ -7,8 +7,8 @@ import MeridianReplica
 ///
 /// The rows of the other copy as of one moment hold all that it had written and pulled by then. What was pulled later
 /// the new copy pulls by itself, from the start of every outbox: nothing leaves an outbox before every copy, those that
-/// are being filled included, has it (`CopyTrimmer`). It does so once before it is put to use: the region's clients come
-/// from another copy, and would miss what was written there since.
+/// are being filled included, has it (`CopyTrimmer`). It does so once before it is put to use: the region's clients
+/// come from another copy, and would miss what was written there since.
 struct CopyFilling: Sendable {
     let database: Database
     let table: ActiveTable
