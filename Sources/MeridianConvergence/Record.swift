@@ -94,6 +94,24 @@ package struct Record: Hashable, Sendable {
         life = Life(isAlive: false, stamp: nextStamp(of: origin, at: now))
     }
 
+    /// Lets go of what a deleted row had counted, collected and kept side by side: of all that would be added to a row
+    /// of the same key that somebody makes who knows nothing of this one. Only for a deletion that every copy has, and
+    /// of which nothing older can arrive (`CopyTrimmer`): it is no write, and the record counts as the same one.
+    /// - Returns: whether there was anything.
+    package mutating func strip() -> Bool {
+        precondition(!isAlive, "a row that is there is stripped")
+        let before = cells
+        for position in cells.indices {
+            switch cells[position] {
+            case .register: break
+            case .counter: cells[position] = .counter(Counter())
+            case .set: cells[position] = .set(AddWinsSet())
+            case .siblings: cells[position] = .siblings(SiblingSet())
+            }
+        }
+        return cells != before
+    }
+
     /// Above all that has been seen of the row.
     private mutating func nextStamp(of origin: Origin, at now: Timestamp) -> WriteStamp {
         WriteStamp(

@@ -60,7 +60,7 @@ package enum RecordCoding {
         let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try reader.stamp(seen))
         var cells: [Record.Cell] = []
         cells.reserveCapacity(shape.fields.count)
-        for field in shape.fields { cells.append(try reader.cell(field, stored, seen)) }
+        for field in shape.fields { cells.append(try reader.cell(field, stored, seen, life)) }
         let record = Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
         guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
         return record
@@ -199,7 +199,7 @@ private struct ValueCursor {
 
     /// What readers of rows are shown is what the cell says, or the record is damaged.
     mutating func cell(
-        _ field: RecordShape.Field, _ stored: [Value], _ seen: VersionVector
+        _ field: RecordShape.Field, _ stored: [Value], _ seen: VersionVector, _ life: Record.Life
     ) throws(MeridianError) -> Record.Cell {
         switch field.resolver {
         case .lastWriterWins:
@@ -230,9 +230,10 @@ private struct ValueCursor {
             } _: { (reader) throws(MeridianError) in
                 try reader.sibling(field, seen)
             }
-            guard let latest = siblings.last, zip(field.columns, latest.content).allSatisfy({ stored[$0] == $1 }) else {
-                throw RecordCoding.damaged(name)
-            }
+            // Only a deletion can have been stripped of them.
+            guard !siblings.isEmpty || !life.isAlive else { throw RecordCoding.damaged(name) }
+            let shown = siblings.last?.content ?? field.columns.map { _ in .null }
+            guard zip(field.columns, shown).allSatisfy({ stored[$0] == $1 }) else { throw RecordCoding.damaged(name) }
             return .siblings(SiblingSet(sorted: siblings))
         }
     }

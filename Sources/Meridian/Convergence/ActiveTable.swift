@@ -19,8 +19,7 @@ struct ActiveTable: Sendable {
     /// - Returns: `nil` for another kind of table, or where the region has no copy in use.
     init?(_ record: TableRecord, region: Region, topology: Topology) throws(MeridianError) {
         guard !record.copies.isEmpty else { return nil }
-        let schema = try TableSchema(encoded: record.descriptor.schema)
-        resolved = try ResolvedTable(record, schema: schema, topology: topology)
+        resolved = try ResolvedTable(record, topology: topology)
         guard let shape = resolved.shape else { return nil }
         self.shape = shape
         let copies = zip(record.copies, record.ranges).map(Copy.init).filter { $0.copy.isInUse }

@@ -16,15 +16,33 @@ struct ConvergenceKeeper: Sendable {
         /// Between looks at which tables there are.
         var tables = Duration.milliseconds(500)
         var trim = Duration.seconds(5)
-        var compare = Duration.seconds(30)
+        /// Between two times of going through whole tables; longer where that would take a twentieth of the time.
+        var check = Duration.seconds(30)
     }
 
-    /// The tables, for the loops; one loop writes it.
+    private typealias Link = ConvergenceProgress.Link
+
+    /// The tables, and which copies this region's own ones follow, for the loops; one loop writes it.
     private final class Tables: Sendable {
-        private let known = Mutex<[ActiveTable]>([])
-        var all: [ActiveTable] {
-            get { known.withLock { $0 } }
-            set { known.withLock { $0 = newValue } }
+        private struct Known {
+            var tables: [ActiveTable] = []
+            var links: [Link: (table: ActiveTable, source: ActiveTable.Copy)] = [:]
+        }
+
+        private let known = Mutex(Known())
+
+        var all: [ActiveTable] { known.withLock { $0.tables } }
+        var links: [Link] { known.withLock { $0.links.keys.sorted() } }
+        subscript(link: Link) -> (table: ActiveTable, source: ActiveTable.Copy)? { known.withLock { $0.links[link] } }
+
+        func replace(by tables: [ActiveTable]) {
+            var links: [Link: (table: ActiveTable, source: ActiveTable.Copy)] = [:]
+            for table in tables where table.own.copy.state == .active {
+                for source in table.others where source.copy.state == .active {
+                    links[table.link(from: source)] = (table, source)
+                }
+            }
+            known.withLock { $0 = Known(tables: tables, links: links) }
         }
     }
 
@@ -37,19 +55,23 @@ struct ConvergenceKeeper: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await every(intervals.tables, isWanted) { try await refresh() } }
             group.addTask { await followAll(isWanted) }
-            group.addTask { await every(intervals.trim, isWanted) { try await trim() } }
-            group.addTask { await every(intervals.compare, isWanted) { try await compare() } }
-            group.addTask { await every(intervals.tables, isWanted) { try await join() } }
+            group.addTask { await every(intervals.trim, isWanted) { await trim() } }
+            group.addTask { await every(intervals.check, share: 0.05, isWanted) { await check() } }
+            group.addTask { await every(intervals.tables, isWanted) { await join() } }
         }
     }
 
+    /// - Parameter share: the most of the time that the work may take: the longer it takes, the rarer it is done.
     private func every(
-        _ interval: Duration, _ isWanted: @Sendable () -> Bool, _ work: @Sendable () async throws -> Void
+        _ interval: Duration, share: Double = 1, _ isWanted: @Sendable () -> Bool,
+        _ work: @Sendable () async throws -> Void
     ) async {
         while !Task.isCancelled, isWanted() {
+            let begun = database.host.now
             // What fails now is tried again in the next round.
             try? await work()
-            await database.host.pause(for: interval)
+            let taken = Duration.nanoseconds(database.host.now.nanoseconds(since: begun))
+            await database.host.pause(for: max(interval, taken * (1 / share - 1)))
         }
     }
 
@@ -66,32 +88,20 @@ struct ConvergenceKeeper: Sendable {
                 database.noteTable(record)
             }
         }
-        tables.all = found
+        tables.replace(by: found)
     }
 
     // MARK: Pulling
 
-    /// The copies that this region's own ones follow, by name.
-    private var links: [ConvergenceProgress.Link: (table: ActiveTable, source: ActiveTable.Copy)] {
-        var links: [ConvergenceProgress.Link: (table: ActiveTable, source: ActiveTable.Copy)] = [:]
-        for table in tables.all where table.own.copy.state == .active {
-            for source in table.others where source.copy.state == .active {
-                links[table.link(from: source)] = (table, source)
-            }
-        }
-        return links
-    }
-
     /// Keeps a loop for each link: one that stands still holds up nobody.
     private func followAll(_ isWanted: @escaping @Sendable () -> Bool) async {
-        await withTaskGroup(of: ConvergenceProgress.Link?.self) { group in
-            var followed: Set<ConvergenceProgress.Link> = []
+        await withTaskGroup(of: Link?.self) { group in
+            var followed: Set<Link> = []
             while !Task.isCancelled, isWanted() {
-                let names = links.keys.sorted()
-                for name in names where followed.insert(name).inserted {
+                for link in tables.links where followed.insert(link).inserted {
                     group.addTask {
-                        await follow(name, isWanted)
-                        return name
+                        await follow(link, isWanted)
+                        return link
                     }
                 }
                 group.addTask {
@@ -106,37 +116,46 @@ struct ConvergenceKeeper: Sendable {
         }
     }
 
-    private func follow(_ name: ConvergenceProgress.Link, _ isWanted: @escaping @Sendable () -> Bool) async {
-        guard let source = links[name]?.source else { return }
-        let link = CopyLink(
+    private func follow(_ link: Link, _ isWanted: @escaping @Sendable () -> Bool) async {
+        guard let source = tables[link]?.source else { return }
+        let copies = CopyLink(
             database: database,
             roundTrip: database.host.clientRoundTrip(from: database.region, to: source.copy.region),
             intervals: intervals.link
-        ) { isWanted() ? links[name] : nil }
-        await link.run()
+        ) { isWanted() ? tables[link] : nil }
+        await copies.run()
     }
 
     // MARK: The rest
 
-    private func trim() async throws {
-        for table in tables.all where table.own.copy.state == .active {
-            try? await CopyTrimmer(database: database, table: table).run(
-                end: database.host.deadline(after: .seconds(5)))
+    private var activeTables: [ActiveTable] { tables.all.filter { $0.own.copy.state == .active } }
+
+    private func trim() async {
+        for table in activeTables {
+            let trimmer = CopyTrimmer(database: database, table: table)
+            try? await trimmer.trimOutbox(end: database.host.deadline(after: .seconds(5)))
         }
     }
 
-    private func compare() async throws {
-        for table in tables.all where table.own.copy.state == .active {
-            for other in table.others where other.copy.state == .active {
+    /// What goes through whole tables.
+    private func check() async {
+        for table in activeTables {
+            // Who does not answer is not waited for: what is done goes by how long it took.
+            let reachable = table.others.filter { database.host.progress.problem(of: table.link(from: $0)) == nil }
+            if reachable.count == table.others.count {
+                let trimmer = CopyTrimmer(database: database, table: table)
+                try? await trimmer.forgetDeletions(end: database.host.deadline(after: .seconds(60)))
+            }
+            for other in reachable where other.copy.state == .active {
                 let comparison = CopyComparison(database: database, table: table, other: other)
-                _ = try? await comparison.run(end: database.host.deadline(after: .seconds(30)))
+                _ = try? await comparison.run(end: database.host.deadline(after: .seconds(60)))
             }
         }
     }
 
-    private func join() async throws {
+    private func join() async {
         for table in tables.all where table.own.copy.state == .joining {
-            try await CopyFilling(database: database, table: table).run(
+            try? await CopyFilling(database: database, table: table).run(
                 end: database.host.deadline(after: .seconds(60)))
         }
     }

@@ -2,7 +2,7 @@ import MeridianCore
 import Synchronization
 
 /// How far each copy of each active-active table has taken in what the others wrote, as this process knows it. What
-/// counts after a restart stands in the copies' own rows (`CopyCursors`); this is fresher, and costs no commit.
+/// counts after a restart stands in the copies' own rows (`IndexID.cursors`); this is fresher, and costs no commit.
 package final class ConvergenceProgress: Sendable {
     struct Link: Hashable, Comparable {
         /// The range of the copy that pulls.

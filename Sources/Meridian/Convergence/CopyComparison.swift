@@ -23,17 +23,15 @@ struct CopyComparison: Sendable {
         guard !buckets.isEmpty else { return 0 }
         var merge = CopyMerge(database: database, table: table, source: other)
         merge.ignoresUnknownDeletions = true
-        var span = table.span(of: .primary, in: other)
-        while true {
-            let operation = ReadOperation.bucketRows(
-                span, prefix: table.prefixCount(other), buckets: buckets, limit: Self.pageRows,
+        let span = table.span(of: .primary, in: other)
+        try await database.visitPages(of: span, in: other.range.id, end: end) {
+            .bucketRows(
+                $0, prefix: table.prefixCount(other), buckets: buckets, limit: Self.pageRows,
                 byteLimit: CopyPuller.pageBytes)
-            let rows = try await database.read(other.range.id, [operation], at: nil, end: end).rows[0]
-            guard let last = rows.last else { return buckets.count }
-            try await merge.take(rows, cursor: nil, end: end)
-            span = KeySpan(lower: last.key.successor, upper: span.upper)
-            if let upper = span.upper, span.lower >= upper { return buckets.count }
+        } _: {
+            try await merge.take($0, cursor: nil, end: end)
         }
+        return buckets.count
     }
 
     private func digests(of copy: ActiveTable.Copy, end: Instant) async throws -> RowDigests {

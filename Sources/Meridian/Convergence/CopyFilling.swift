@@ -53,21 +53,13 @@ struct CopyFilling: Sendable {
     }
 
     private func fill(from source: ActiveTable.Copy, end: Instant) async throws {
-        // Another copy's pages are small enough that a lost one costs little.
-        let patience = Duration.seconds(5)
         let merge = CopyMerge(database: database, table: table, source: source)
-        var span = table.span(of: .primary, in: source)
-        var timestamp: Timestamp?
-        while true {
-            let pageEnd = min(end, database.host.deadline(after: patience))
-            let result = try await database.read(
-                source.range.id, [.scan(span, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)], at: timestamp,
-                end: pageEnd)
-            timestamp = result.timestamp
-            guard let last = result.rows[0].last else { return }
-            try await merge.take(result.rows[0], cursor: nil, end: end)
-            span = KeySpan(lower: last.key.successor, upper: span.upper)
-            if let upper = span.upper, span.lower >= upper { return }
+        let span = table.span(of: .primary, in: source)
+        // A page that is lost costs little.
+        try await database.visitPages(of: span, in: source.range.id, patience: .seconds(5), end: end) {
+            .scan($0, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)
+        } _: {
+            try await merge.take($0, cursor: nil, end: end)
         }
     }
 }

@@ -13,8 +13,10 @@ struct CopyLink: Sendable {
         var pull = Duration.nanoseconds(ClusterTiming.pullIntervalNanoseconds)
         /// The same where nothing was written for ten seconds.
         var idlePull = Duration.milliseconds(100)
-        /// Between questions to a copy that does not answer.
+        /// Between questions to a copy that has just stopped answering.
         var probe = Duration.milliseconds(10)
+        /// The same after half a minute.
+        var rareProbe = Duration.milliseconds(250)
     }
 
     let database: Database
@@ -61,6 +63,7 @@ struct CopyLink: Sendable {
     /// Does something as soon as the other copy's leaseholder has answered, while the questions that are still under
     /// way end.
     private func onceReachable(_ body: () async -> Void) async {
+        let begun = database.host.now
         let patience = roundTrip + roundTrip / 4 + .milliseconds(20)
         await withTaskGroup(of: Bool?.self) { group in
             while !Task.isCancelled, let range = current()?.source.range.id {
@@ -68,8 +71,10 @@ struct CopyLink: Sendable {
                     let end = database.host.deadline(after: patience)
                     return (try? await database.read(range, [], at: nil, end: end)) != nil
                 }
+                let silence = Duration.nanoseconds(database.host.now.nanoseconds(since: begun))
+                let interval = min(intervals.rareProbe, intervals.probe + silence / 125)
                 group.addTask {
-                    await database.host.pause(for: intervals.probe)
+                    await database.host.pause(for: interval)
                     return nil
                 }
                 // Until it is time for the next question.

@@ -11,11 +11,14 @@ import MeridianReplica
 ///
 /// **Deletions.** A record of a deleted row must stay as long as somebody may still hear of an older write of the row:
 /// it would take that for a new row, and the row would be back (Cassandra's zombies). Let *S* be the lowest cursor of
-/// all copies on all copies: everything committed up to *S* is everywhere. A write that the deletion has seen was
-/// committed before the deletion, and a write that loses to it by its stamp was begun before it, so it was committed at
-/// most a transaction's life later. Hence a record that has lain here since before *S* less that life has nothing left
-/// to defend against. A region that is cut off for long keeps *S* where it is: what is kept is bounded by the rows that
-/// were written and deleted meanwhile, each once.
+/// all copies on all copies: everything committed up to *S* is everywhere. A write is committed at most a transaction's
+/// life after its stamp. So a deletion that was stamped before *S* less that life has nothing left to defend against:
+/// what it has seen, and what loses to it, is everywhere.
+///
+/// It is forgotten in two steps, since a copy that has forgotten the row may make it anew while another one remembers
+/// it: what the old row had counted and collected would then be added to the new one. First each copy *strips* such
+/// records of that, and notes up to when it has; what all have stripped is removed. A region that is cut off for long
+/// keeps *S* where it is: what is kept is bounded by the rows that were written and deleted meanwhile, each once.
 struct CopyTrimmer: Sendable {
     let database: Database
     let table: ActiveTable
@@ -24,77 +27,106 @@ struct CopyTrimmer: Sendable {
     /// No transaction commits so long after it began: requests are forgotten earlier.
     private static let transactionLife = Duration.seconds(60)
 
-    func run(end: Instant) async throws {
-        guard !table.others.isEmpty else { return try await trimOutbox(upTo: .distantFuture, end: end) }
-        guard let stable = try await stability(end: end) else { return }
-        try await trimOutbox(upTo: Planted.isOn(.outboxTrimmedUnasked) ? .distantFuture : stable.own, end: end)
-        let forgettable = stable.all.advanced(byNanoseconds: -Self.transactionLife.nanoseconds)
-        try await forgetDeletions(
-            before: Planted.isOn(.deletionsForgottenAtOnce) ? .distantFuture : forgettable, end: end)
+    /// Up to when something is so in all copies.
+    private struct Stability {
+        /// They have what the own copy has committed.
+        var own: Timestamp
+        /// They have what any copy has committed.
+        var all: Timestamp
+        /// They have stripped the records of rows that were deleted.
+        var stripped: Timestamp
     }
 
-    /// Up to where all copies have the own copy's writes, and everybody's.
-    private func stability(end: Instant) async throws -> (own: Timestamp, all: Timestamp)? {
+    /// - Returns: `nil` when copies have come or gone meanwhile.
+    private func stability(end: Instant) async throws -> Stability? {
         let copies = [table.own] + table.others
-        var own = Timestamp.distantFuture
-        var all = Timestamp.distantFuture
+        let numbers = copies.map(\.copy.number)
+        let now = try await database.readTimestamp(end: end)
+        var stability = Stability(own: now, all: now, stripped: now)
         for copy in copies {
-            let origins = copies.map(\.copy.number).filter { $0 != copy.copy.number }
-            let keys = try origins.map { try table.cursorKey(of: $0, in: copy) }
+            let keys = try numbers.map { try table.cursorKey(of: $0, in: copy) }
             let result = try await database.read(copy.range.id, keys.map { .get($0) }, at: nil, end: end)
-            for (origin, rows) in zip(origins, result.rows) {
+            for (number, rows) in zip(numbers, result.rows) {
                 let cursor = try rows.first?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
-                if origin == table.own.copy.number { own = min(own, cursor) }
-                all = min(all, cursor)
+                guard number != copy.copy.number else {
+                    stability.stripped = min(stability.stripped, cursor)
+                    continue
+                }
+                if number == table.own.copy.number { stability.own = min(stability.own, cursor) }
+                stability.all = min(stability.all, cursor)
             }
         }
         let record = try await database.record(table.name, end: end)
-        let numbers = Set(record.copies.filter(\.isInUse).map(\.number))
-        return numbers == Set(copies.map(\.copy.number)) ? (own, all) : nil
+        return Set(record.copies.filter(\.isInUse).map(\.number)) == Set(numbers) ? stability : nil
     }
 
-    private func trimOutbox(upTo limit: Timestamp, end: Instant) async throws {
-        let span = table.span(of: .outbox, in: table.own)
+    func trimOutbox(end: Instant) async throws {
         var since = Timestamp.zero
+        var limit: Timestamp?
         while true {
-            let operation = ReadOperation.changes(span, since: since, limit: Self.batchCount, byteLimit: 1 << 20)
+            let operation = ReadOperation.changes(
+                table.span(of: .outbox, in: table.own), since: since, limit: Self.batchCount, byteLimit: 1 << 20)
             let rows = try await database.read(table.own.range.id, [operation], at: nil, end: end).rows[0]
-            let covered = rows.prefix { $0.version.timestamp <= limit }
+            // Others are asked only if there is something to trim.
+            if rows.isEmpty { return }
+            if limit == nil { limit = try await trimmable(end: end) }
+            guard let known = limit else { return }
+            let covered = rows.prefix { $0.version.timestamp <= known }
             guard let last = covered.last else { return }
-            try await remove(covered, end: end)
+            _ = try await change(covered.map { ($0, nil) }, end: end)
             since = last.version.timestamp
         }
     }
 
-    private func forgetDeletions(before limit: Timestamp, end: Instant) async throws {
-        var span = table.span(of: .primary, in: table.own)
-        var timestamp: Timestamp?
-        while true {
-            let scan = ReadOperation.scan(span, limit: 2_000, byteLimit: 1 << 20)
-            let result = try await database.read(table.own.range.id, [scan], at: timestamp, end: end)
-            timestamp = result.timestamp
-            guard let last = result.rows[0].last else { return }
-            let dead = try result.rows[0].filter { row in
-                guard row.version.timestamp < limit, let value = row.version.value else { return false }
-                return try RecordCoding.flags(of: RowCoding.decode(value, name: table.name))?.contains(.isAlive)
-                    == false
-            }
-            if !dead.isEmpty { try await remove(dead[...], end: end) }
-            span = KeySpan(lower: last.key.successor, upper: span.upper)
-            if let upper = span.upper, span.lower >= upper { return }
-        }
+    private func trimmable(end: Instant) async throws -> Timestamp? {
+        if Planted.isOn(.outboxTrimmedUnasked) { return .distantFuture }
+        return try await stability(end: end)?.own
     }
 
-    /// Removes rows that are still as they were seen.
-    private func remove(_ rows: ArraySlice<KeyedVersion>, end: Instant) async throws {
+    func forgetDeletions(end: Instant) async throws {
+        guard let stability = try await stability(end: end) else { return }
+        let isHasty = Planted.isOn(.deletionsForgottenAtOnce)
+        let strippable = stability.all.advanced(byNanoseconds: -Self.transactionLife.nanoseconds)
+        let forgettable = isHasty ? .distantFuture : stability.stripped
+        var isComplete = true
+        let span = table.span(of: .primary, in: table.own)
+        try await database.visitPages(of: span, in: table.own.range.id, end: end) {
+            .scan($0, limit: 2_000, byteLimit: 1 << 20)
+        } _: { rows in
+            var changes: [(row: KeyedVersion, value: [UInt8]?)] = []
+            for row in rows {
+                guard let value = row.version.value else { continue }
+                let stored = try RowCoding.decode(value, name: table.name)
+                if RecordCoding.flags(of: stored)?.contains(.isAlive) != false { continue }
+                var record = try RecordCoding.decode(stored, table.shape, name: table.name)
+                if record.life.stamp.time <= forgettable {
+                    changes.append((row, nil))
+                } else if record.life.stamp.time <= strippable, record.strip() {
+                    changes.append((row, try RecordCoding.encode(record, table.shape, name: table.name)))
+                }
+            }
+            if !changes.isEmpty, try await !change(changes, end: end) { isComplete = false }
+        }
+        guard isComplete, strippable > .zero else { return }
+        let note = Mutation(
+            key: try table.cursorKey(of: table.own.copy.number, in: table.own),
+            value: try ActiveTable.cursorValue(strippable))
+        let request = CommitRequest(id: database.host.newRequestID(), preconditions: [], mutations: [note])
+        _ = try await database.commit(table.own.range.id, request, end: end)
+    }
+
+    /// Changes rows that are still as they were seen.
+    /// - Returns: `false` when somebody has written one of them: the next round looks again.
+    private func change(_ changes: [(row: KeyedVersion, value: [UInt8]?)], end: Instant) async throws -> Bool {
         let request = CommitRequest(
             id: database.host.newRequestID(),
-            preconditions: rows.map { .unchanged($0.key, since: $0.version.timestamp) },
-            mutations: rows.map { Mutation(key: $0.key, value: nil) })
+            preconditions: changes.map { .unchanged($0.row.key, since: $0.row.version.timestamp) },
+            mutations: changes.map { Mutation(key: $0.row.key, value: $0.value) })
         do {
             _ = try await database.commit(table.own.range.id, request, end: end)
+            return true
         } catch let error as MeridianError where error.code == .conflict {
-            // Somebody has written one of them: the next round looks again.
+            return false
         }
     }
 }

@@ -28,17 +28,12 @@ extension Database {
     /// - Throws: `.unavailable`, `.deadlineExceeded` when one does not answer.
     package func storedCopies<Row>(of table: Table<Row>, deadline: Duration) async throws -> [StoredCopy] {
         let end = host.deadline(after: deadline)
-        let record = try await activeRecord(table, end: end)
-        let resolved = try ResolvedTable(
-            record, schema: try TableSchema(encoded: record.descriptor.schema), topology: host.topology)
+        let resolved = try ResolvedTable(try await activeRecord(table, end: end), topology: host.topology)
         var copies: [StoredCopy] = []
-        for (copy, range) in zip(record.copies, record.ranges) where copy.state == .active {
+        for (copy, range) in zip(resolved.record.copies, resolved.record.ranges) where copy.state == .active {
             let span = resolved.span(of: .primary, in: range)
-            let rows = try await read(
-                range.id, [.scan(span, limit: .max, byteLimit: .max)], at: nil, end: end
-            ).rows[0]
             var stored = StoredCopy(region: copy.region)
-            for row in rows {
+            for row in try await rows(of: span, in: range.id, end: end) {
                 guard let value = row.version.value else { continue }
                 let key = Array(row.key.bytes.dropFirst(span.lower.bytes.count))
                 stored.records[key] = value

@@ -26,8 +26,7 @@ extension Database {
         let record = try await find(table.name, end: end)
         let found: TableRecord
         if let record { found = record } else { found = try await make(table, layout, end: end) }
-        let schema = try TableSchema(encoded: found.descriptor.schema)
-        let resolved = try ResolvedTable(found, schema: schema, topology: host.topology)
+        let resolved = try ResolvedTable(found, topology: host.topology)
         try check(table, layout, against: resolved)
         // A copy of an active-active table needs none of the others, once they are there.
         let needed = record != nil && resolved.isActiveActive ? resolved.homes(nearest: region) : found.ranges

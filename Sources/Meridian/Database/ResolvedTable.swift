@@ -18,10 +18,11 @@ final class ResolvedTable: Sendable {
     private let keyTypes: [ColumnType]
     private let keyTables: [RangeID: TableID]
 
-    init(_ record: TableRecord, schema: TableSchema, topology: Topology) throws(MeridianError) {
+    /// - Throws: `.corruption`, `.newerFormat`.
+    init(_ record: TableRecord, topology: Topology) throws(MeridianError) {
+        schema = try TableSchema(encoded: record.descriptor.schema)
         self.name = record.descriptor.name
         self.id = record.descriptor.id
-        self.schema = schema
         self.record = record
         self.topology = topology
         self.keyTypes = schema.keyTypes

@@ -93,7 +93,7 @@ extension Database {
 
     /// Lets regions serve the tables that fail over by themselves, before they are at home there.
     func giveAuthority(to homes: Set<Region>, end: Instant) async throws {
-        for home in homes.sorted() { try await RegionAuthority.begin(in: home, by: self, end: end) }
+        for home in homes.sorted() { try await RegionAuthority.grantTerm(to: home, by: self, end: end) }
     }
 
     /// Waits until the ranges of a table are what its record says, and notes that they are.
@@ -212,8 +212,7 @@ extension Database {
 
     /// This process goes on with the table as it is now.
     func noteTable(_ record: TableRecord) {
-        guard let schema = try? TableSchema(encoded: record.descriptor.schema) else { return }
-        guard let table = try? ResolvedTable(record, schema: schema, topology: host.topology) else { return }
+        guard let table = try? ResolvedTable(record, topology: host.topology) else { return }
         host.tables.insert(table)
     }
 }

@@ -22,20 +22,19 @@ struct RegionAuthority {
                 mayBeRepeated: false)
             guard case .status(let status) = answer, status.isLeader else { return }
         }
-        guard let now = database.host.latestTimestamp(in: database.region) else { return }
-        let grant = Authority.Grant(
-            region: database.region, until: now.advanced(byNanoseconds: Self.term.nanoseconds))
-        let request = CommitRequest(
-            id: database.host.newRequestID(), preconditions: [], mutations: [try Authority.mutation(grant)])
-        _ = try await database.commit(Catalog.systemRange, request, end: end)
+        // One that was not answered may commit later than this one: it must not shorten the term that leaseholders have
+        // heard of, or another region takes over while they serve. So each renewal is of the row as it was found, and
+        // only lengthens it.
+        try await Self.grantTerm(to: database.region, by: database, end: end)
     }
 
-    /// Gives a region a term before rows that fail over by themselves come to be at home there.
+    /// Gives a region a term: its next one, or its first before rows that fail over by themselves come to be at home
+    /// there.
     ///
-    /// It need not have had one yet, or its last one may be long over: then nobody could serve the rows until it has
-    /// heard of them and asked for a term, and others who hear of them first would take them for lost. A term that
-    /// lasts longer stays.
-    static func begin(in region: Region, by database: Database, end: Instant) async throws {
+    /// In that case it need not have had one yet, or its last one may be long over: then nobody could serve the rows
+    /// until it has heard of them and asked for a term, and others who hear of them first would take them for lost. A
+    /// term that lasts longer stays.
+    static func grantTerm(to region: Region, by database: Database, end: Instant) async throws {
         let key = try Authority.key(of: region)
         while true {
             let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)

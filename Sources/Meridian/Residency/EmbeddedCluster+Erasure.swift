@@ -176,7 +176,7 @@ extension EmbeddedCluster {
         for key in keys {
             stored.append(try table.key(key, index: .outbox, in: range))
             let span = KeySpan(prefix: try table.key(key, index: .conflicts, in: range).bytes)
-            stored += try await database.scan(span, of: range.id, end: end).map(\.key)
+            stored += try await database.rows(of: span, in: range.id, end: end).map(\.key)
         }
         return stored
     }

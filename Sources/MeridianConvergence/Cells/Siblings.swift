@@ -16,7 +16,7 @@ package struct SiblingSet: Hashable, Sendable {
         package var content: [Value]
     }
 
-    /// Sorted by stamp, the latest last; at least one in a row that was ever written.
+    /// Sorted by stamp, the latest last; at least one in a row that is there.
     package private(set) var siblings: [Sibling] = []
 
     package init() {}

@@ -62,6 +62,34 @@ struct RecordWriteTests {
         #expect(remembered.isAlive && remembered.row(table.shape)[1] == .text("d"))
     }
 
+    /// Nothing of the old row is added to the new one, in whichever order the two meet.
+    @Test func whatWasStrippedDoesNotComeBackWithARowMadeAnew() throws {
+        let table = TestTable(
+            "all", [(1, .counter), (1, .addWinsSet), (1, .siblings), (1, .merge), (1, .lastWriterWins)])
+        let minute: Int64 = 60_000_000_000
+        let old: [Value] = [.integer(5), .text("[1,2]"), .text("a"), .text("b"), .text("c")]
+        var remembered = try record(table, old, by: 2, at: minute)
+        remembered = try record(table, [.integer(8)] + old.dropFirst(), over: remembered, by: 1, at: minute)
+        remembered.delete(by: Origin(1), at: Timestamp(rawValue: minute))
+        let (seen, life) = (remembered.seen, remembered.life)
+        let hasStripped = remembered.strip()
+        let hasMore = remembered.strip()
+        #expect(hasStripped && !hasMore)
+        // It counts as the same record, and is stored like any.
+        #expect(remembered.seen == seen && remembered.life == life)
+        let bytes = try RecordCoding.encode(remembered, table.shape, name: "t")
+        #expect(try RecordCoding.decode(bytes, table.shape, name: "t") == remembered)
+
+        let new: [Value] = [.integer(3), .text("[7]"), .text("x"), .text("y"), .text("z")]
+        let anew = try record(table, new, by: 1, at: 3 * minute)
+        var (first, second) = (remembered, anew)
+        _ = first.merge(anew, table.shape)
+        _ = second.merge(remembered, table.shape)
+        #expect(first == second)
+        #expect(first.isAlive && !first.hasSiblings)
+        #expect(first.row(table.shape).dropFirst() == new[...])
+    }
+
     @Test func aGrowOnlySetRefusesToShrink() throws {
         let table = TestTable("grow-only set", [(1, .growOnlySet)])
         var before = try record(table, [.text("[1,2]")])
