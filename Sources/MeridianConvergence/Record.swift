@@ -167,8 +167,11 @@ package struct Record: Hashable, Sendable {
     // MARK: Reads
 
     /// The row as it is shown, whether it is alive or not: of siblings the latest.
-    package func row(_ shape: RecordShape) -> [Value] {
-        var row = [Value](repeating: .null, count: shape.columnCount)
+    /// - Parameter spare: how many values the caller adds.
+    package func row(_ shape: RecordShape, spare: Int = 0) -> [Value] {
+        var row: [Value] = []
+        row.reserveCapacity(shape.columnCount + spare)
+        row.append(contentsOf: repeatElement(.null, count: shape.columnCount))
         for (column, value) in zip(shape.key, key) { row[column] = value }
         for (field, cell) in zip(shape.fields, cells) {
             switch cell {

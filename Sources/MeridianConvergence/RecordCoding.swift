@@ -9,7 +9,7 @@ import MeridianCore
 package enum RecordCoding {
     /// What follows the columns of a stored row.
     package static let extraValues = 2
-    private static let format: Int64 = 1
+    fileprivate static let format: Int64 = 1
 
     package struct Flags: OptionSet, Sendable {
         package let rawValue: Int64
@@ -24,15 +24,17 @@ package enum RecordCoding {
     }
 
     package static func encode(_ record: Record, _ shape: RecordShape, name: String) throws(MeridianError) -> [UInt8] {
-        var values = ValueList()
+        var values = ValueList(capacity: record.cells.count * 8 + 16)
         values.put(format)
         values.put(record.seen.entries.count)
         for dot in record.seen.entries { values.put(dot) }
         values.put(record.life.stamp)
         for cell in record.cells { values.put(cell) }
         let rest = try RowCoding.encode(values.values, name: name)
-        return try RowCoding.encode(
-            record.row(shape) + [.integer(flags(of: record).rawValue), .blob(rest)], name: name)
+        var row = record.row(shape, spare: extraValues)
+        row.append(.integer(flags(of: record).rawValue))
+        row.append(.blob(rest))
+        return try RowCoding.encode(row, name: name)
     }
 
     package static func decode(_ bytes: [UInt8], _ shape: RecordShape, name: String) throws(MeridianError) -> Record {
@@ -45,25 +47,12 @@ package enum RecordCoding {
         guard stored.count == shape.columnCount + extraValues, let flags = flags(of: stored),
             case .blob(let rest) = stored[stored.count - 1]
         else { throw damaged(name) }
-        var reader = ValueCursor(try RowCoding.decode(rest, name: name), name: name)
-        let found = try reader.integer()
-        guard found <= format else {
-            throw MeridianError(.newerFormat, "a record of table \(name) has format \(found), known is \(format)")
+        return try rest.withUnsafeBufferPointer { (bytes) throws(MeridianError) -> Record in
+            var reader = ValueCursor(try RowReader(bytes, name: name), name: name)
+            let record = try reader.record(stored, flags, shape)
+            guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
+            return record
         }
-        guard found > 0 else { throw damaged(name) }
-        let seen = VersionVector(
-            sorted: try reader.ascending {
-                $0.origin < $1.origin
-            } _: { (reader) throws(MeridianError) in
-                try reader.dot()
-            })
-        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try reader.stamp(seen))
-        var cells: [Record.Cell] = []
-        cells.reserveCapacity(shape.fields.count)
-        for field in shape.fields { cells.append(try reader.cell(field, stored, seen, life)) }
-        let record = Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
-        guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
-        return record
     }
 
     private static func flags(of record: Record) -> Flags {
@@ -79,6 +68,8 @@ package enum RecordCoding {
 
 private struct ValueList {
     var values: [Value] = []
+
+    init(capacity: Int) { values.reserveCapacity(capacity) }
 
     mutating func put(_ integer: Int64) { values.append(.integer(integer)) }
     mutating func put(_ count: Int) { put(Int64(count)) }
@@ -126,37 +117,55 @@ private struct ValueList {
 }
 
 private struct ValueCursor {
-    private let values: [Value]
+    private var reader: RowReader
     private let name: String
-    private var position = 0
 
-    init(_ values: [Value], name: String) {
-        self.values = values
+    init(_ reader: RowReader, name: String) {
+        self.reader = reader
         self.name = name
     }
 
-    var isAtEnd: Bool { position == values.count }
+    var isAtEnd: Bool { reader.left == 0 }
 
-    private mutating func next() throws(MeridianError) -> Value {
-        guard position < values.count else { throw RecordCoding.damaged(name) }
-        position += 1
-        return values[position - 1]
+    /// - Parameter stored: the values of the stored row.
+    mutating func record(
+        _ stored: [Value], _ flags: RecordCoding.Flags, _ shape: RecordShape
+    ) throws(MeridianError) -> Record {
+        let found = try integer()
+        guard found <= RecordCoding.format else {
+            throw MeridianError(
+                .newerFormat, "a record of table \(name) has format \(found), known is \(RecordCoding.format)")
+        }
+        guard found > 0 else { throw RecordCoding.damaged(name) }
+        let seen = VersionVector(
+            sorted: try ascending {
+                $0.origin < $1.origin
+            } _: { (reader) throws(MeridianError) in
+                try reader.dot()
+            })
+        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try stamp(seen))
+        var cells: [Record.Cell] = []
+        cells.reserveCapacity(shape.fields.count)
+        for field in shape.fields { cells.append(try cell(field, stored, seen, life)) }
+        return Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
     }
 
     private mutating func next(_ count: Int) throws(MeridianError) -> [Value] {
-        guard position + count <= values.count else { throw RecordCoding.damaged(name) }
-        position += count
-        return Array(values[(position - count)..<position])
+        guard count <= reader.left else { throw RecordCoding.damaged(name) }
+        var values: [Value] = []
+        values.reserveCapacity(count)
+        for _ in 0..<count { values.append(try reader.next()) }
+        return values
     }
 
-    mutating func integer() throws(MeridianError) -> Int64 {
-        guard case .integer(let integer) = try next() else { throw RecordCoding.damaged(name) }
+    private mutating func integer() throws(MeridianError) -> Int64 {
+        guard let integer = try reader.nextInteger() else { throw RecordCoding.damaged(name) }
         return integer
     }
 
-    mutating func count() throws(MeridianError) -> Int {
+    private mutating func count() throws(MeridianError) -> Int {
         let count = try integer()
-        guard count >= 0, count <= values.count else { throw RecordCoding.damaged(name) }
+        guard count >= 0, count <= reader.left else { throw RecordCoding.damaged(name) }
         return Int(count)
     }
 
@@ -166,7 +175,7 @@ private struct ValueCursor {
     }
 
     /// Of no more writes than any row can take, so that the next one has a number, too.
-    mutating func dot() throws(MeridianError) -> Dot {
+    private mutating func dot() throws(MeridianError) -> Dot {
         let (origin, counter) = (try origin(), try integer())
         guard counter > 0, counter < .max else { throw RecordCoding.damaged(name) }
         return Dot(origin, UInt64(counter))
@@ -179,17 +188,19 @@ private struct ValueCursor {
         return dot
     }
 
-    mutating func stamp(_ seen: VersionVector) throws(MeridianError) -> WriteStamp {
+    private mutating func stamp(_ seen: VersionVector) throws(MeridianError) -> WriteStamp {
         WriteStamp(time: Timestamp(rawValue: try integer()), dot: try dot(seen))
     }
 
     /// A number, and as many elements, each above the one before.
-    mutating func ascending<Element>(
+    private mutating func ascending<Element>(
         _ precedes: (Element, Element) -> Bool,
         _ element: (inout ValueCursor) throws(MeridianError) -> Element
     ) throws(MeridianError) -> [Element] {
+        let count = try count()
         var elements: [Element] = []
-        for _ in 0..<(try count()) {
+        elements.reserveCapacity(count)
+        for _ in 0..<count {
             let next = try element(&self)
             if let last = elements.last, !precedes(last, next) { throw RecordCoding.damaged(name) }
             elements.append(next)
@@ -198,7 +209,7 @@ private struct ValueCursor {
     }
 
     /// What readers of rows are shown is what the cell says, or the record is damaged.
-    mutating func cell(
+    private mutating func cell(
         _ field: RecordShape.Field, _ stored: [Value], _ seen: VersionVector, _ life: Record.Life
     ) throws(MeridianError) -> Record.Cell {
         switch field.resolver {
@@ -220,9 +231,9 @@ private struct ValueCursor {
                 try reader.member(seen)
             }
             let set = AddWinsSet(sorted: members)
-            guard stored[field.columns[0]] == .text(SetText.text(of: set.elements)) else {
-                throw RecordCoding.damaged(name)
-            }
+            guard case .text(let shown) = stored[field.columns[0]],
+                SetText.isText(shown, of: set.members.lazy.map(\.element))
+            else { throw RecordCoding.damaged(name) }
             return .set(set)
         case .siblings, .merge:
             let siblings = try ascending {
@@ -244,7 +255,7 @@ private struct ValueCursor {
     }
 
     private mutating func member(_ seen: VersionVector) throws(MeridianError) -> AddWinsSet.Member {
-        guard case .blob(let element) = try next() else { throw RecordCoding.damaged(name) }
+        guard case .blob(let element) = try reader.next() else { throw RecordCoding.damaged(name) }
         let dots = try ascending(<) { (reader) throws(MeridianError) in try reader.dot(seen) }
         guard !dots.isEmpty else { throw RecordCoding.damaged(name) }
         return AddWinsSet.Member(element: element, dots: dots)

@@ -54,4 +54,20 @@ package enum SetText {
         bytes.append(UInt8(ascii: "]"))
         return String(decoding: bytes, as: UTF8.self)
     }
+
+    /// Whether `text(of:)` would make this text of the elements.
+    static func isText(_ text: String, of elements: some Sequence<SetElement>) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            var rest = bytes[...]
+            var separator = UInt8(ascii: "[")
+            for element in elements {
+                guard rest.first == separator, rest.dropFirst().starts(with: element) else { return false }
+                rest = rest.dropFirst(1 + element.count)
+                separator = UInt8(ascii: ",")
+            }
+            if separator == UInt8(ascii: "[") { return rest.elementsEqual("[]".utf8) }
+            return rest.count == 1 && rest.first == UInt8(ascii: "]")
+        }
+    }
 }

@@ -15,7 +15,7 @@ struct CopyLink: Sendable {
         var idlePull = Duration.milliseconds(100)
         /// Between questions to a copy that has just stopped answering.
         var probe = Duration.milliseconds(10)
-        /// The same after half a minute.
+        /// The same after four minutes.
         var rareProbe = Duration.milliseconds(250)
     }
 
@@ -72,7 +72,7 @@ struct CopyLink: Sendable {
                     return (try? await database.read(range, [], at: nil, end: end)) != nil
                 }
                 let silence = Duration.nanoseconds(database.host.now.nanoseconds(since: begun))
-                let interval = min(intervals.rareProbe, intervals.probe + silence / 125)
+                let interval = min(intervals.rareProbe, intervals.probe + silence / 1_000)
                 group.addTask {
                     await database.host.pause(for: interval)
                     return nil

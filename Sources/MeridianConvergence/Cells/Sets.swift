@@ -39,6 +39,7 @@ package struct AddWinsSet: Hashable, Sendable {
         var merged: [Member] = []
         merged.reserveCapacity(max(members.count, other.members.count))
         func keep(_ element: SetElement, _ dots: [Dot], _ others: [Dot]) {
+            if dots == others { return merged.append(Member(element: element, dots: dots)) }
             let takesAll = Planted.isOn(.removalTakesUnseen) && (dots.isEmpty || others.isEmpty)
             let mine = dots.filter { others.contains($0) || !otherSeen.contains($0) && !takesAll }
             let theirs = others.filter { !dots.contains($0) && !seen.contains($0) && !takesAll }

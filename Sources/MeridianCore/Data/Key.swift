@@ -9,6 +9,9 @@ public struct Key: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     public static func < (lhs: Key, rhs: Key) -> Bool { lhs.bytes.lexicographicallyPrecedes(rhs.bytes) }
 
+    /// The bytes at once: an array would be hashed byte by byte.
+    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
     /// The first key after this one.
     public var successor: Key { Key(bytes + [0]) }
 

@@ -22,7 +22,8 @@ extension Value: Hashable {
         case (.null, .null): true
         case (.integer(let left), .integer(let right)): left == right
         case (.real(let left), .real(let right)): left == right || (left.isNaN && right.isNaN)
-        case (.text(let left), .text(let right)): left.utf8.elementsEqual(right.utf8)
+        case (.text(var left), .text(var right)):
+            left.withUTF8 { left in right.withUTF8 { left.count == $0.count && left.elementsEqual($0) } }
         case (.blob(let left), .blob(let right)): left == right
         default: false
         }

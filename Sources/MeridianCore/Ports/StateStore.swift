@@ -128,6 +128,9 @@ package protocol StateReader: AnyObject {
     /// - Throws: `MeridianError` with `.corruption` when the version's checksum does not hold.
     func read(_ key: Key, at timestamp: Timestamp) throws -> Version?
 
+    /// The same for many keys, one after the other: what costs by the question is paid once.
+    func read(_ keys: [Key], at timestamp: Timestamp) throws -> [Version?]
+
     /// The rows of a span as of `timestamp`, in key order, deletions left out, until `limit` rows or `byteLimit`
     /// bytes of values are exceeded (at least one row is returned if there is one).
     func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion]
@@ -147,6 +150,12 @@ package protocol StateReader: AnyObject {
 
     /// The timestamp and index at which this request was applied in this range, if it was and is still remembered.
     func outcome(of request: RequestID, in range: RangeID) throws -> AppliedRequest?
+}
+
+extension StateReader {
+    package func read(_ keys: [Key], at timestamp: Timestamp) throws -> [Version?] {
+        try keys.map { try read($0, at: timestamp) }
+    }
 }
 
 /// What is remembered of an applied commit, so that asking again returns the first outcome.

@@ -50,6 +50,7 @@ struct Gateway: Sendable {
     }
 
     var calls: [GatewayRequestID: Call] = [:]
+    /// Who has led each range when it was last heard of; it need not live any more.
     var leaseholders: [RangeID: Leaseholder] = [:]
     /// When the calls are looked through for retries and deadlines: not after the first of them is due. Most calls end
     /// long before either, so a timer for each would cost more than the look at those that are left.
@@ -122,7 +123,7 @@ extension NodeCore {
             return
         }
         let known = gateway.leaseholders[call.range]
-        var target = chooseTarget(range, known: known, call: call)
+        var target = chooseTarget(range, known: known, call: call, at: now)
         if case .read(var read) = call.body, read.isLocal {
             let replica = nearestReplica(range, known: known)
             read.patienceNanoseconds = replica?.patience
@@ -149,19 +150,25 @@ extension NodeCore {
         }
     }
 
-    /// The known leaseholder first, then those who should lead, the live before the silent.
+    /// The known leaseholder first, then those who should lead, the live before the silent. Where all are silent, who
+    /// has led the range before they were is asked first: the link that comes back finds the call on its way there.
     private func chooseTarget(
-        _ range: RangeDescriptor, known: Gateway.Leaseholder?, call: Gateway.Call
+        _ range: RangeDescriptor, known: Gateway.Leaseholder?, call: Gateway.Call, at now: Moment
     ) -> NodeID {
         if case .status(of: let node?) = call.body { return node }
         if let known, call.redirects <= 2, known.node != call.sentTo || call.redirects > 0,
-            isAlive(known.node)
+            mayAnswer(known.node, at: now)
         {
             return known.node
         }
-        var candidates = range.preferredLeaders.filter { isAlive($0) }
-        if candidates.isEmpty { candidates = range.preferredLeaders }
+        let alive = range.preferredLeaders.filter { isAlive($0) }
+        if alive.isEmpty, call.attempts == 0, let known { return known.node }
+        let candidates = alive.isEmpty ? range.preferredLeaders : alive
         return candidates[call.attempts % candidates.count]
+    }
+
+    private func mayAnswer(_ node: NodeID, at now: Moment) -> Bool {
+        isAlive(node) || peers.isReturning(node, at: now.instant)
     }
 
     mutating func receive(_ reply: RangeReply, from sender: NodeID, at now: Moment, _ effects: inout StepEffects) {
@@ -212,7 +219,7 @@ extension NodeCore {
             }
             if let leader { gateway.learn(leader, leads: reply.range, in: term) }
             gateway.calls[reply.id] = call
-            if let leader, leader != sender, call.redirects <= 2, isAlive(leader) {
+            if let leader, leader != sender, call.redirects <= 2, mayAnswer(leader, at: now) {
                 attempt(reply.id, at: now, &effects)
             } else {
                 gateway.calls[reply.id]?.redirects = 0
@@ -245,18 +252,12 @@ extension NodeCore {
         if call.isOutstanding {
             gateway.calls[id]?.mayHaveCommitted = true
             if call.isLocalRead { askLeaseholder(id) }
-            // It did not answer: if it does not live, what is known of the leaseholder is old. If it does, the call may
-            // wait there for a row.
-            if let known = gateway.leaseholders[call.range], known.node == call.sentTo, !isAlive(known.node) {
-                gateway.leaseholders[call.range] = nil
-            }
         }
         attempt(id, at: now, &effects)
     }
 
     /// Calls that wait for a node that has fallen silent ask elsewhere at once.
     mutating func abandon(_ peer: NodeID, at now: Moment, _ effects: inout StepEffects) {
-        for (range, known) in gateway.leaseholders where known.node == peer { gateway.leaseholders[range] = nil }
         let waiting = gateway.calls.filter { $0.value.isOutstanding && $0.value.sentTo == peer }.keys.sorted()
         for id in waiting { retryNow(id, at: now, &effects) }
     }

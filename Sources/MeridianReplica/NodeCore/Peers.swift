@@ -8,6 +8,7 @@ import MeridianPlacement
 struct Peers: Sendable {
     private struct Peer: Sendable {
         let node: NodeID
+        let region: Region
         /// For how long it may be silent, in nanoseconds.
         let patience: Int64
         var heard: Instant
@@ -16,6 +17,8 @@ struct Peers: Sendable {
         var peerSent: Instant?
         var clockSampled: Instant?
         var isSilent = false
+        /// When it was heard again after it had been silent.
+        var returned: Instant?
         var isReadOnly = false
     }
 
@@ -37,8 +40,8 @@ struct Peers: Sendable {
         peers = topology.nodes.filter { $0.id != configuration.node }.map { descriptor in
             let distance = own.map { topology.matrix.roundTripNanoseconds(from: $0, to: descriptor.region) } ?? 0
             return Peer(
-                node: descriptor.id, patience: configuration.electionTimeoutNanoseconds + distance / 4, heard: now,
-                sent: now)
+                node: descriptor.id, region: descriptor.region,
+                patience: configuration.electionTimeoutNanoseconds + distance / 4, heard: now, sent: now)
         }
         peers.sort { $0.node < $1.node }
         nextKeepalive = peers.isEmpty ? .distantFuture : now
@@ -53,7 +56,10 @@ struct Peers: Sendable {
         peers[position].isReadOnly = frame.isReadOnly
         peers[position].peerSent = frame.sent
         peers[position].heard = now
-        peers[position].isSilent = false
+        if peers[position].isSilent {
+            peers[position].isSilent = false
+            peers[position].returned = now
+        }
         guard wantsClock else { return false }
         if let sampled = peers[position].clockSampled,
             now.nanoseconds(since: sampled) < Self.clockPollNanoseconds
@@ -74,6 +80,16 @@ struct Peers: Sendable {
     }
 
     func isSilent(_ node: NodeID) -> Bool { position(node).map { peers[$0].isSilent } ?? false }
+
+    /// Whether a silent node's sign of life is probably on its way: another node of its region has just come back. A
+    /// region that was cut off comes back as a whole, but its nodes are heard one by one.
+    func isReturning(_ node: NodeID, at now: Instant) -> Bool {
+        guard let position = position(node), peers[position].isSilent else { return false }
+        return peers.contains { peer in
+            guard peer.region == peers[position].region, let returned = peer.returned else { return false }
+            return now.nanoseconds(since: returned) < 2 * Self.keepaliveNanoseconds
+        }
+    }
 
     /// Whether a node was heard lately and can write, as far as it has said.
     func canLead(_ node: NodeID) -> Bool {

@@ -69,7 +69,7 @@ extension Evaluation {
                 return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
             case .read(let operations, let timestamp, let preconditions):
                 if let error = try violation(of: preconditions, with: reader) { return .failed(error) }
-                return .rows(try operations.map { try Self.rows(of: $0, at: timestamp, with: reader) })
+                return .rows(try Self.rows(of: operations, at: timestamp, with: reader))
             }
         } catch let error as MeridianError {
             return .failed(error)
@@ -79,12 +79,25 @@ extension Evaluation {
     }
 
     private static func rows(
+        of operations: [ReadOperation], at timestamp: Timestamp, with reader: any StateReader
+    ) throws -> [[KeyedVersion]] {
+        let keys = operations.compactMap { operation in
+            if case .get(let key) = operation { key } else { nil }
+        }
+        var found = try keys.isEmpty ? [][...] : reader.read(keys, at: timestamp)[...]
+        return try operations.map { operation in
+            guard case .get(let key) = operation else { return try rows(of: operation, at: timestamp, with: reader) }
+            guard let version = found.removeFirst(), version.value != nil else { return [] }
+            return [KeyedVersion(key: key, version: version)]
+        }
+    }
+
+    private static func rows(
         of operation: ReadOperation, at timestamp: Timestamp, with reader: any StateReader
     ) throws -> [KeyedVersion] {
         switch operation {
         case .get(let key):
-            guard let version = try reader.read(key, at: timestamp), version.value != nil else { return [] }
-            return [KeyedVersion(key: key, version: version)]
+            return try rows(of: [.get(key)], at: timestamp, with: reader)[0]
         case .scan(let span, let limit, let byteLimit):
             return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
         case .changes(let span, let since, let limit, let byteLimit):
@@ -103,37 +116,34 @@ extension Evaluation {
     private func violation(
         of preconditions: [Precondition], with reader: any StateReader
     ) throws -> MeridianError? {
+        if preconditions.isEmpty || Planted.isOn(.conflictUnseen) { return nil }
+        var newest = try reader.read(preconditions.compactMap(\.key), at: .distantFuture)[...]
+        var erasure: Timestamp??
+        /// Whether something of the range was erased after a time: then a row that is not there may have been.
+        func wasErased(_ since: Timestamp) throws -> Bool {
+            let known = try erasure ?? reader.read(mark, at: .distantFuture)?.timestamp
+            erasure = .some(known)
+            return known.map { $0 > since } ?? false
+        }
         for precondition in preconditions {
-            if let error = try violation(of: precondition, with: reader) { return error }
+            switch precondition {
+            case .absent:
+                guard newest.removeFirst()?.value != nil else { continue }
+                return MeridianError(
+                    .duplicateKey, "a row with this key exists; update it, or insert under another key")
+            case .present:
+                guard newest.removeFirst()?.value == nil else { continue }
+                return MeridianError(.rowNotFound, "no row has this key; insert it first")
+            case .unchanged(_, let since):
+                guard try newest.removeFirst().map({ $0.timestamp > since }) ?? wasErased(since) else { continue }
+            case .unchangedSpan(let span, let since):
+                let latest = try reader.latestTimestamp(in: span)
+                guard try latest.map({ $0 > since }) == true || wasErased(since) else { continue }
+            }
+            return MeridianError(
+                .conflict, "a row that the transaction read was written by another one; run the closure again",
+                retry: .immediately)
         }
         return nil
-    }
-
-    private func violation(
-        of precondition: Precondition, with reader: any StateReader
-    ) throws -> MeridianError? {
-        if Planted.isOn(.conflictUnseen) { return nil }
-        switch precondition {
-        case .absent(let key):
-            guard try reader.read(key, at: .distantFuture)?.value != nil else { return nil }
-            return MeridianError(.duplicateKey, "a row with this key exists; update it, or insert under another key")
-        case .present(let key):
-            guard try reader.read(key, at: .distantFuture)?.value == nil else { return nil }
-            return MeridianError(.rowNotFound, "no row has this key; insert it first")
-        case .unchanged(let key, let since):
-            let version = try reader.read(key, at: .distantFuture)
-            guard try version.map({ $0.timestamp > since }) ?? wasErased(since, with: reader) else { return nil }
-        case .unchangedSpan(let span, let since):
-            let latest = try reader.latestTimestamp(in: span)
-            guard try latest.map({ $0 > since }) == true || wasErased(since, with: reader) else { return nil }
-        }
-        return MeridianError(
-            .conflict, "a row that the transaction read was written by another one; run the closure again",
-            retry: .immediately)
-    }
-
-    /// Whether something of the range was erased after a time: then a row that is not there may have been.
-    private func wasErased(_ since: Timestamp, with reader: any StateReader) throws -> Bool {
-        try reader.read(mark, at: .distantFuture).map { $0.timestamp > since } ?? false
     }
 }

@@ -87,6 +87,14 @@ package enum Precondition: Hashable, Sendable {
     case unchanged(Key, since: Timestamp)
     /// Nobody has written any key of the span after this time: the transaction has scanned it then.
     case unchangedSpan(KeySpan, since: Timestamp)
+
+    /// The one that it is about.
+    var key: Key? {
+        switch self {
+        case .absent(let key), .present(let key), .unchanged(let key, _): key
+        case .unchangedSpan: nil
+        }
+    }
 }
 
 /// Read rows of one range.

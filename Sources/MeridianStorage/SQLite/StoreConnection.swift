@@ -19,6 +19,7 @@ final class StoreConnection {
     private var begin: SQLiteStatement!
     private var commit: SQLiteStatement!
     private var rollback: SQLiteStatement!
+    private var beginReading: SQLiteStatement!
 
     /// - Parameters:
     ///   - file: what error messages call it.
@@ -48,6 +49,11 @@ final class StoreConnection {
         rollback = try prepare("roll back", "ROLLBACK")
     }
 
+    func prepareReading() throws {
+        beginReading = try prepare("begin", "BEGIN")
+        commit = try prepare("commit", "COMMIT")
+    }
+
     func prepare(_ name: String, _ sql: String) throws -> SQLiteStatement {
         let statement = try SQLiteStatement(handle, file: file, name: name, sql: sql)
         statements.append(statement)
@@ -63,6 +69,20 @@ final class StoreConnection {
     @inline(__always)
     func perform<Result>(_ body: () throws -> Result) rethrows -> Result {
         try queue.inDatabase { _ in try body() }
+    }
+
+    /// Runs hot statements in one read transaction: each would take the file's locks for itself.
+    func reading(_ body: () throws -> Void) throws {
+        try queue.inDatabase { _ in
+            try beginReading.run()
+            do {
+                try body()
+            } catch {
+                try? commit.run()
+                throw error
+            }
+            try commit.run()
+        }
     }
 
     /// Runs one statement with integers as arguments, inside an access.

@@ -25,6 +25,13 @@ final class RecentState: Sendable {
         /// Why nothing is applied any more.
         var failure: MeridianError?
         var isLoaded = false
+
+        fileprivate func version(of key: Key, at timestamp: Timestamp) -> Version? {
+            let fresh = versions.version(of: key, at: timestamp)
+            guard let flushing = flushing?.version(of: key, at: timestamp) else { return fresh }
+            guard let fresh else { return flushing }
+            return fresh.timestamp >= flushing.timestamp ? fresh : flushing
+        }
     }
 
     private let contents = Mutex(Contents())
@@ -35,12 +42,11 @@ final class RecentState: Sendable {
 
     /// The newest version at or below `timestamp`.
     func version(of key: Key, at timestamp: Timestamp) -> Version? {
-        contents.withLock { contents in
-            let fresh = contents.versions.version(of: key, at: timestamp)
-            guard let flushing = contents.flushing?.version(of: key, at: timestamp) else { return fresh }
-            guard let fresh else { return flushing }
-            return fresh.timestamp >= flushing.timestamp ? fresh : flushing
-        }
+        contents.withLock { $0.version(of: key, at: timestamp) }
+    }
+
+    func versions(of keys: [Key], at timestamp: Timestamp) -> [Version?] {
+        contents.withLock { contents in keys.map { contents.version(of: $0, at: timestamp) } }
     }
 
     func latestTimestamp(in span: KeySpan) -> Timestamp? {

@@ -1,7 +1,7 @@
 import MeridianCore
 
 /// Reads versions through a connection of its own, so that it runs beside the writer, and what is not in the file yet
-/// from memory. Every call is a read transaction of its own and sees all that was applied before it.
+/// from memory. Every call sees all that was applied before it: it looks into the file after it has looked into memory.
 ///
 /// Used by one thread at a time.
 final class SQLiteStateReader: StateReader {
@@ -31,12 +31,25 @@ final class SQLiteStateReader: StateReader {
             "scan",
             "SELECT key, timestamp, value, checksum FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
         changes = try ChangesReader(connection)
+        try connection.prepareReading()
     }
 
     func read(_ key: Key, at timestamp: Timestamp) throws -> Version? {
         // What is not in the file yet is newer than what is: a key's versions are applied in the order of their times.
         if let fresh = recent.version(of: key, at: timestamp) { return fresh }
         return try connection.perform { try find(key, timestamp) }
+    }
+
+    func read(_ keys: [Key], at timestamp: Timestamp) throws -> [Version?] {
+        if keys.count == 1 { return [try read(keys[0], at: timestamp)] }
+        var versions = recent.versions(of: keys, at: timestamp)
+        guard versions.contains(where: { $0 == nil }) else { return versions }
+        try connection.reading {
+            for position in versions.indices where versions[position] == nil {
+                versions[position] = try find(keys[position], timestamp)
+            }
+        }
+        return versions
     }
 
     private func find(_ key: Key, _ timestamp: Timestamp) throws -> Version? {
