@@ -4,6 +4,7 @@
 #if defined(__linux__)
 #include <errno.h>
 #include <semaphore.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 int32_t meridian_semaphore_wait(void *semaphore, int64_t deadline_ns) {
@@ -19,6 +20,11 @@ int32_t meridian_semaphore_wait(void *semaphore, int64_t deadline_ns) {
     return 1;
 }
 
+void meridian_wake_on_time(void) {
+    // It fails on no kernel that has it, and without it nothing is lost but latency.
+    (void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+}
+
 #else
 
 int32_t meridian_semaphore_wait(void *semaphore, int64_t deadline_ns) {
@@ -26,5 +32,7 @@ int32_t meridian_semaphore_wait(void *semaphore, int64_t deadline_ns) {
     (void)deadline_ns;
     return 0;
 }
+
+void meridian_wake_on_time(void) {}
 
 #endif

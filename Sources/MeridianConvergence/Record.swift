@@ -127,7 +127,7 @@ package struct Record: Hashable, Sendable {
         case .register(let register):
             // Who changes one column of several leaves the others to whoever changes them meanwhile. A row as a whole
             // is asserted by every write.
-            guard !wasAlive || field.columns.count != 1 || register.content != content else { return }
+            guard !wasAlive || field.isRow || register.content != content else { return }
             cells[position] = .register(Register(content, stamp))
         case .counter(var counter):
             guard case .integer(let wanted) = content[0] else { throw Self.mismatch("counter", "an integer", name) }

@@ -23,10 +23,13 @@ package struct RecordShape: Hashable, Sendable {
         /// Positions among the table's columns.
         package var columns: [Int]
         package var resolver: Resolver
+        /// All that the row has beside its key and its named columns: every write says what it is.
+        package var isRow: Bool
 
-        package init(columns: [Int], resolver: Resolver) {
+        package init(columns: [Int], resolver: Resolver, isRow: Bool = false) {
             self.columns = columns
             self.resolver = resolver
+            self.isRow = isRow
         }
     }
 
@@ -53,7 +56,7 @@ package struct RecordShape: Hashable, Sendable {
         let left = schema.columns.indices.filter { !schema.keyColumns.contains($0) && columns[$0] == nil }
         var fields = columns.sorted { $0.key < $1.key }.map { Field(columns: [$0.key], resolver: $0.value) }
         if isWhole {
-            if !left.isEmpty || fields.isEmpty { fields.append(Field(columns: left, resolver: others)) }
+            if !left.isEmpty || fields.isEmpty { fields.append(Field(columns: left, resolver: others, isRow: true)) }
         } else {
             fields += left.map { Field(columns: [$0], resolver: others) }
         }

@@ -341,6 +341,8 @@ final class StateApplier: @unchecked Sendable {
     private func keep(_ salvage: Salvage, _ driver: NodeDriver) {
         while true {
             do {
+                var salvage = salvage
+                if salvage.compacted > 0 { try salvage.addRows(from: store.makeReader()) }
                 try self.salvage(salvage)
                 return driver.enqueue(.salvaged(salvage.range))
             } catch {

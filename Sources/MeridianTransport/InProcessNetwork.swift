@@ -117,6 +117,7 @@ package final class InProcessNetwork: Sendable {
     }
 
     private func deliver() {
+        WakeSignal.wakeThisThreadOnTime()
         while true {
             let now = MonotonicTime.nanoseconds()
             var due: [(Receiver, NodeFrame)] = []

@@ -26,8 +26,10 @@ package final class Latencies: Sendable {
 /// is timed from the moment at which it was due. A closed loop would stop asking whenever the system is slow, and so
 /// hide its slowest answers.
 package enum OpenLoop {
+    /// - Parameter isScattered: each operation is due at a random moment of its interval and not at its beginning, so
+    ///   that several loops do not all begin at the same instants.
     package static func run(
-        ratePerSecond: Double, for duration: Duration, into latencies: Latencies,
+        ratePerSecond: Double, for duration: Duration, isScattered: Bool = false, into latencies: Latencies,
         _ operation: @escaping @Sendable (Int) async throws -> Void
     ) async throws {
         precondition(ratePerSecond > 0, "a rate of \(ratePerSecond) operations a second")
@@ -35,7 +37,8 @@ package enum OpenLoop {
         let count = Int(ratePerSecond * (duration / .seconds(1)))
         try await withThrowingDiscardingTaskGroup { group in
             for number in 0..<count {
-                let due = start + .seconds(Double(number) / ratePerSecond)
+                let moment = isScattered ? Double.random(in: 0..<1) : 0
+                let due = start + .seconds((Double(number) + moment) / ratePerSecond)
                 let wait = due - ContinuousClock.now
                 if wait > .zero { await Pause.sleep(for: wait) }
                 group.addTask {

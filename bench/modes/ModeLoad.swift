@@ -3,7 +3,7 @@ import Meridian
 import MeridianCore
 import MeridianRuntime
 
-/// The undisturbed part: clients in every region, open-loop, for a few seconds.
+/// The undisturbed part: clients in every region, open-loop, for a few seconds, none in step with another.
 ///
 /// A client region a second: 10 writes of rows of its own, 10 increments (read, add 1, write) of 64 counters that all
 /// regions share, 10 strong reads, 20 local reads, 5 strong and 5 local reads of heartbeats. The home region writes 40
@@ -69,11 +69,19 @@ struct ModeLoad: Sendable {
         return cluster.topology.regions.max { distance($0) < distance($1) } ?? mode.home
     }
 
+    /// No client is in step with another.
+    private func load(
+        _ rate: Double, into latencies: Latencies = Latencies(),
+        _ operation: @escaping @Sendable (Int) async throws -> Void
+    ) async throws {
+        try await OpenLoop.run(
+            ratePerSecond: rate, for: duration, isScattered: true, into: latencies, operation)
+    }
+
     // MARK: Writes
 
     private func write(_ database: Database, _ prefix: String) async throws {
-        let ignored = Latencies()
-        try await OpenLoop.run(ratePerSecond: Self.writeRate, for: duration, into: ignored) { number in
+        try await load(Self.writeRate) { number in
             await counted {
                 let start = ContinuousClock.now
                 let receipt = try await database.write(deadline: Self.deadline) {
@@ -88,7 +96,7 @@ struct ModeLoad: Sendable {
     }
 
     private func increment(_ database: Database) async throws {
-        try await OpenLoop.run(ratePerSecond: Self.writeRate, for: duration, into: tally.increments) { _ in
+        try await load(Self.writeRate, into: tally.increments) { _ in
             await counted {
                 let id = Mode.counter(Int.random(in: 0..<Mode.counters))
                 let receipt = try await database.write(deadline: Self.deadline) {
@@ -125,7 +133,7 @@ struct ModeLoad: Sendable {
     // MARK: Reads
 
     private func readStrongly(_ database: Database, isFar: Bool) async throws {
-        try await OpenLoop.run(ratePerSecond: 10, for: duration, into: tally.strongReads) { number in
+        try await load(10, into: tally.strongReads) { number in
             let start = ContinuousClock.now
             await counted {
                 _ = try await database.read(deadline: Self.deadline) {
@@ -137,7 +145,7 @@ struct ModeLoad: Sendable {
     }
 
     private func read(_ database: Database) async throws {
-        try await OpenLoop.run(ratePerSecond: 20, for: duration, into: tally.localReads) { number in
+        try await load(20, into: tally.localReads) { number in
             await counted {
                 _ = try await database.read(mode.local, deadline: Self.deadline) {
                     try await $0.get(Mode.counter(number), from: mode.table)
@@ -147,7 +155,7 @@ struct ModeLoad: Sendable {
     }
 
     private func watch(_ database: Database) async throws {
-        try await OpenLoop.run(ratePerSecond: 5, for: duration, into: Latencies()) { _ in
+        try await load(5) { _ in
             let begun = ContinuousClock.now
             await counted {
                 let found = try await database.read(mode.local, deadline: Self.deadline) { transaction in
@@ -164,7 +172,7 @@ struct ModeLoad: Sendable {
     }
 
     private func watchStrongly(_ database: Database) async throws {
-        try await OpenLoop.run(ratePerSecond: 5, for: duration, into: Latencies()) { number in
+        try await load(5) { number in
             let begun = ContinuousClock.now
             await counted {
                 let row = number % Mode.beats

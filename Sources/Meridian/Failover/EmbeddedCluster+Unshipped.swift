@@ -12,7 +12,8 @@ public struct UnshippedCommit<Row: Codable & Sendable>: Sendable {
         case deleted(key: [String])
     }
 
-    /// The commit's name, as in its receipt.
+    /// The commit's name, as in its receipt; made of its timestamp where its log entry is gone and only its rows are
+    /// known.
     public var id: String
     public var timestamp: Timestamp
     /// The region that the rows name.
@@ -21,7 +22,9 @@ public struct UnshippedCommit<Row: Codable & Sendable>: Sendable {
     /// its way.
     public var isCommitted: Bool
     public var changes: [Change]
-    /// The commit's writes are not known: they were prepared before the histories parted.
+    /// Not all of the commit's writes are known: they were prepared before the histories parted, or its log entry is
+    /// gone and only the rows are known that no later commit wrote. The latter may be in the new history as well, if
+    /// the commit was made within moments of its beginning.
     public var isIncomplete: Bool
 }
 
@@ -36,8 +39,11 @@ extension EmbeddedCluster {
         let database = Database(host: self, region: topology.regions[0])
         let resolved = try await database.resolve(table, end: deadline(after: Database.defaultDeadline))
         var found: [String: UnshippedCommit<Row>] = [:]
-        for file in try unshippedFiles() where file.table == resolved.id.rawValue {
-            for commit in file.commits {
+        let kept = try unshippedFiles().filter { $0.table == resolved.id.rawValue }
+        // One node may have the log entry of what another one knows by its rows alone.
+        let logged = Set(kept.flatMap { file in file.commits.lazy.filter { $0.index > 0 }.map(\.timestamp) })
+        for file in kept {
+            for commit in file.commits where commit.index > 0 || !logged.contains(commit.timestamp) {
                 if let known = found[commit.request], known.isCommitted || !commit.isCommitted { continue }
                 found[commit.request] = UnshippedCommit(
                     id: commit.request, timestamp: Timestamp(rawValue: commit.timestamp),

@@ -20,7 +20,8 @@ import MeridianReplica
 ///    - *Asynchronous*: the remote copies may lag. Their known committed part is the fork: what lies behind it may have
 ///      been overwritten at home, and its client told that it did not happen.
 ///    - *A majority of the voters* has been sealed, whatever the mode: then nothing is acknowledged any more, and the
-///      most up-to-date log has everything.
+///      most up-to-date log has everything. Amid a joint change, a majority of each of the two sets: who was to be
+///      replaced may have lost the change with a crash, and gone on alone.
 /// 4. **Begin.** The record gets the generation, its seed, and the members that the mode plans for the new home. The
 ///    seed's node begins the new history alone, and serves; the others get its rows and then votes, as in any change of
 ///    members. Replicas of the old history that hold nothing behind the fork follow; all others depart, and what they
@@ -185,15 +186,18 @@ struct FailoverProcedure {
             // Nor does the one that was to begin it have any: it never began.
             return Choice(seed: seed, fork: begun.fork, isLossless: true)
         }
-        let voters = longest.members.filter { $0.role == .voter }.map(\.node)
-        if isPresent, statuses.count(where: { voters.contains($0.node) }) > voters.count / 2 {
+        if isPresent, isMajority(statuses, of: longest.membership.members),
+            !longest.membership.isJoint || isMajority(statuses, of: longest.membership.outgoing)
+        {
             // They are a majority, so the most up-to-date log of all has everything: also what was committed by members
             // before them, since it names these.
             return Choice(seed: longest, fork: longest.last, isLossless: true)
         }
         let rule = fenced.transition?.commitRule ?? fenced.commitRule
         if isPresent, case .semiSynchronous(let home, let needed) = rule {
-            let remote = Set(longest.members.filter { $0.region != home }.map(\.region))
+            let before = longest.membership.isJoint ? fenced.transition?.members ?? [] : []
+            let members = longest.membership.members + longest.membership.outgoing + before
+            let remote = Set(members.filter { $0.region != home }.map(\.region))
             let sealed = Set(statuses.compactMap { database.host.topology.node($0.node)?.region })
             if remote.subtracting(sealed).count < needed {
                 return Choice(seed: longest, fork: longest.last, isLossless: true)
@@ -214,6 +218,11 @@ struct FailoverProcedure {
             } ?? longest
         try checkAge(of: seed, fenced)
         return Choice(seed: seed, fork: seed.committed, isLossless: false)
+    }
+
+    private func isMajority(_ statuses: [ReplicaStatus], of members: [Member]) -> Bool {
+        let voters = members.filter { $0.role != .learner }.map(\.node)
+        return statuses.count { voters.contains($0.node) } > voters.count / 2
     }
 
     /// A copy that lags usually lags by moments. One that is older was still getting the rows when they were lost.
@@ -273,7 +282,7 @@ struct FailoverProcedure {
             record.ranges[position].generation = generation
             record.ranges[position].fence = nil
             record.ranges[position].keepsEarlierHistory = true
-            record.ranges[position].forks.append(choice.fork.index)
+            record.ranges[position].forks.append(.init(index: choice.fork.index, completeTo: choice.seed.complete))
             record.ranges[position].seed = .init(node: choice.seed.node, fork: choice.fork)
             record.ranges[position].transition = .init(
                 members: [Member(node: choice.seed.node, region: place, role: .voter)], commitRule: .majority)

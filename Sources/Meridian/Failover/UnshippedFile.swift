@@ -15,13 +15,15 @@ struct UnshippedFile: Codable {
     }
 
     struct Commit: Codable {
+        /// Its place in the log; 0 for what is known by the rows that it has left alone.
         var index: UInt64
         var request: String
         var timestamp: Int64
         /// Whether this node knew that the old home had committed it.
         var isCommitted: Bool
         var changes: [Change]
-        /// It belongs to a transaction of several ranges of which the writes stand before the fork.
+        /// It belongs to a transaction of several ranges of which the writes stand before the fork; or of what it wrote
+        /// only the rows are known that nobody wrote later.
         var isIncomplete: Bool
     }
 
@@ -31,7 +33,7 @@ struct UnshippedFile: Codable {
     /// The history that has ended.
     var generation: UInt32
     var forkIndex: UInt64
-    /// Entries behind the fork that the log did not have any more.
+    /// Entries behind the fork that the log did not have any more: of these there are the rows.
     var compacted: UInt64
     var commits: [Commit]
 
@@ -75,6 +77,23 @@ struct UnshippedFile: Codable {
                         Change(key: Hexadecimal.text($0.key.bytes), value: $0.value.map { Hexadecimal.text($0) })
                     },
                     isIncomplete: isIncomplete))
+        }
+        addRows(of: salvage)
+    }
+
+    /// Rows of one timestamp were written by one commit.
+    private mutating func addRows(of salvage: Salvage) {
+        let listed = Set(commits.map(\.timestamp))
+        let left = Dictionary(grouping: salvage.rows, by: \.version.timestamp.rawValue)
+        for (timestamp, rows) in left.sorted(by: { $0.key < $1.key }) where !listed.contains(timestamp) {
+            commits.append(
+                Commit(
+                    index: 0, request: "rows at \(timestamp)", timestamp: timestamp, isCommitted: true,
+                    changes: rows.map { row in
+                        Change(
+                            key: Hexadecimal.text(row.key.bytes), value: row.version.value.map { Hexadecimal.text($0) })
+                    },
+                    isIncomplete: true))
         }
     }
 

@@ -145,6 +145,10 @@ package protocol StateReader: AnyObject {
         in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
     ) throws -> [KeyedVersion]
 
+    /// The newest version of each key of a span, deletions included, if it lies above `since`; in key order. It goes
+    /// through the whole span.
+    func newest(in span: KeySpan, since: Timestamp) throws -> [KeyedVersion]
+
     /// The newest timestamp, deletions included, that a version in the span has. `nil` when it has none.
     func latestTimestamp(in span: KeySpan) throws -> Timestamp?
 

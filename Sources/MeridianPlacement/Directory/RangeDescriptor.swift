@@ -31,11 +31,24 @@ package struct RangeDescriptor: Hashable, Sendable {
     package var seed: Seed?
     /// Where the earlier histories end, that of generation *g* at `forks[g]`. An entry of an earlier history is part of
     /// the present one if it lies behind none of the forks since.
-    package var forks: [LogIndex] = []
+    package var forks: [Fork] = []
     /// Whether replicas of earlier histories are kept, sealed, because the present one may be in one place only.
     package var keepsEarlierHistory = false
     /// What the range comes from while its members change; `nil` when that is over.
     package var transition: Transition?
+
+    /// Where a history ends and the next one goes on.
+    package struct Fork: Hashable, Sendable {
+        /// The last entry that both have.
+        package var index: LogIndex
+        /// What was committed up to this time lies before the fork: later versions of rows can be what it has cut.
+        package var completeTo: Timestamp
+
+        package init(index: LogIndex, completeTo: Timestamp) {
+            self.index = index
+            self.completeTo = completeTo
+        }
+    }
 
     /// The replica whose log a generation continues.
     package struct Seed: Hashable, Sendable {
@@ -99,7 +112,12 @@ package struct RangeDescriptor: Hashable, Sendable {
 
     /// Up to where the log of an earlier generation is part of the present history.
     package func commonIndex(with generation: Generation) -> LogIndex {
-        forks.dropFirst(Int(generation.rawValue)).min() ?? LogIndex(.max)
+        forks.dropFirst(Int(generation.rawValue)).map(\.index).min() ?? LogIndex(.max)
+    }
+
+    /// Up to when the rows of an earlier generation are part of the present history for certain.
+    package func commonTime(with generation: Generation) -> Timestamp {
+        forks.dropFirst(Int(generation.rawValue)).map(\.completeTo).min() ?? .distantFuture
     }
 
     /// Whether a node keeps a replica: it is a member, or was one and the change is not over.

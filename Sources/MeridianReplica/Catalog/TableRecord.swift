@@ -18,8 +18,8 @@ package struct TableRecord: Hashable, Sendable {
         self.ranges = ranges
     }
 
-    /// 2: ranges that change after they were made. 3: active-active tables.
-    private static let format: Int64 = 3
+    /// 2: ranges that change after they were made. 3: active-active tables. 4: up to when forks are complete.
+    private static let format: Int64 = 4
 
     package func encoded() throws(MeridianError) -> [UInt8] {
         var values: [Value] = [
@@ -57,6 +57,7 @@ package struct TableRecord: Hashable, Sendable {
             values += [.integer(Int64(copy.number.rawValue)), .integer(Int64(bitPattern: copy.range.rawValue))]
             values += [.text(copy.region.rawValue), .integer(Int64(copy.state.rawValue))]
         }
+        for fork in ranges.flatMap(\.forks) { values.append(.integer(fork.completeTo.rawValue)) }
         return try RowCoding.encode(values, name: "system.tables")
     }
 
@@ -90,7 +91,7 @@ package struct TableRecord: Hashable, Sendable {
             values.append(.null)
         }
         values.append(.integer(Int64(range.forks.count)))
-        values += range.forks.map { .integer(Int64(bitPattern: $0.rawValue)) }
+        values += range.forks.map { .integer(Int64(bitPattern: $0.index.rawValue)) }
         values.append(.integer(range.keepsEarlierHistory ? 1 : 0))
         guard let transition = range.transition else { return values + [.integer(0)] }
         values += [.integer(1)] + Self.values(of: transition.members)
@@ -139,6 +140,13 @@ package struct TableRecord: Hashable, Sendable {
         if format > 2 {
             descriptor.resolvers = try reader.optionalBlob()
             for _ in 0..<(try reader.number()) { copies.append(try reader.copy()) }
+        }
+        if format > 3 {
+            for range in ranges.indices {
+                for fork in ranges[range].forks.indices {
+                    ranges[range].forks[fork].completeTo = Timestamp(rawValue: try reader.integer())
+                }
+            }
         }
         guard (locality == .activeActive) == (descriptor.resolvers != nil),
             locality != .activeActive || copies.map(\.range) == ranges.map(\.id)
@@ -287,7 +295,9 @@ private struct ValueReader {
             let index = LogIndex(UInt64(bitPattern: try integer()))
             range.seed = .init(node: NodeID(number), fork: LogPosition(term: term, index: index))
         }
-        for _ in 0..<(try number()) { range.forks.append(LogIndex(UInt64(bitPattern: try integer()))) }
+        for _ in 0..<(try number()) {
+            range.forks.append(.init(index: LogIndex(UInt64(bitPattern: try integer())), completeTo: .zero))
+        }
         range.keepsEarlierHistory = try integer() != 0
         guard try integer() != 0 else { return }
         var transition = RangeDescriptor.Transition(members: try members(), commitRule: nil)

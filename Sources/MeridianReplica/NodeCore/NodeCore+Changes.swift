@@ -57,7 +57,7 @@ extension NodeCore {
             replicas[slot].closed.forgetWaiting()
             return
         }
-        if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter {
+        if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter || hasReturned(slot) {
             depart(slot, as: .superseded, at: now, &effects)
         } else {
             replicas[slot].raft.seal(for: range.generation, at: now)
@@ -84,10 +84,20 @@ extension NodeCore {
     }
 
     /// Whether the replica holds a log, and has had no part in the generation that its range is in.
+    ///
+    /// Its term tells, unless it has departed before, begun anew, and lost in a crash that its rows had gone: the log
+    /// has the new term by then, and the rows are the old ones.
     private func isOfEarlierHistory(_ slot: Int) -> Bool {
-        let replica = replicas[slot]
-        return replica.descriptor.generation > .first && replica.raft.term <= replica.descriptor.generation.seal
-            && replica.raft.lastPosition.index > .zero
+        let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
+        guard range.generation > .first, raft.lastPosition.index > .zero else { return false }
+        return raft.term <= range.generation.seal || hasReturned(slot)
+    }
+
+    /// Whether rows that had gone with a departure are there again.
+    private func hasReturned(_ slot: Int) -> Bool {
+        let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
+        return raft.term > range.generation.seal
+            && raft.lastPosition.index > range.commonIndex(with: raft.lastPosition.term.generation)
     }
 
     /// Begins the range's generation here, if this is the replica that it continues.

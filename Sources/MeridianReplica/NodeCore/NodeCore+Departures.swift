@@ -5,8 +5,9 @@ import MeridianPlacement
 /// How a replica leaves a node, and what is kept of it.
 ///
 /// 1. **Salvage.** A replica whose history was superseded may hold commits that were acknowledged and that the new
-///    history lacks. They are handed to the host (`Salvage`), which keeps them as a report. Nothing is removed before
-///    that report is durable.
+///    history lacks. They are handed to the host (`Salvage`), which keeps them as a report. Of those that the log has
+///    no more, because the replica went on for long without its followers, the host adds the rows. Nothing is removed
+///    before that report is durable.
 /// 2. **The log goes**, durably. What stays is the term and the vote: a node that becomes a member again must not vote
 ///    twice in a term, and keeps the promises that it may have made.
 /// 3. **The rows go.** In this order, because a log that starts behind its rows could not be opened.
@@ -53,8 +54,21 @@ package struct Salvage: Sendable {
     package var entries: [Entry]
     /// Up to where this replica knew them to be committed.
     package var committed: LogIndex
-    /// How many entries behind the fork the log has no more: their rows were here, and nobody can tell which.
+    /// How many entries behind the fork the log has no more.
     package var compacted: UInt64
+    /// Where the rows of these are, and since when: everything committed up to then is in both histories.
+    package var span: KeySpan
+    package var completeTo: Timestamp
+    /// What the entries that are gone have left (`addRows`).
+    package var rows: [KeyedVersion] = []
+
+    /// Looks for what the log cannot tell any more: the newest version of each row that was written since the fork, or
+    /// shortly before.
+    package mutating func addRows(from reader: any StateReader) throws {
+        guard compacted > 0 else { return }
+        // At the lower bound there is no row, but the mark of an erasure.
+        rows = try reader.newest(in: span, since: completeTo).filter { $0.key != span.lower }
+    }
 }
 
 extension NodeCore {
@@ -89,7 +103,8 @@ extension NodeCore {
         return Salvage(
             range: range.id, table: range.table, partition: range.partition, generation: generation, fork: fork,
             entries: raft.entries(after: base, through: raft.lastPosition.index), committed: raft.commitIndex,
-            compacted: base.rawValue - fork.rawValue)
+            compacted: base.rawValue - fork.rawValue, span: range.span,
+            completeTo: range.commonTime(with: generation))
     }
 
     /// The report of what was salvaged is durable.

@@ -22,7 +22,14 @@ extension Replica {
 
     /// Whether a message that was sent in a term concerns this replica. What comes from another generation is of a
     /// history that it has left, or has not been told of yet.
-    func accepts(_ term: Term) -> Bool { term.generation == generation && !raft.isSealed }
+    func accepts(_ term: Term) -> Bool { term.generation == generation && !raft.isSealed && !lacksRecord }
+
+    /// Whether it has what may be of a history that has ended, and waits for the record that says where that ended: the
+    /// node was restarted, and its catalog is behind.
+    private var lacksRecord: Bool {
+        raft.term.generation > descriptor.generation && raft.lastPosition.index > .zero
+            && raft.lastPosition.term.generation < raft.term.generation && !raft.isSealed
+    }
 
     func accepts(_ message: RaftMessage) -> Bool {
         // Who calls for its readmission has forgotten its term.
@@ -109,7 +116,7 @@ extension Replica {
             isRecovering: raft.isRecovering, hasMembers: hasTargetMembers, isSettled: isSettled && raft.isCommitCovered,
             revision: descriptor.revision,
             last: raft.lastPosition, committed: committedPosition, complete: closed.usable,
-            members: raft.membership.members)
+            membership: raft.membership)
     }
 
     private var committedPosition: LogPosition {

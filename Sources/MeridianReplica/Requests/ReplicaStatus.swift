@@ -21,5 +21,6 @@ package struct ReplicaStatus: Hashable, Sendable {
     package var committed: LogPosition
     /// As of this time it has all rows that its history ever had.
     package var complete: Timestamp
-    package var members: [Member]
+    /// In force, committed or not.
+    package var membership: Membership
 }

@@ -92,12 +92,16 @@ extension SimulatedWorld {
     /// The last integer of each key that failovers have left behind and nodes have reported.
     fileprivate func salvagedIntegers() -> Set<Int> {
         var found: Set<Int> = []
-        for entry in engine.nodes.flatMap(\.salvaged).flatMap(\.entries) {
-            guard case .command(let command) = entry.payload else { continue }
-            for mutation in command.mutations {
-                guard var decoder = try? KeyDecoder(mutation.key), let values = try? decoder.values() else { continue }
-                if case .integer(let id)? = values.last { found.insert(Int(id)) }
+        func add(_ key: Key) {
+            guard var decoder = try? KeyDecoder(key), let values = try? decoder.values() else { return }
+            if case .integer(let id)? = values.last { found.insert(Int(id)) }
+        }
+        for salvage in engine.nodes.flatMap(\.salvaged) {
+            for entry in salvage.entries {
+                guard case .command(let command) = entry.payload else { continue }
+                for mutation in command.mutations { add(mutation.key) }
             }
+            for row in salvage.rows { add(row.key) }
         }
         return found
     }

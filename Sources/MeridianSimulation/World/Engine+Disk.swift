@@ -209,7 +209,16 @@ extension Engine {
 
     /// Commits of a history that has ended: the report is durable when the node hears of it.
     func keep(_ salvage: Salvage, _ node: SimulatedNode) {
-        trace?("\(node.id) keeps \(salvage.entries.count) entries of \(salvage.range), behind \(salvage.fork)")
+        var salvage = salvage
+        do {
+            if let reader = node.reader { try salvage.addRows(from: reader) }
+        } catch {
+            // Neither is anything removed.
+            return
+        }
+        trace?(
+            "\(node.id) keeps \(salvage.entries.count) entries and \(salvage.rows.count) rows of \(salvage.range), "
+                + "behind \(salvage.fork)")
         node.salvaged.append(salvage)
         complete(node, .salvaged(salvage.range))
     }

@@ -43,6 +43,19 @@ final class MemoryStateReader: StateReader {
         return page.rows
     }
 
+    func newest(in span: KeySpan, since: Timestamp) -> [KeyedVersion] {
+        store.read { contents in
+            var newest: [KeyedVersion] = []
+            contents.versions.visit(span) { key, chain in
+                if let slot = chain.visible(at: .distantFuture), chain[slot].timestamp > since {
+                    newest.append(KeyedVersion(key: key, version: chain[slot]))
+                }
+                return true
+            }
+            return newest
+        }
+    }
+
     func latestTimestamp(in span: KeySpan) -> Timestamp? {
         store.read { $0.versions.latestTimestamp(in: span) }
     }

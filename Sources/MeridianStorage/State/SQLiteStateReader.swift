@@ -136,6 +136,20 @@ final class SQLiteStateReader: StateReader {
         return changed.inOrderOfChange
     }
 
+    func newest(in span: KeySpan, since: Timestamp) throws -> [KeyedVersion] {
+        var newest = recent.newest(in: span, at: .distantFuture).filter { $0.value.timestamp > since }
+        _ = try connection.perform {
+            try walk(span) { key, row, _ in
+                guard row.integer(1) > since.rawValue, newest[key] == nil else { return .nextKey }
+                newest[key] = try key.bytes.withUnsafeBytes {
+                    try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
+                }
+                return .nextKey
+            }
+        }
+        return newest.map { KeyedVersion(key: $0.key, version: $0.value) }.sorted { $0.key < $1.key }
+    }
+
     func latestTimestamp(in span: KeySpan) throws -> Timestamp? {
         var latest = recent.latestTimestamp(in: span)
         try connection.perform {

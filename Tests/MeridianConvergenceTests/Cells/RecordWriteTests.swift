@@ -62,6 +62,23 @@ struct RecordWriteTests {
         #expect(remembered.isAlive && remembered.row(table.shape)[1] == .text("d"))
     }
 
+    /// Also where the row has one column beside its key; by columns, what is written unchanged is no news.
+    @Test(arguments: [true, false])
+    func aWholeRowIsAssertedByEveryWrite(isWhole: Bool) throws {
+        let schema = TableSchema(
+            name: "t", columns: [ColumnSchema("id", .integer), ColumnSchema("text", .text)], keyColumns: [0])
+        let shape = RecordShape(schema, columns: [:], others: .lastWriterWins, isWhole: isWhole)
+        func written(_ text: String, over earlier: Record?, by origin: UInt32, at time: Int64) throws -> Record {
+            try Record(
+                writing: [.integer(1), .text(text)], over: earlier, shape, by: Origin(origin),
+                at: Timestamp(rawValue: time), name: "t")
+        }
+        let base = try written("a", over: nil, by: 1, at: 1)
+        var changed = try written("b", over: base, by: 1, at: 2)
+        _ = changed.merge(try written("a", over: base, by: 2, at: 3), shape)
+        #expect(changed.row(shape)[1] == .text(isWhole ? "a" : "b"))
+    }
+
     /// Nothing of the old row is added to the new one, in whichever order the two meet.
     @Test func whatWasStrippedDoesNotComeBackWithARowMadeAnew() throws {
         let table = TestTable(

@@ -15,7 +15,8 @@ struct TestTable: Sendable, CustomTestStringConvertible {
         var next = 1
         let made = fields.map { field -> RecordShape.Field in
             defer { next += field.columns }
-            return RecordShape.Field(columns: Array(next..<(next + field.columns)), resolver: field.resolver)
+            return RecordShape.Field(
+                columns: Array(next..<(next + field.columns)), resolver: field.resolver, isRow: field.columns != 1)
         }
         shape = RecordShape(columnCount: next, key: [0], fields: made)
     }

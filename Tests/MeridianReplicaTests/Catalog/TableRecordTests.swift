@@ -37,7 +37,10 @@ import Testing
         changed.ranges[0].fence = Generation(3)
         changed.ranges[0].seed = .init(
             node: NodeID(8), fork: LogPosition(term: Generation(1).seal.next, index: LogIndex(40)))
-        changed.ranges[0].forks = [LogIndex(30), LogIndex(40)]
+        changed.ranges[0].forks = [
+            .init(index: LogIndex(30), completeTo: Timestamp(rawValue: 500)),
+            .init(index: LogIndex(40), completeTo: Timestamp(rawValue: 400)),
+        ]
         changed.ranges[0].keepsEarlierHistory = true
         changed.ranges[0].transition = .init(
             members: [Member(node: NodeID(8), region: "us-east-1", role: .voter)],
@@ -51,6 +54,8 @@ import Testing
         #expect(range.commonIndex(with: .first) == LogIndex(30))
         #expect(range.commonIndex(with: Generation(1)) == LogIndex(40))
         #expect(range.commonIndex(with: Generation(2)) == LogIndex(.max))
+        #expect(range.commonTime(with: .first) == Timestamp(rawValue: 400))
+        #expect(range.commonTime(with: Generation(2)) == .distantFuture)
         #expect(range.partition == "eu-west-1")
     }
 
@@ -112,9 +117,19 @@ import Testing
         }
     }
 
+    /// Format 3 did not say up to when forks are complete: then of all rows something may have been cut.
+    @Test func aRecordOfTheFormatBeforeIsRead() throws {
+        var record = try changedRecord()
+        var values = try RowCoding.decode(try record.encoded(), name: "test")
+        values[0] = .integer(3)
+        values.removeLast(2)
+        for fork in record.ranges[0].forks.indices { record.ranges[0].forks[fork].completeTo = .zero }
+        #expect(try TableRecord(encoded: RowCoding.encode(values, name: "test")) == record)
+    }
+
     @Test func aRecordOfANewerProgramSaysSo() throws {
         var values = try RowCoding.decode(try records()[0].encoded(), name: "test")
-        values[0] = .integer(4)
+        values[0] = .integer(5)
         let encoded = try RowCoding.encode(values, name: "test")
         #expect { try TableRecord(encoded: encoded) } throws: { ($0 as? MeridianError)?.code == .newerFormat }
     }

@@ -54,6 +54,14 @@ import Testing
         try Self.run(seed: 555, "active-active", episodes: nil)
     }
 
+    /// What was found in failovers: the report of what an asynchronous home had alone lacked what its log had let go of
+    /// (137), a node whose rows were back after a crash amid its departure took part in the new history with them
+    /// (1065), and a failover amid a joint change did not ask those who were to be replaced (1284).
+    @Test(arguments: [137, 1_065, 1_284] as [UInt64])
+    func failoversKeepHistoriesApart(seed: UInt64) throws {
+        try Self.run(seed: seed, "failover", episodes: nil)
+    }
+
     private static func run(seed: UInt64, _ workload: String, episodes: Set<Int>?) throws {
         let topology = try Topology.aws(["us-east-1", "eu-west-1", "ap-northeast-1"])
         var simulation = Simulation(seed: seed, workload: workload, topology: topology)

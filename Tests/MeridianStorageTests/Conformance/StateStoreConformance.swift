@@ -88,6 +88,37 @@ import Testing
         #expect(try scan(KeySpan("b", nil), 20, limit: 1) == ["c=2"])
     }
 
+    /// Whether the versions are in memory, in the file, or some here and some there.
+    @Test(arguments: Adapter.allCases, [0, 1, 2, 3])
+    func manyKeysAndChangedRowsAreReadAtOnce(_ adapter: Adapter, checkpointAfter: UInt64) throws {
+        let world = try StoreWorld(adapter)
+        let steps: [(Int64, [(String, String?)])] = [
+            (10, [("a", "1"), ("b", "1"), ("c", "1")]), (20, [("b", "2"), ("d", "2")]), (30, [("c", nil), ("b", "3")]),
+        ]
+        for (position, step) in steps.enumerated() {
+            try apply(world.state, UInt64(position) + 1, at: step.0, step.1)
+            if UInt64(position) + 1 == checkpointAfter { _ = try world.state.checkpoint() }
+        }
+        let reader = try world.state.makeReader()
+        let keys = ["c", "x", "b", "a", "b"].map { Key($0) }
+        for time in [5, 10, 25, 30].map({ Timestamp(Int64($0)) }) {
+            #expect(try reader.read(keys, at: time) == keys.map { try reader.read($0, at: time) })
+        }
+        #expect(try reader.read([], at: .distantFuture).isEmpty)
+
+        func changed(_ span: KeySpan, since: Int64) throws -> [String] {
+            try reader.newest(in: span, since: Timestamp(since)).map { row in
+                let value = row.version.value.map { String(decoding: $0, as: UTF8.self) } ?? "-"
+                return "\(String(decoding: row.key.bytes, as: UTF8.self))=\(value)"
+            }
+        }
+        #expect(try changed(.all, since: 0) == ["a=1", "b=3", "c=-", "d=2"])
+        #expect(try changed(.all, since: 10) == ["b=3", "c=-", "d=2"])
+        #expect(try changed(.all, since: 20) == ["b=3", "c=-"])
+        #expect(try changed(KeySpan("c", nil), since: 10) == ["c=-", "d=2"])
+        #expect(try changed(.all, since: 30) == [])
+    }
+
     @Test(arguments: Adapter.allCases) func aScanStopsBeforeItExceedsItsBytes(_ adapter: Adapter) throws {
         let world = try StoreWorld(adapter)
         try apply(world.state, 1, at: 10, [("a", "xxxx"), ("b", "xxxx"), ("c", "x"), ("d", "x")])
