@@ -53,8 +53,9 @@ package final class WakeSignal: @unchecked Sendable {
         }
     #endif
 
-    /// Lets waits of the current thread end when their time has come. Linux ends them up to 50 µs later otherwise, which
-    /// would make each link so much longer. Not for threads of which there are many: fewer wake-ups are worth more.
+    /// Lets waits of the current thread end when their time has come. Linux ends them up to 50 µs later otherwise,
+    /// which would make each link so much longer. Not for threads of which there are many: fewer wake-ups are worth
+    /// more.
     package static func wakeThisThreadOnTime() { meridian_wake_on_time() }
 
     package func signal() {
