@@ -48,7 +48,7 @@ package enum RecordCoding {
             case .blob(let rest) = stored[stored.count - 1]
         else { throw damaged(name) }
         return try rest.withUnsafeBufferPointer { (bytes) throws(MeridianError) -> Record in
-            var reader = ValueCursor(try RowReader(bytes, name: name), name: name)
+            var reader = ValueCursor(try RowCoding.Reader(bytes, name: name), name: name)
             let record = try reader.record(stored, flags, shape)
             guard reader.isAtEnd, flags == self.flags(of: record) else { throw damaged(name) }
             return record
@@ -117,10 +117,10 @@ private struct ValueList {
 }
 
 private struct ValueCursor {
-    private var reader: RowReader
+    private var reader: RowCoding.Reader
     private let name: String
 
-    init(_ reader: RowReader, name: String) {
+    init(_ reader: RowCoding.Reader, name: String) {
         self.reader = reader
         self.name = name
     }

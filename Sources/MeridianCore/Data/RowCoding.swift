@@ -48,7 +48,7 @@ package enum RowCoding {
     package static func decode(
         _ bytes: UnsafeBufferPointer<UInt8>, name: String
     ) throws(MeridianError) -> [Value] {
-        var reader = try RowReader(bytes, name: name)
+        var reader = try Reader(bytes, name: name)
         var values: [Value] = []
         values.reserveCapacity(reader.left)
         while reader.left > 0 { values.append(try reader.next()) }
@@ -136,106 +136,108 @@ private struct RowWriter {
     }
 }
 
-/// Reads a row value by value. The bytes may be anything: every length is checked against what is left before it is
-/// used.
-package struct RowReader {
-    private let bytes: UnsafeBufferPointer<UInt8>
-    private let name: String
-    private var offset = 0
-    /// How many values follow.
-    package private(set) var left = 0
+extension RowCoding {
+    /// Reads a row value by value. The bytes may be anything: every length is checked against what is left before it is
+    /// used.
+    package struct Reader {
+        private let bytes: UnsafeBufferPointer<UInt8>
+        private let name: String
+        private var offset = 0
+        /// How many values follow.
+        package private(set) var left = 0
 
-    /// - Parameters:
-    ///   - bytes: they must stay as long as the reader is used.
-    ///   - name: the table's name, for the errors.
-    /// - Throws: as `RowCoding.decode`, and so do all methods.
-    package init(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(MeridianError) {
-        self.bytes = bytes
-        self.name = name
-        let found = try byte()
-        guard found <= RowCoding.version else {
-            throw MeridianError(
-                .newerFormat, "a row of table \(name) has format \(found), known is \(RowCoding.version)")
+        /// - Parameters:
+        ///   - bytes: they must stay as long as the reader is used.
+        ///   - name: the table's name, for the errors.
+        /// - Throws: as `RowCoding.decode`, and so do all methods.
+        package init(_ bytes: UnsafeBufferPointer<UInt8>, name: String) throws(MeridianError) {
+            self.bytes = bytes
+            self.name = name
+            let found = try byte()
+            guard found <= RowCoding.version else {
+                throw MeridianError(
+                    .newerFormat, "a row of table \(name) has format \(found), known is \(RowCoding.version)")
+            }
+            guard found > 0 else { throw damaged("its version") }
+            left = try count(of: "its columns")
         }
-        guard found > 0 else { throw damaged("its version") }
-        left = try count(of: "its columns")
-    }
 
-    private func damaged(_ part: String) -> MeridianError {
-        MeridianError(.corruption, "a row of table \(name) is damaged: \(part) cannot be read")
-    }
-
-    /// - Throws: unless everything was read.
-    package func end() throws(MeridianError) {
-        guard left == 0, offset == bytes.count else { throw damaged("what follows it") }
-    }
-
-    package mutating func next() throws(MeridianError) -> Value {
-        switch try tag() {
-        case RowTag.null:
-            return .null
-        case RowTag.integer:
-            return .integer(try zigzag())
-        case RowTag.real:
-            guard bytes.count - offset >= 8 else { throw damaged("a real") }
-            defer { offset += 8 }
-            let pattern = UnsafeRawPointer(bytes.baseAddress! + offset).loadUnaligned(as: UInt64.self)
-            return .real(Double(bitPattern: UInt64(littleEndian: pattern)))
-        case RowTag.text:
-            guard let text = String(validating: try span(), as: UTF8.self) else { throw damaged("a text") }
-            return .text(text)
-        case RowTag.blob:
-            return .blob([UInt8](try span()))
-        default:
-            throw damaged("a tag")
+        private func damaged(_ part: String) -> MeridianError {
+            MeridianError(.corruption, "a row of table \(name) is damaged: \(part) cannot be read")
         }
-    }
 
-    /// The next value, which is to be an integer; `nil` if it is something else.
-    package mutating func nextInteger() throws(MeridianError) -> Int64? {
-        guard try tag() == RowTag.integer else { return nil }
-        return try zigzag()
-    }
-
-    private mutating func tag() throws(MeridianError) -> UInt8 {
-        guard left > 0 else { throw damaged("its end") }
-        left -= 1
-        return try byte()
-    }
-
-    private mutating func byte() throws(MeridianError) -> UInt8 {
-        guard offset < bytes.count else { throw damaged("its end") }
-        defer { offset += 1 }
-        return bytes[offset]
-    }
-
-    private mutating func varint() throws(MeridianError) -> UInt64 {
-        var word: UInt64 = 0
-        var shift: UInt64 = 0
-        while true {
-            let next = try byte()
-            guard shift < 63 || next <= 1 else { throw damaged("a number") }
-            word |= UInt64(next & 0x7F) << shift
-            if next < 0x80 { return word }
-            shift += 7
+        /// - Throws: unless everything was read.
+        package func end() throws(MeridianError) {
+            guard left == 0, offset == bytes.count else { throw damaged("what follows it") }
         }
-    }
 
-    private mutating func zigzag() throws(MeridianError) -> Int64 {
-        let word = try varint()
-        return Int64(bitPattern: (word >> 1) ^ (0 &- (word & 1)))
-    }
+        package mutating func next() throws(MeridianError) -> Value {
+            switch try tag() {
+            case RowTag.null:
+                return .null
+            case RowTag.integer:
+                return .integer(try zigzag())
+            case RowTag.real:
+                guard bytes.count - offset >= 8 else { throw damaged("a real") }
+                defer { offset += 8 }
+                let pattern = UnsafeRawPointer(bytes.baseAddress! + offset).loadUnaligned(as: UInt64.self)
+                return .real(Double(bitPattern: UInt64(littleEndian: pattern)))
+            case RowTag.text:
+                guard let text = String(validating: try span(), as: UTF8.self) else { throw damaged("a text") }
+                return .text(text)
+            case RowTag.blob:
+                return .blob([UInt8](try span()))
+            default:
+                throw damaged("a tag")
+            }
+        }
 
-    /// A number of things that take at least one byte each, so that it is no larger than what is left.
-    private mutating func count(of part: String) throws(MeridianError) -> Int {
-        let word = try varint()
-        guard word <= UInt64(bytes.count - offset) else { throw damaged(part) }
-        return Int(word)
-    }
+        /// The next value, which is to be an integer; `nil` if it is something else.
+        package mutating func nextInteger() throws(MeridianError) -> Int64? {
+            guard try tag() == RowTag.integer else { return nil }
+            return try zigzag()
+        }
 
-    private mutating func span() throws(MeridianError) -> UnsafeBufferPointer<UInt8> {
-        let length = try count(of: "a length")
-        defer { offset += length }
-        return UnsafeBufferPointer(rebasing: bytes[offset..<offset + length])
+        private mutating func tag() throws(MeridianError) -> UInt8 {
+            guard left > 0 else { throw damaged("its end") }
+            left -= 1
+            return try byte()
+        }
+
+        private mutating func byte() throws(MeridianError) -> UInt8 {
+            guard offset < bytes.count else { throw damaged("its end") }
+            defer { offset += 1 }
+            return bytes[offset]
+        }
+
+        private mutating func varint() throws(MeridianError) -> UInt64 {
+            var word: UInt64 = 0
+            var shift: UInt64 = 0
+            while true {
+                let next = try byte()
+                guard shift < 63 || next <= 1 else { throw damaged("a number") }
+                word |= UInt64(next & 0x7F) << shift
+                if next < 0x80 { return word }
+                shift += 7
+            }
+        }
+
+        private mutating func zigzag() throws(MeridianError) -> Int64 {
+            let word = try varint()
+            return Int64(bitPattern: (word >> 1) ^ (0 &- (word & 1)))
+        }
+
+        /// A number of things that take at least one byte each, so that it is no larger than what is left.
+        private mutating func count(of part: String) throws(MeridianError) -> Int {
+            let word = try varint()
+            guard word <= UInt64(bytes.count - offset) else { throw damaged(part) }
+            return Int(word)
+        }
+
+        private mutating func span() throws(MeridianError) -> UnsafeBufferPointer<UInt8> {
+            let length = try count(of: "a length")
+            defer { offset += length }
+            return UnsafeBufferPointer(rebasing: bytes[offset..<offset + length])
+        }
     }
 }

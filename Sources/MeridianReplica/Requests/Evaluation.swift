@@ -86,30 +86,23 @@ extension Evaluation {
         }
         var found = try keys.isEmpty ? [][...] : reader.read(keys, at: timestamp)[...]
         return try operations.map { operation in
-            guard case .get(let key) = operation else { return try rows(of: operation, at: timestamp, with: reader) }
-            guard let version = found.removeFirst(), version.value != nil else { return [] }
-            return [KeyedVersion(key: key, version: version)]
-        }
-    }
-
-    private static func rows(
-        of operation: ReadOperation, at timestamp: Timestamp, with reader: any StateReader
-    ) throws -> [KeyedVersion] {
-        switch operation {
-        case .get(let key):
-            return try rows(of: [.get(key)], at: timestamp, with: reader)[0]
-        case .scan(let span, let limit, let byteLimit):
-            return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
-        case .changes(let span, let since, let limit, let byteLimit):
-            return try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
-        case .digests(let span, let prefix):
-            let digests = try reader.digests(of: span, prefix: prefix, at: timestamp)
-            // It is no version of a row, and the read's own timestamp need not be past.
-            let version = Version(timestamp: .zero, value: digests.encoded)
-            return [KeyedVersion(key: span.lower, version: version)]
-        case .bucketRows(let span, let prefix, let buckets, let limit, let byteLimit):
-            return try reader.rows(
-                of: span, in: buckets, prefix: prefix, at: timestamp, limit: limit, byteLimit: byteLimit)
+            switch operation {
+            case .get(let key):
+                guard let version = found.removeFirst(), version.value != nil else { return [] }
+                return [KeyedVersion(key: key, version: version)]
+            case .scan(let span, let limit, let byteLimit):
+                return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
+            case .changes(let span, let since, let limit, let byteLimit):
+                return try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
+            case .digests(let span, let prefix):
+                let digests = try reader.digests(of: span, prefix: prefix, at: timestamp)
+                // It is no version of a row, and the read's own timestamp need not be past.
+                let version = Version(timestamp: .zero, value: digests.encoded)
+                return [KeyedVersion(key: span.lower, version: version)]
+            case .bucketRows(let span, let prefix, let buckets, let limit, let byteLimit):
+                return try reader.rows(
+                    of: span, in: buckets, prefix: prefix, at: timestamp, limit: limit, byteLimit: byteLimit)
+            }
         }
     }
 
