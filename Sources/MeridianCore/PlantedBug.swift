@@ -60,6 +60,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
+    case snapshotTakesRowsBack
     case snapshotForgetsRequests
     case collectVisibleVersion
     case compactBeforeCheckpoint
@@ -141,6 +142,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
+        case .snapshotTakesRowsBack: "a snapshot is installed over newer rows (issue 15, S4)"
         case .snapshotForgetsRequests: "a snapshot comes without the requests that were applied (FC 2)"
         case .collectVisibleVersion: "garbage collection takes the version that readers see (etcd #17780; FC 11)"
         case .compactBeforeCheckpoint: "the log is cut before the rows are durable (rqlite #2540; FC 11)"

@@ -314,6 +314,13 @@ final class StateApplier: @unchecked Sendable {
         let message = write.message
         guard !hasFailed else { return reply(write, .failed, driver) }
         do {
+            // One that has come too late, or again after it was installed, need not be received.
+            if let applied = try store.load()[write.range]?.position, message.state.position.isPassed(by: applied) {
+                if writers[write.range]?.stream == message.stream {
+                    writers.removeValue(forKey: write.range)?.writer.cancel()
+                }
+                return reply(write, .installed(applied.index), driver)
+            }
             if let current = writers[write.range], current.stream != message.stream {
                 current.writer.cancel()
                 writers[write.range] = nil
@@ -327,9 +334,12 @@ final class StateApplier: @unchecked Sendable {
                 reply(write, .wants(offset: writer.nextOffset), driver)
                 return
             }
-            try exclusive.withLock { _ in try writer.commit() }
+            let installation = try exclusive.withLock { _ in try writer.commit() }
             writers[write.range] = nil
-            reply(write, .installed(message.state.position.index), driver)
+            switch installation {
+            case .installed: reply(write, .installed(message.state.position.index), driver)
+            case .passed(let applied): reply(write, .installed(applied.index), driver)
+            }
         } catch {
             driver.note(error, while: "receiving a snapshot of \(write.range)")
             writers.removeValue(forKey: write.range)?.writer.cancel()

@@ -204,8 +204,24 @@ package protocol SnapshotWriter: AnyObject, Sendable {
     var nextOffset: Int { get }
     /// - Throws: `MeridianError` with `.corruption` when the checksum does not hold; the chunk is wanted again.
     func append(_ chunk: SnapshotChunk) throws
-    /// Replaces the range's versions and applied state, durably and all at once.
-    func commit() throws
+    /// Replaces the range's versions and applied state, durably and all at once; or changes nothing where that would
+    /// take applied rows back, as for a snapshot that waited while newer entries were applied, or that came twice.
+    func commit() throws -> SnapshotInstallation
     /// Forgets what was received.
     func cancel()
+}
+
+/// What became of a snapshot that was received.
+package enum SnapshotInstallation: Hashable, Sendable {
+    case installed
+    /// The range had been applied at least as far already, up to here. Nothing was changed.
+    case passed(LogPosition)
+}
+
+extension LogPosition {
+    /// Whether a snapshot at this position holds nothing that a replica has not which is applied up to `applied`: of a
+    /// range's generations only the latest counts, and in one generation all replicas apply the same log.
+    package func isPassed(by applied: LogPosition) -> Bool {
+        (term.generation, index) <= (applied.term.generation, applied.index)
+    }
 }

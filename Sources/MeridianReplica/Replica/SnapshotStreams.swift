@@ -142,11 +142,14 @@ extension Replica {
     mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
         let message = result.write.message
         snapshots.unanswered -= 1
+        // While the chunk waited for the state store, entries came that hold as much.
+        guard message.state.position.index > dispatched.position.index else {
+            answerPassed(message, from: result.write.from, &effects)
+            return
+        }
         // A replica that was elected meanwhile has the entries themselves, and the state store passes over those that
         // the snapshot held.
-        if case .installed = result.progress, raft.role != .leader,
-            message.state.position.index > dispatched.position.index
-        {
+        if case .installed = result.progress, raft.role != .leader {
             dispatched = message.state
             appliedIndex = max(appliedIndex, message.state.position.index)
             recent.noteAll(upTo: message.state.highestTimestamp)

@@ -197,8 +197,9 @@ extension Engine {
             guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
                 return .wants(offset: writer.nextOffset)
             }
-            try writer.commit()
+            let installation = try writer.commit()
             node.snapshotWriters[write.range] = nil
+            if case .passed(let applied) = installation { return .installed(applied.index) }
             trace?("\(node.id) installs a snapshot of \(write.range) at \(message.state.position)")
             return .installed(message.state.position.index)
         } catch {

@@ -156,16 +156,24 @@ extension MemoryStateStore {
                 in: span,
                 version: { rows.append((Key($0), Version(timestamp: $1, value: $2))) },
                 outcome: { outcomes.append($0) })
-            contents.withLock { [rows] contents in
+            let passed: LogPosition? = contents.withLock { [rows] contents in
+                if let applied = contents.states[range]?.position, state.position.isPassed(by: applied),
+                    !Planted.isOn(.snapshotTakesRowsBack)
+                {
+                    return applied
+                }
                 contents.versions.removeAll(in: span)
                 let count = Planted.isOn(.halfSnapshotInstalled) ? rows.count / 2 : rows.count
                 for (key, version) in rows.prefix(count) { contents.versions.insert(version, for: key) }
                 contents.states[range] = state
+                return nil
             }
+            if let passed { return .passed(passed) }
             requests.replace(
                 Planted.isOn(.snapshotForgetsRequests) ? [] : outcomes, in: range, closed: state.closed)
             // What a snapshot installs is durable at once.
             _ = checkpoint()
+            return .installed
         }
     }
 }

@@ -29,12 +29,16 @@ extension SQLiteStateStore {
         }
         let staging = try SnapshotStaging(directory: directory, number: number)
         return SnapshotReceiver(staging: staging) { [self] received in
+            if let applied = recent.withLock({ $0.states[range]?.position }), state.position.isPassed(by: applied) {
+                return .passed(applied)
+            }
             let outcomes = try file.withLock { file in
                 try flush(file)
                 return try noteFailure(file) { try file.install(received, range, span, state) }
             }
             recent.withLock { $0.states[range] = state }
             requests.replace(outcomes, in: range, closed: state.closed)
+            return .installed
         }
     }
 }

@@ -7,13 +7,13 @@ final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
     struct Malformed: Error { var offset: Int }
 
     private let staging: any ChunkStaging
-    private let install: (SnapshotReceiver) throws -> Void
+    private let install: (SnapshotReceiver) throws -> SnapshotInstallation
     private var isComplete = false
     private var hasEnded = false
     private(set) var nextOffset = 0
 
-    /// - Parameter install: replaces the range by what `decode` gives, durably and all at once.
-    init(staging: any ChunkStaging, install: @escaping (SnapshotReceiver) throws -> Void) {
+    /// - Parameter install: replaces the range by what `decode` gives, durably and all at once, if it is news.
+    init(staging: any ChunkStaging, install: @escaping (SnapshotReceiver) throws -> SnapshotInstallation) {
         self.staging = staging
         self.install = install
     }
@@ -30,18 +30,20 @@ final class SnapshotReceiver: SnapshotWriter, @unchecked Sendable {
         isComplete = chunk.isLast
     }
 
-    func commit() throws {
+    func commit() throws -> SnapshotInstallation {
         precondition(!hasEnded, "commit after the end")
         guard isComplete else {
             throw MeridianError(.corruption, "snapshot: chunk \(nextOffset) and what follows are missing")
         }
+        let installation: SnapshotInstallation
         do {
-            try install(self)
+            installation = try install(self)
         } catch let malformed as Malformed {
             throw MeridianError(
                 .corruption, "snapshot chunk \(malformed.offset) is not what a sender would have made")
         }
         cancel()
+        return installation
     }
 
     func cancel() {

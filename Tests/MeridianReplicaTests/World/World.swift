@@ -375,12 +375,9 @@ final class World {
             guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
                 return result(.wants(offset: writer.nextOffset))
             }
-            let before = nodes[position].state.load()[write.range]?.position.index ?? .zero
-            if before > message.state.position.index {
-                failures.append("snapshot at \(message.state.position) installed over \(before)")
-            }
-            try writer.commit()
+            let installation = try writer.commit()
             nodes[position].writers[write.range] = nil
+            if case .passed(let applied) = installation { return result(.installed(applied.index)) }
             snapshotsInstalled += 1
             return result(.installed(message.state.position.index))
         } catch {

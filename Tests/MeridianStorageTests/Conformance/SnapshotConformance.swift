@@ -69,7 +69,7 @@ import Testing
             let writer = try target.state.receiveSnapshot(of: a, span: span, state: reader.state)
             for chunk in chunks { try writer.append(chunk) }
             #expect(try target.state.load()[a]?.position.index == LogIndex(1))
-            try writer.commit()
+            #expect(try writer.commit() == .installed)
             // Durable at once: a crash without a checkpoint keeps it.
             for crash in [false, true] {
                 #expect(try target.state.load()[a] == reader.state)
@@ -130,10 +130,41 @@ import Testing
         damaged.bytes[damaged.bytes.count / 2] ^= 1
         #expect(code { try writer.append(damaged) } == .corruption)
         #expect(writer.nextOffset == 1)
-        #expect(code { try writer.commit() } == .corruption)
+        #expect(code { _ = try writer.commit() } == .corruption)
         for chunk in chunks[1...] { try writer.append(chunk) }
-        try writer.commit()
+        #expect(try writer.commit() == .installed)
         #expect(try history(target.state) == history(world.state))
+    }
+
+    /// Entries that were applied while a snapshot waited stay: a late install is passed, a newer one goes through, and
+    /// so does one of a later generation, whatever its index.
+    @Test(arguments: Adapter.allCases) func neverTakesRowsBack(_ adapter: Adapter) throws {
+        let source = try filled(adapter)
+        let reader = try source.state.openSnapshot(of: a, span: span)
+        let chunks = try chunks(reader, 500)
+        let target = try filled(adapter, rows: 70)
+        let before = try history(target.state)
+        func install(_ state: AppliedState) throws -> SnapshotInstallation {
+            let writer = try target.state.receiveSnapshot(of: a, span: span, state: state)
+            for chunk in chunks { try writer.append(chunk) }
+            return try writer.commit()
+        }
+        let applied = LogPosition(70, 3)
+        let later = Generation(1).seal.next
+        for (index, term) in [(UInt64(60), UInt64(3)), (70, 3), (69, 4)] {
+            #expect(try install(AppliedState(index, term: term)) == .passed(applied))
+            #expect(try history(target.state) == before)
+            #expect(try target.state.load()[a]?.position == applied)
+            #expect(try target.state.makeReader().outcome(of: RequestID(high: 1, low: 70), in: a) != nil)
+        }
+        #expect(try install(AppliedState(71, term: 3)) == .installed)
+        #expect(try install(AppliedState(71, term: 3)) == .passed(LogPosition(71, 3)), "the last chunk came twice")
+        #expect(try install(AppliedState(65, term: later.rawValue)) == .installed)
+        #expect(try install(AppliedState(99, term: 3)) == .passed(LogPosition(term: later, index: LogIndex(65))))
+        for crash in [true, false] {
+            #expect(try history(target.state) == history(source.state))
+            try target.restart(crash: crash)
+        }
     }
 
     @Test(arguments: Adapter.allCases) func aDamagedSnapshotChangesNothing(_ adapter: Adapter) throws {
@@ -157,7 +188,7 @@ import Testing
             }
             let writer = try world.state.receiveSnapshot(of: a, span: span, state: AppliedState(99))
             for chunk in damaged { try writer.append(chunk) }
-            #expect(code { try writer.commit() } == .corruption)
+            #expect(code { _ = try writer.commit() } == .corruption)
             writer.cancel()
             #expect(try history(world.state) == before)
             #expect(try world.state.load()[a]?.position.index == LogIndex(60))
@@ -189,7 +220,7 @@ import Testing
         let target = try StoreWorld(adapter)
         let writer = try target.state.receiveSnapshot(of: a, span: span, state: reader.state)
         for chunk in chunks { try writer.append(chunk) }
-        try writer.commit()
+        #expect(try writer.commit() == .installed)
         #expect(try target.state.load() == world.state.load())
     }
 }

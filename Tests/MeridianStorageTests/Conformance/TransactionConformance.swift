@@ -86,7 +86,7 @@ import Testing
             offset += 1
         }
         #expect(try target.state.load()[a]?.transactions == table(1), "not before it is whole")
-        try writer.commit()
+        #expect(try writer.commit() == .installed)
         for crash in [false, true] {
             #expect(try target.state.load()[a] == state(7, table(7)))
             try target.restart(crash: crash)
