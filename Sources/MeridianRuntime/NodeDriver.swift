@@ -203,34 +203,15 @@ package final class NodeDriver: @unchecked Sendable {
                 return
             }
             rounds += 1
+            // Only a look at whether there is anything to do: the clock that the step goes by is read below.
+            let isDue = time.now().instant.rawValue >= deadline.load(ordering: .relaxed)
+            guard take(&found, isDue: isDue) else { return }
+            // HAZARD: the clock is read after the events were taken. This thread can be held up at any moment, and what
+            // comes meanwhile must not be served at a time before it came: a commit would get a timestamp below that of
+            // one that its client has seen, a read would be served by a lease that has ended.
             let now = time.now()
-            var events = found
-            found = []
-            let isDue = now.instant.rawValue >= deadline.load(ordering: .relaxed)
-            var isStopped = false
-            let isDone = inbox.withLock { inbox in
-                if case .stopped = inbox.phase {
-                    inbox.isInUse = false
-                    isStopped = true
-                    return true
-                }
-                if events.isEmpty {
-                    swap(&events, &inbox.events)
-                } else {
-                    events.append(contentsOf: inbox.events)
-                    inbox.events.removeAll(keepingCapacity: true)
-                }
-                if events.isEmpty, !isDue {
-                    inbox.phase = .idle
-                    inbox.isInUse = false
-                    return true
-                }
-                return false
-            }
-            if isDone {
-                if isStopped { released.signal() }
-                return
-            }
+            var events: [NodeEvent] = []
+            swap(&events, &found)
             if isDue { events.append(.tick) }
             let effects = core.step(events, at: now)
             isClockTrusted.store(core.isClockTrusted, ordering: .relaxed)
@@ -238,6 +219,28 @@ package final class NodeDriver: @unchecked Sendable {
             let next = core.deadline.rawValue
             if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
+    }
+
+    /// Takes the inbox's events behind those that the last step has brought about.
+    /// - Returns: `false` when there is nothing to do, or the node has stopped: nobody runs it any more.
+    private func take(_ events: inout [NodeEvent], isDue: Bool) -> Bool {
+        let phase: Phase = inbox.withLock { inbox in
+            if case .running = inbox.phase {
+                if events.isEmpty {
+                    swap(&events, &inbox.events)
+                } else {
+                    events.append(contentsOf: inbox.events)
+                    inbox.events.removeAll(keepingCapacity: true)
+                }
+                if !events.isEmpty || isDue { return .running }
+                inbox.phase = .idle
+            }
+            inbox.isInUse = false
+            return inbox.phase
+        }
+        if case .running = phase { return true }
+        if case .stopped = phase { released.signal() }
+        return false
     }
 
     private func handOver() {

@@ -103,6 +103,31 @@ import Testing
         driver.stop(isCrash: true)
     }
 
+    /// The step thread is held up after any reading of its clock, while another node commits and tells its client, who
+    /// then writes here.
+    @Test func aCommitGetsATimestampAfterItsInvocation() async throws {
+        let time = HeldClock()
+        let fixture = try Fixture(.memory)
+        let driver = try fixture.start(time)
+        _ = await driver.write(1)
+        for reading in 1...4 {
+            time.hold(afterReading: reading)
+            driver.receive(NodeFrame(from: NodeID(2), to: NodeID(1), clock: nil, sent: .zero, messages: []))
+            while !time.isHolding { try await Task.sleep(for: .milliseconds(1)) }
+            try await Task.sleep(for: .milliseconds(20))
+            let elsewhere = WallClock().now().clock.latest
+            async let second = driver.write(3)
+            try await Task.sleep(for: .milliseconds(20))
+            time.release()
+            guard case .committed(let result, _) = await second else {
+                Issue.record("not committed")
+                return
+            }
+            #expect(result.timestamp > elsewhere, "held after reading \(reading)")
+        }
+        driver.stop()
+    }
+
     private static func blocking(_ body: @escaping @Sendable () -> Void) async {
         await withCheckedContinuation { continuation in
             Thread {
@@ -145,10 +170,10 @@ private final class Fixture {
                 clusterID: "c1", node: NodeID(1), name: "n1", region: "local", jurisdiction: Jurisdiction("local")))
     }
 
-    func start() throws -> NodeDriver {
+    func start(_ time: any TimeSource = WallClock()) throws -> NodeDriver {
         let configuration = NodeConfiguration(node: NodeID(1), topology: try Topology.local(nodes: 1), seed: 1)
         let driver = try NodeDriver(
-            configuration: configuration, log: log, state: state, time: WallClock(),
+            configuration: configuration, log: log, state: state, time: time,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, send: { _ in })
         driver.start()
         return driver
@@ -200,6 +225,34 @@ private struct WallClock: TimeSource {
             instant: Instant(nanoseconds: now),
             clock: ClockInterval(
                 reading: Timestamp(nanoseconds: 1_700_000_000_000_000_000 + now), errorNanoseconds: 50_000))
+    }
+}
+
+/// A clock that can hold up the thread that has read it.
+private final class HeldClock: TimeSource {
+    private let readingsLeft = Atomic(0)
+    private let isHeld = Atomic(false)
+    private let holding = Atomic(false)
+
+    var isHolding: Bool { holding.load(ordering: .sequentiallyConsistent) }
+
+    func hold(afterReading reading: Int) {
+        isHeld.store(true, ordering: .sequentiallyConsistent)
+        readingsLeft.store(reading, ordering: .sequentiallyConsistent)
+    }
+
+    func release() { isHeld.store(false, ordering: .sequentiallyConsistent) }
+
+    func now() -> Moment {
+        let moment = WallClock().now()
+        if readingsLeft.load(ordering: .sequentiallyConsistent) > 0,
+            readingsLeft.subtract(1, ordering: .sequentiallyConsistent).newValue == 0
+        {
+            holding.store(true, ordering: .sequentiallyConsistent)
+            while isHeld.load(ordering: .sequentiallyConsistent) { usleep(500) }
+            holding.store(false, ordering: .sequentiallyConsistent)
+        }
+        return moment
     }
 }
 

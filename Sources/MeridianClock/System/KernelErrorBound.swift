@@ -22,16 +22,18 @@ struct KernelErrorBound: Sendable {
     /// At `polledAt`; `nil` when the kernel has no bound.
     private var errorNanoseconds: Int64?
 
-    /// The bound at an instant, `nil` when there is none.
-    mutating func errorNanoseconds(
-        at instant: Instant, read: () -> meridian_kernel_clock = meridian_kernel_clock_read
-    ) -> Int64? {
-        if polledAt.map({ instant.nanoseconds(since: $0) >= Self.pollIntervalNanoseconds }) ?? true {
-            let answer = read()
-            polledAt = instant
-            let isUsable = answer.error == 0 && answer.is_unsynchronised == 0 && answer.maximum_error_us >= 0
-            errorNanoseconds = isUsable ? answer.maximum_error_us * 1_000 + Self.kernelStalenessNanoseconds : nil
-        }
+    /// Asks the kernel, if the last answer is old. To be called before the clock is read: the daemon can correct the
+    /// clock in between, and the bound that it states then is not that of a reading from before.
+    mutating func poll(at instant: Instant, read: () -> meridian_kernel_clock = meridian_kernel_clock_read) {
+        guard polledAt.map({ instant.nanoseconds(since: $0) >= Self.pollIntervalNanoseconds }) ?? true else { return }
+        let answer = read()
+        polledAt = instant
+        let isUsable = answer.error == 0 && answer.is_unsynchronised == 0 && answer.maximum_error_us >= 0
+        errorNanoseconds = isUsable ? answer.maximum_error_us * 1_000 + Self.kernelStalenessNanoseconds : nil
+    }
+
+    /// The bound of a clock that is read by an instant, `nil` when there is none.
+    func errorNanoseconds(at instant: Instant) -> Int64? {
         guard let polledAt, let errorNanoseconds else { return nil }
         return errorNanoseconds + Self.drift.errorNanoseconds(over: max(0, instant.nanoseconds(since: polledAt)))
     }

@@ -1,3 +1,4 @@
+import CMeridianSystem
 import MeridianCore
 import Synchronization
 
@@ -26,22 +27,40 @@ package final class SystemTimeSource: TimeSource {
     }
 
     /// Precondition: a declared bound is not negative.
-    package init(errorBound: ErrorBound) {
+    package convenience init(errorBound: ErrorBound) { self.init(errorBound: errorBound, machine: Machine()) }
+
+    /// What is read, so that tests can come in between two readings.
+    struct Machine: Sendable {
+        var monotonic: @Sendable () -> Int64 = { SystemClock.monotonicNanoseconds() }
+        var realtime: @Sendable () -> Int64 = { SystemClock.realtimeNanoseconds() }
+        var kernel: @Sendable () -> meridian_kernel_clock = { meridian_kernel_clock_read() }
+    }
+
+    private let machine: Machine
+
+    init(errorBound: ErrorBound, machine: Machine) {
         if case .declared(let bound) = errorBound { precondition(bound >= .zero, "a declared error of \(bound)") }
         self.errorBound = errorBound
+        self.machine = machine
     }
 
     package func now() -> Moment {
         // The clocks are read under the lock: a thread that was held up between reading and telling would otherwise
         // seem to contradict those that came after it.
         state.withLock { state in
-            let instant = Instant(nanoseconds: SystemClock.monotonicNanoseconds())
-            let reading = Timestamp(nanoseconds: SystemClock.realtimeNanoseconds())
-            let gap = SystemClock.monotonicNanoseconds() - instant.rawValue
+            // HAZARD: this thread can be held up between any two readings. So the bound is from before the clock's
+            // reading, and has grown until after it.
+            if errorBound == .kernel {
+                state.kernel.poll(at: Instant(nanoseconds: machine.monotonic()), read: machine.kernel)
+            }
+            let instant = Instant(nanoseconds: machine.monotonic())
+            let reading = Timestamp(nanoseconds: machine.realtime())
+            let after = Instant(nanoseconds: machine.monotonic())
+            let gap = after.nanoseconds(since: instant)
             let error: Int64? =
                 switch errorBound {
                 case .declared(let bound): bound.nanoseconds
-                case .kernel: state.kernel.errorNanoseconds(at: instant)
+                case .kernel: state.kernel.errorNanoseconds(at: after)
                 }
             guard let error else { return Moment(instant: instant, clock: .unknown) }
             // The reading was taken up to `gap` after the instant, so at the instant it may have been that much less.

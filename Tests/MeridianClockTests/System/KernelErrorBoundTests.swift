@@ -15,10 +15,12 @@ import Testing
         var bound = KernelErrorBound()
         var polls = 0
         func read(_ milliseconds: Int64) -> Int64? {
-            bound.errorNanoseconds(at: Instant(nanoseconds: milliseconds * 1_000_000)) {
+            let instant = Instant(nanoseconds: milliseconds * 1_000_000)
+            bound.poll(at: instant) {
                 polls += 1
                 return answer(2_000)
             }
+            return bound.errorNanoseconds(at: instant)
         }
         // 2 ms, plus what the kernel may not have added yet.
         #expect(read(1_000) == 2_500_000)
@@ -32,9 +34,14 @@ import Testing
     @Test func anUnsynchronisedOrSilentKernelHasNoBound() {
         for useless in [answer(2_000, unsynchronised: true), answer(0, error: 1), answer(-1)] {
             var bound = KernelErrorBound()
-            #expect(bound.errorNanoseconds(at: .zero) { useless } == nil)
-            #expect(bound.errorNanoseconds(at: Instant(nanoseconds: 50_000_000)) { answer(1) } == nil)
-            #expect(bound.errorNanoseconds(at: Instant(nanoseconds: 100_000_000)) { answer(1) } == 501_000)
+            func read(_ milliseconds: Int64, _ answer: meridian_kernel_clock) -> Int64? {
+                let instant = Instant(nanoseconds: milliseconds * 1_000_000)
+                bound.poll(at: instant) { answer }
+                return bound.errorNanoseconds(at: instant)
+            }
+            #expect(read(0, useless) == nil)
+            #expect(read(50, answer(1)) == nil)
+            #expect(read(100, answer(1)) == 501_000)
         }
     }
 }

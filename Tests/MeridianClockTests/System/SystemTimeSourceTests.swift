@@ -1,7 +1,10 @@
+import CMeridianSystem
 import Dispatch
-import MeridianClock
 import MeridianCore
+import Synchronization
 import Testing
+
+@testable import MeridianClock
 
 @Suite struct SystemTimeSourceTests {
     @Test func declaredBoundGivesThatIntervalAroundTheWallClock() {
@@ -50,6 +53,40 @@ import Testing
             let after = wall.now().clock
             guard moment.clock.isKnown, before.isKnown, after.isKnown else { continue }
             #expect(moment.clock.earliest <= after.latest && moment.clock.latest >= before.earliest)
+        }
+    }
+
+    /// The daemon corrects the clock by 5 ms, and its bound with it, at each place where the reading thread can be held
+    /// up for 200 ms: whatever is read after the other, the interval holds the true time.
+    @Test(arguments: 0..<6) func theBoundIsThatOfTheReading(correctedAfter place: Int) {
+        let world = Mutex((monotonic: Int64(1_000_000_000), readings: 0, isCorrected: false))
+        @Sendable func read<Value>(_ value: @Sendable (_ monotonic: Int64, _ isCorrected: Bool) -> Value) -> Value {
+            world.withLock { world in
+                let value = value(world.monotonic, world.isCorrected)
+                world.readings += 1
+                if world.readings == place {
+                    world.monotonic += 200_000_000
+                    world.isCorrected = true
+                }
+                return value
+            }
+        }
+        let source = SystemTimeSource(
+            errorBound: .kernel,
+            machine: .init(
+                monotonic: { read { monotonic, _ in monotonic } },
+                realtime: { read { monotonic, isCorrected in monotonic + (isCorrected ? 0 : 5_000_000) } },
+                kernel: {
+                    read { _, isCorrected in
+                        meridian_kernel_clock(
+                            error: 0, is_unsynchronised: 0, maximum_error_us: isCorrected ? 10 : 5_000)
+                    }
+                }))
+        for _ in 0..<2 {
+            let moment = source.now()
+            #expect(moment.clock.isKnown)
+            #expect(moment.clock.earliest.rawValue <= moment.instant.rawValue)
+            #expect(moment.clock.latest.rawValue >= moment.instant.rawValue)
         }
     }
 }
