@@ -87,14 +87,14 @@ package final class NodeDriver: @unchecked Sendable {
         // (HAZARD in `Raft.init`).
         _ = try state.checkpoint()
         self.reader = try state.makeReader()
-        let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+        let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
         self.core = try NodeCore(
             configuration: configuration, logs: log.load(), states: state.load(),
             systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: time.now())
         self.published = Mutex(core.catalog)
         self.log = LogWriter(log)
         self.applier = StateApplier(
-            state, time: time, garbageCollection: garbageCollection, salvage: salvage)
+            state, garbageCollection: garbageCollection, salvage: salvage)
     }
 
     private static func begin(_ life: Incarnation, _ log: any LogStore, _ state: any StateStore) throws {
@@ -286,7 +286,7 @@ package final class NodeDriver: @unchecked Sendable {
         var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
         if effects.rereadsCatalog {
             do {
-                let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+                let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
                 events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
             } catch {
                 note(error, while: "reading the catalog")

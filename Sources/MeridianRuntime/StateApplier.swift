@@ -31,7 +31,6 @@ final class StateApplier: @unchecked Sendable {
     }
 
     private let store: any StateStore
-    private let time: any TimeSource
     private let garbageCollection: GarbageCollection
     /// Keeps what it is given, durably.
     private let salvage: @Sendable (Salvage) throws -> Void
@@ -54,12 +53,11 @@ final class StateApplier: @unchecked Sendable {
     private static let fullDiskRetryNanoseconds: Int64 = 200_000_000
 
     init(
-        _ store: any StateStore, time: any TimeSource, garbageCollection: GarbageCollection,
+        _ store: any StateStore, garbageCollection: GarbageCollection,
         salvage: @escaping @Sendable (Salvage) throws -> Void
     ) {
         self.salvage = salvage
         self.store = store
-        self.time = time
         self.garbageCollection = garbageCollection
     }
 
@@ -188,18 +186,19 @@ final class StateApplier: @unchecked Sendable {
         }
     }
 
+    /// Collects what the ranges' thresholds let go.
     private func collectGarbage(_ driver: NodeDriver) {
         nextCollection = MonotonicTime.nanoseconds() + garbageCollection.interval.nanoseconds
-        let clock = time.now().clock
-        guard clock.isKnown else { return }
-        let horizon = clock.earliest.advanced(byNanoseconds: -garbageCollection.retention.nanoseconds)
-        for range in driver.catalog.directory.ranges where range[driver.node] != nil {
+        guard let ranges = try? store.uncollected() else { return }
+        for range in ranges {
+            guard let span = driver.catalog.directory[range]?.span else { continue }
             // In slices, so that rows waiting to be applied wait for one slice at most.
-            var removed = GarbageCollection.sliceCount
-            while removed == GarbageCollection.sliceCount, queue.withLock({ $0.work.isEmpty }) {
-                removed = exclusive.withLock { _ in
-                    (try? store.collectGarbage(
-                        in: range.span, before: horizon, limit: GarbageCollection.sliceCount)) ?? 0
+            var isDone = false
+            while !isDone, queue.withLock({ $0.work.isEmpty }) {
+                isDone = exclusive.withLock { _ in
+                    let progress = try? store.collectGarbage(
+                        of: range, in: span, limit: GarbageCollection.sliceCount)
+                    return progress?.isComplete ?? true
                 }
             }
         }
@@ -370,11 +369,10 @@ final class StateApplier: @unchecked Sendable {
     }
 }
 
-/// How long old versions are kept.
+/// How the state thread collects old versions. Which may go says the log (`AppliedState.threshold`).
 package struct GarbageCollection: Sendable {
-    /// Reads may go back this far.
-    package var retention: Duration = .seconds(600)
-    package var interval: Duration = .seconds(10)
+    /// How often it looks whether the threshold of a range has risen.
+    package var interval: Duration = .seconds(1)
     static let sliceCount = 200
 
     package init() {}

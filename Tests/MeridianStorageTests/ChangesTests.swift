@@ -122,7 +122,10 @@ import Testing
             case 0, 1: _ = try world.state.checkpoint()
             case 2:
                 floor = max(floor, Int64(random.below(UInt64(time))))
-                while try world.state.collectGarbage(in: .all, before: Timestamp(floor), limit: 7) > 0 {}
+                guard index > 0 else { continue }
+                try world.raiseThreshold(to: floor)
+                index += 1
+                try world.collect()
             case 3 where round % 3 == 0:
                 _ = try world.state.checkpoint()
                 try world.restart(crash: random.below(2) == 0)

@@ -1,5 +1,6 @@
 import Foundation
 import MeridianCore
+import Testing
 
 @testable import MeridianSimulation
 @testable import MeridianStorage
@@ -82,6 +83,27 @@ final class StoreWorld {
             let storage = SQLiteStorage(node, jurisdiction: Jurisdiction("EU"), seed: 1)
             (log, state) = try storage.open()
             self.storage = storage
+        }
+    }
+
+    /// Applies a threshold of collection as the range's next entry.
+    func raiseThreshold(of range: RangeID = RangeID(1), to threshold: Int64) throws {
+        var applied = try #require(try state.load()[range])
+        applied.position.index = applied.position.index.next
+        applied.threshold = max(applied.threshold, Timestamp(threshold))
+        try state.apply([ApplyBatch(range: range, commands: [], state: applied)])
+    }
+
+    /// Collects all that the range's threshold lets go.
+    /// - Returns: how many versions went.
+    @discardableResult
+    func collect(_ range: RangeID = RangeID(1), in span: KeySpan = .all, limit: Int = 7) throws -> Int {
+        var removed = 0
+        while true {
+            let progress = try state.collectGarbage(of: range, in: span, limit: limit)
+            #expect(progress.removed <= limit)
+            removed += progress.removed
+            if progress.isComplete { return removed }
         }
     }
 

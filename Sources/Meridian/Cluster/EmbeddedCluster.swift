@@ -119,9 +119,7 @@ public final class EmbeddedCluster: DatabaseHost {
         core.retentionNanoseconds = configuration.retention.nanoseconds
         core.rules = configuration.rules
         if !configuration.simulatesLatency { core.topology = try topology.withoutLatency() }
-        var collection = GarbageCollection()
-        collection.retention = configuration.retention
-        let (finished, kept, time, logger) = (core, collection, timeSource(of: node), configuration.logger)
+        let (finished, time, logger) = (core, timeSource(of: node), configuration.logger)
         let (egress, onFrame) = (egressMeters.meter(of: node), configuration.onFrame)
         let driver = try await Blocking.run { [self] in
             try Self.naming(descriptor) {
@@ -130,8 +128,8 @@ public final class EmbeddedCluster: DatabaseHost {
                 var generator = SystemRandomNumberGenerator()
                 let driver = try NodeDriver(
                     configuration: finished, log: log, state: state,
-                    lost: isLost ? Incarnation(using: &generator) : nil, time: time, garbageCollection: kept,
-                    logger: logger, salvage: { [weak self] in try self?.keep($0, of: descriptor) },
+                    lost: isLost ? Incarnation(using: &generator) : nil, time: time, logger: logger,
+                    salvage: { [weak self] in try self?.keep($0, of: descriptor) },
                     send: { [network] in
                         egress.note($0)
                         onFrame?($0)

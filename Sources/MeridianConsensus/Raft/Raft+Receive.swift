@@ -13,6 +13,9 @@ extension Raft {
         case .propose(let proposals):
             wake(at: now)
             propose(proposals)
+        case .upkeep(let payload):
+            if isQuiescent { wake(at: now) }
+            if reasonToReject() == nil { append(payload, byteCount: payload.byteCount) }
         case .changeMembership(let change, let id):
             wake(at: now)
             changeMembership(change, id: id, at: now)

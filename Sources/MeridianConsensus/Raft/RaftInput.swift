@@ -7,6 +7,9 @@ package enum RaftInput: Sendable {
     case message(RaftMessage)
     /// Append these, if this replica leads. Each ends in exactly one `ProposalOutcome`.
     case propose([Proposal])
+    /// Append what the host needs for its own upkeep, if this replica leads. It keeps no group from falling silent, and
+    /// nobody hears what has become of it: the host sees whether it is applied.
+    case upkeep(EntryPayload)
     /// Start the given change of members, if this replica leads.
     case changeMembership(MembershipChange, ProposalID)
     /// Tell at which index a linearizable read may be served (ReadIndex, Raft thesis §6.4).

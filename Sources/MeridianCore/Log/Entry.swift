@@ -23,6 +23,9 @@ package enum EntryPayload: Hashable, Sendable {
     /// The member lost its disk, and may vote again in this life once the entry is committed without its help
     /// (`MeridianConsensus/Membership/Raft+Readmission.swift`).
     case readmission(NodeID, Incarnation)
+    /// From here on the versions that only reads below this timestamp can see may go, and no replica serves such a read
+    /// (`AppliedState.threshold`).
+    case collect(below: Timestamp)
 
     package var byteCount: Int {
         switch self {
@@ -30,6 +33,7 @@ package enum EntryPayload: Hashable, Sendable {
         case .membership(let membership): 16 * membership.members.count
         case .command(let command): command.byteCount
         case .readmission: 16
+        case .collect: 8
         }
     }
 }

@@ -20,10 +20,12 @@ package protocol StateStore: AnyObject, Sendable {
     /// Bytes applied since the last checkpoint.
     var pendingCheckpointByteCount: Int { get }
 
-    /// Removes versions that no read at or after `horizon` can see, at most `limit` of them: for each key all but the
-    /// newest version at or below the horizon, and that one too if it is a deletion.
-    /// - Returns: how many versions were removed.
-    func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int
+    /// The ranges whose applied threshold has risen since all that lay below it was collected.
+    func uncollected() throws -> [RangeID]
+    /// Removes versions that no read at or above the range's applied threshold can see, at most `limit` of them: for
+    /// each key all but the newest version at or below the threshold, and that one too if it is a deletion. A call goes
+    /// on where the last one stopped.
+    func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress
 
     /// A consistent picture of a range as of now, read in chunks, unaffected by later applies.
     func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader
@@ -50,19 +52,36 @@ package struct AppliedState: Hashable, Sendable {
     package var closed: Timestamp
     /// The transactions of several ranges that are not over at `position`.
     package var transactions: TransactionTable
+    /// The threshold of collection: what only reads below it can see may be gone, here or in another replica, so no
+    /// such read is served, and nobody vouches for what has changed since an earlier time. It never falls.
+    package var threshold: Timestamp
 
     package init(
         position: LogPosition, membership: Membership, closed: Timestamp,
-        transactions: TransactionTable = TransactionTable()
+        transactions: TransactionTable = TransactionTable(), threshold: Timestamp = .zero
     ) {
         self.position = position
         self.membership = membership
         self.closed = closed
         self.transactions = transactions
+        self.threshold = threshold
     }
 
     /// The highest timestamp that any command up to `position` has.
     package var highestTimestamp: Timestamp { max(closed, transactions.highest) }
+}
+
+/// What a call of `collectGarbage` has done.
+package struct CollectionProgress: Hashable, Sendable {
+    /// How many versions it has removed.
+    package var removed: Int
+    /// Nothing is left to remove below the threshold that the range had when this round began.
+    package var isComplete: Bool
+
+    package init(removed: Int, isComplete: Bool) {
+        self.removed = removed
+        self.isComplete = isComplete
+    }
 }
 
 /// Committed entries of one range, in order, to be applied together.
@@ -140,6 +159,9 @@ package protocol StateReader: AnyObject {
     /// come together: after `limit` rows or `byteLimit` bytes of values, what remains of the last timestamp still
     /// follows. So the last row's timestamp is where the next call goes on, and nothing is the end.
     ///
+    /// Complete however early `since` is: of a row that is live at `timestamp` the newest version is never collected
+    /// before the threshold has passed `timestamp`.
+    ///
     /// Fast in spans of an outbox (`IndexID.outbox`). Elsewhere it goes through the whole span.
     func changes(
         in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
@@ -151,6 +173,10 @@ package protocol StateReader: AnyObject {
 
     /// The newest timestamp, deletions included, that a version in the span has. `nil` when it has none.
     func latestTimestamp(in span: KeySpan) throws -> Timestamp?
+
+    /// Below it, versions of the range may be gone: what was read before this was asked, as of a time at or above it,
+    /// was all there.
+    func threshold(of range: RangeID) throws -> Timestamp
 
     /// The timestamp and index at which this request was applied in this range, if it was and is still remembered.
     func outcome(of request: RequestID, in range: RangeID) throws -> AppliedRequest?

@@ -9,6 +9,8 @@ package struct Catalog: Sendable {
     private var globalTables: Set<TableID> = []
     /// The tables that need an authority.
     private var automaticTables: Set<TableID> = []
+    /// What must not be collected, by the records' keys.
+    package private(set) var protections: [Key: Protection] = [:]
     /// Up to when each region's leaseholders may serve (`Authority`).
     package private(set) var authorities: [Region: Timestamp] = [:]
 
@@ -46,12 +48,21 @@ package struct Catalog: Sendable {
     /// All tables' records.
     package static let tableSpan = KeySpan(prefix: tablePrefix)
 
+    /// What a node reads when it starts, or when a snapshot has brought the system range: all tables' records, and all
+    /// that is protected.
+    package static let storedSpan = KeySpan(lower: Protection.span.lower, upper: tableSpan.upper)
+
+    /// All rows of `storedSpan` follow.
+    mutating func beginAnew() { protections = [:] }
+
     /// What a row of the system range has told.
     struct News {
         var newRanges: [RangeDescriptor] = []
         var changedRanges: [RangeDescriptor] = []
         /// Up to when ranges may be served can be another time than before (`authority(over:)`).
         var changesAuthority = false
+        /// Other versions than before must be kept (`protectedTimestamp(of:)`).
+        var changesProtection = false
     }
 
     /// Takes in a row of the system range. A record that is not newer than what is known is passed over.
@@ -61,6 +72,12 @@ package struct Catalog: Sendable {
             let known = authorities[grant.region] ?? .zero
             authorities[grant.region] = max(known, grant.until)
             news.changesAuthority = grant.until > known
+            return news
+        }
+        if Protection.span.contains(mutation.key) {
+            let protection = try mutation.value.map { value throws(MeridianError) in try Protection(encoded: value) }
+            news.changesProtection = protections[mutation.key] != protection
+            protections[mutation.key] = protection
             return news
         }
         guard Self.tableSpan.contains(mutation.key), let value = mutation.value else { return news }
@@ -86,6 +103,11 @@ package struct Catalog: Sendable {
             automaticTables.remove(record.descriptor.id)
         }
         return news
+    }
+
+    /// The earliest timestamp as of which somebody needs a range's rows.
+    func protectedTimestamp(of range: RangeDescriptor) -> Timestamp {
+        protections.values.lazy.filter { $0.covers(range.table) }.map(\.timestamp).min() ?? .distantFuture
     }
 
     /// Up to when a range may be served by its leaseholder: for ever, unless its table fails over by itself. Then its

@@ -17,8 +17,13 @@ package struct NodeConfiguration: Sendable {
     /// How many applied entries a log keeps for followers that lag a little; others get a snapshot.
     package var retainedLogEntries: UInt64 = 4096
     package var maximumEntriesPerMessage = 1024
-    /// How long old versions are kept.
-    package var retentionNanoseconds: Int64 = 600_000_000_000
+    /// How long old versions are kept, at least.
+    package var retentionNanoseconds: Int64 = 600_000_000_000 {
+        didSet { precondition(retentionNanoseconds > 0, "a retention of \(retentionNanoseconds) ns") }
+    }
+    /// How often a range's old versions are given free (`Replica+Collection.swift`): often enough that they are not
+    /// kept for much longer than they must be.
+    package var collectionIntervalNanoseconds: Int64 { min(10_000_000_000, max(100_000_000, retentionNanoseconds / 4)) }
     /// Who may ask from where.
     package var rules = JurisdictionRules.none
 

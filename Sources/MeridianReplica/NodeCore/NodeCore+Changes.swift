@@ -124,6 +124,13 @@ extension NodeCore {
         for slot in replicas.indices { grantAuthority(slot) }
     }
 
+    /// Hands the replicas what nobody may collect.
+    mutating func protectTimestamps() {
+        for slot in replicas.indices {
+            replicas[slot].protectedTimestamp = catalog.protectedTimestamp(of: replicas[slot].descriptor)
+        }
+    }
+
     mutating func grantAuthority(_ slot: Int) {
         replicas[slot].authority = catalog.authority(over: replicas[slot].descriptor)
     }

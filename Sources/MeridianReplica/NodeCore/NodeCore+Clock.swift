@@ -36,9 +36,17 @@ extension NodeCore {
     /// Judges this node's clock, and takes its leases away or gives them back.
     mutating func judgeClock(at instant: Instant) {
         // By the clock's own reading: what an outvoted node goes by agrees with everybody.
-        agreement.poll(at: Moment(instant: instant, clock: ownClock))
+        let verdict = agreement.poll(at: Moment(instant: instant, clock: ownClock))
+        if verdict.finding == .agrees { vouchedTime = max(vouchedTime ?? ownClock.earliest, ownClock.earliest) }
         guard agreement.mayLead != isClockTrusted else { return }
         isClockTrusted = agreement.mayLead
         for slot in replicas.indices { replicas[slot].raft.isClockTrusted = isClockTrusted }
+    }
+
+    /// As of when old versions may be collected: the retention ago, on a clock that others vouch for; `nil` when there
+    /// is none.
+    var collectableTime: Timestamp? {
+        guard isClockTrusted else { return nil }
+        return vouchedTime?.advanced(byNanoseconds: -configuration.retentionNanoseconds)
     }
 }

@@ -19,13 +19,13 @@ extension NodeCore {
         guard now.clock.isKnown else { return nil }
         var freshest = now.clock.earliest.advanced(byNanoseconds: -1)
         let usual = freshest.advanced(byNanoseconds: -Self.usualLagNanoseconds)
-        // Whoever allows more than the retention must not be led into what may be collected before it is read.
-        let retention = configuration.retentionNanoseconds
-        let oldest = max(question.notBefore, now.clock.latest.advanced(byNanoseconds: retention / 8 - retention))
         let asked = Set(question.ranges)
         for replica in replicas
         where replica.raft.membership[configuration.node]?.role != .witness && !replica.raft.isSealed {
             let usable = replica.closed.usable
+            // Nobody must be led into what may be collected before it is read.
+            let kept = replica.dispatched.threshold.advanced(byNanoseconds: configuration.retentionNanoseconds / 8)
+            let oldest = max(question.notBefore, kept)
             let bound = asked.contains(replica.descriptor.id) ? oldest : max(oldest, usual)
             if usable >= bound { freshest = min(freshest, usable) }
         }

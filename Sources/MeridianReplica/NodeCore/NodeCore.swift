@@ -35,6 +35,9 @@ package struct NodeCore: Sendable {
     /// What this node's own clock said at the present step. Everything but the comparison of clocks goes by
     /// `agreement.interval`.
     var ownClock: ClockInterval
+    /// A time that is past: the earliest that this node's clock said when it was compared with the others' last, and a
+    /// majority of them agreed.
+    var vouchedTime: Timestamp?
     /// Whether this node's clock is not outvoted by the others' (`NodeCore+Clock.swift`).
     package internal(set) var isClockTrusted = true
     private var lastStep: Instant
@@ -66,7 +69,7 @@ package struct NodeCore: Sendable {
     /// - Parameters:
     ///   - logs: what the log store has loaded. A node that lost its disk finds there what `recoveryWrite` put.
     ///   - states: what the state store has loaded.
-    ///   - systemRows: the applied rows of `Catalog.tableSpan`.
+    ///   - systemRows: the applied rows of `Catalog.storedSpan`.
     package init(
         configuration: NodeConfiguration, logs: [RangeID: StoredLog], states: [RangeID: AppliedState],
         systemRows: [Mutation], at now: Moment
@@ -153,6 +156,8 @@ package struct NodeCore: Sendable {
         case .stateFailed(let error): stateFailed(error, at: now)
         case .stateRecovered: stateFailed(nil, at: now)
         case .systemRows(let rows):
+            catalog.beginAnew()
+            protectTimestamps()
             for row in rows { learnTables(from: row, isNew: false, at: now, &effects) }
             holdRecovery(false, at: now)
         case .applied(let confirmations):
@@ -325,6 +330,7 @@ package struct NodeCore: Sendable {
         // A record that this program cannot read was written by a newer one: its ranges are not hosted.
         guard let news = try? catalog.learn(row) else { return }
         if news.changesAuthority { grantAuthorities() }
+        if news.changesProtection { protectTimestamps() }
         guard !(news.newRanges.isEmpty && news.changedRanges.isEmpty) else { return }
         effects.node.directoryChanged = true
         for range in news.newRanges {
@@ -355,7 +361,8 @@ package struct NodeCore: Sendable {
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
-        replicas[slot].retentionNanoseconds = configuration.retentionNanoseconds
+        replicas[slot].collectionIntervalNanoseconds = configuration.collectionIntervalNanoseconds
+        replicas[slot].protectedTimestamp = catalog.protectedTimestamp(of: range)
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted
         grantAuthority(slot)
@@ -401,6 +408,7 @@ package struct NodeCore: Sendable {
             replicas[slot].lookForAbandoned(at: now, &effects)
             replicas[slot].retryLocalReads(at: later, &effects)
             replicas[slot].reconcile(at: later)
+            replicas[slot].raiseThreshold(to: collectableTime, at: later)
             if cannotWrite { handOver(slot, at: now) } else { replicas[slot].preferHome(peers, at: now) }
             markDirty(slot)
         }

@@ -23,7 +23,7 @@ package struct NodeEffects: ~Copyable, Sendable {
     package var leaderships: [Leadership] = []
     /// Tables or ranges were added: whoever keeps a copy of the directory takes a new one.
     package var directoryChanged = false
-    /// A snapshot brought the catalog: read `Catalog.tableSpan` and answer with `NodeEvent.systemRows`.
+    /// A snapshot brought the catalog: read `Catalog.storedSpan` and answer with `NodeEvent.systemRows`.
     package var rereadsCatalog = false
 
     package init() {}

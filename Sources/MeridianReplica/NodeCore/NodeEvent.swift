@@ -16,7 +16,7 @@ package enum NodeEvent: Sendable {
     /// As `logFailed`, of the applied rows.
     case stateFailed(MeridianError)
     case stateRecovered
-    /// All rows of `Catalog.tableSpan`, as `NodeEffects.rereadsCatalog` asked.
+    /// All rows of `Catalog.storedSpan`, as `NodeEffects.rereadsCatalog` asked.
     case systemRows([Mutation])
     /// These ranges' rows are applied up to these indexes.
     case applied([AppliedConfirmation])

@@ -45,6 +45,7 @@ extension Replica {
             switch entry.payload {
             case .empty, .readmission: break
             case .membership(let membership): dispatched.membership = membership
+            case .collect(let threshold): dispatched.threshold = max(dispatched.threshold, threshold)
             case .command(let command):
                 dispatched.closed = max(dispatched.closed, command.closed)
                 let isSkipped =
@@ -59,6 +60,7 @@ extension Replica {
         closed.note(
             ClosedTimestamp(timestamp: dispatched.closed, position: last.position), applied: appliedIndex)
         effects.apply(ApplyBatch(range: descriptor.id, commands: commands, state: dispatched))
+        if !commands.isEmpty { noteCollection(at: now) }
     }
 
     /// Cuts the log behind what is durably applied, keeping some for followers that lag a little, unless something in

@@ -38,6 +38,7 @@ extension Replica {
         if now.clock.isKnown, !Planted.isOn(.prepareBelowEarlierLeases) { allocator.raiseFloor(now.clock.latest) }
         takeOverPrepared(at: now)
         serving?.isReady = true
+        nextCollection = now.instant
         serving?.early = []
         for addressed in current.early {
             receive(addressed.request, from: addressed.from, at: now, &effects)

@@ -15,15 +15,11 @@ import MeridianTransactions
 ///    leaseholder's up to there;
 /// 2. no row that it can show is of the future: the last command at or below `s` that is applied is past on every
 ///    clock. Else another client, elsewhere, could read later and see less;
-/// 3. no version as of `s` can have been collected as garbage, judged when the rows have been read: a collection by
-///    then had a horizon below `now - retention` on a correct clock, whichever replica made it, and snapshots bring no
-///    more.
+/// 3. `s` does not lie below the threshold of collection (`Replica+Collection.swift`), judged when the rows have been
+///    read (`Evaluation`).
 ///
 /// What is not covered yet waits, if that is likely to be sooner than asking the leaseholder; the gateway says how far
 /// that is. Otherwise the answer is `notLeaseholder`, and the gateway asks there.
-///
-/// HAZARD: the third rule compares this node's clock with those that collected. A node whose clock ran ahead of its
-/// bound has collected too much, and once it is corrected, reads near the end of the retention can miss rows there.
 extension Replica {
     /// What stands in `commitWait` for local reads that wait for the clock.
     static let localReadsToken = UInt64.max
@@ -116,34 +112,18 @@ extension Replica {
         guard let read = local.evaluating.removeValue(forKey: result.ticket.rawValue) else { return }
         let body: RangeReply.Body
         switch result.outcome {
-        case .rows(let rows):
-            let answer = ReadResult(timestamp: read.timestamp, term: .zero, rows: rows)
-            body = collected(as: read.timestamp, at: now).map { .failed($0) } ?? .read(answer)
+        case .rows(let rows): body = .read(ReadResult(timestamp: read.timestamp, term: .zero, rows: rows))
         case .failed(let error): body = .failed(error)
         case .mayCommit, .alreadyApplied, .wasAborted:
             preconditionFailure("a read of \(descriptor.id) was taken for a commit")
         }
         effects.reply(body, to: read.address, range: descriptor.id)
     }
-
-    /// Why rows read as of a timestamp may be missing by now; `nil` when they are not.
-    func collected(as timestamp: Timestamp, at now: Moment) -> MeridianError? {
-        guard now.clock.isKnown else {
-            return MeridianError(.unavailable, "\(node) has no usable clock; retry", retry: .after(.seconds(1)))
-        }
-        let oldest = now.clock.latest.advanced(byNanoseconds: -retentionNanoseconds)
-        guard timestamp < oldest, !Planted.isOn(.readsWhatIsCollected) else { return nil }
-        let seconds = retentionNanoseconds / 1_000_000_000
-        return MeridianError(
-            .readTooOld,
-            "the read is as of a time more than \(seconds) s ago, and older versions are collected; read as of a later "
-                + "time, end the closure sooner, or raise ClusterConfiguration.retention")
-    }
 }
 
 extension EntryPayload {
     /// Whether applying the entry can change what an operation reads. An entry that does anything but change the rows
-    /// that it names must say yes.
+    /// that it names must say yes, unless it only lets old versions go: they are here still.
     fileprivate func mayWrite(what operation: ReadOperation) -> Bool {
         guard case .command(let command) = self else { return false }
         // What a transaction's commit writes stands in another entry. Its prepare writes nothing yet.

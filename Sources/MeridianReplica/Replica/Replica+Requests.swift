@@ -242,8 +242,7 @@ extension Replica {
             lookedUp(resolve, outcome, served.address, at: now, &effects)
         case (.read(let read, let timestamp), .rows(let rows)):
             let answer = ReadResult(timestamp: timestamp, term: raft.term, rows: rows)
-            let body = collected(as: timestamp, at: now).map { .failed($0) } ?? RangeReply.Body.read(answer)
-            finishRead(body, served, ticket: result.ticket, at: now, &effects)
+            finishRead(.read(answer), served, ticket: result.ticket, at: now, &effects)
             if let owner = read.unlocks { unlock(owner, at: now, &effects) }
         case (.read, .failed(let error)):
             finishRead(.failed(error), served, ticket: result.ticket, at: now, &effects)

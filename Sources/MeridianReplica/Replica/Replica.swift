@@ -69,8 +69,11 @@ package struct Replica: Sendable {
     var nextTransactionLook: Instant?
     /// When a transaction that is prepared here is looked after (`NodeConfiguration`).
     var abandonedAfterNanoseconds: Int64 = 1_000_000_000
-    /// How long old versions are kept: no read may go back farther.
-    var retentionNanoseconds: Int64 = .max
+    /// When a leaseholder looks whether old versions may go; `nil` when there is nothing to look for.
+    var nextCollection: Instant?
+    var collectionIntervalNanoseconds: Int64 = .max
+    /// Nothing that a read at or above this can see is collected.
+    var protectedTimestamp = Timestamp.distantFuture
     /// How far ahead of the clock timestamps are closed; 0 except for global tables.
     var closeLeadNanoseconds: Int64 = 0
     /// When this node's timer wheel will look at the replica next.
@@ -118,6 +121,7 @@ package struct Replica: Sendable {
         if let look = nextTransactionLook { deadline = min(deadline, look) }
         if let patience = local.nextDeadline { deadline = min(deadline, patience) }
         if raft.role == .leader, let nextClose { deadline = min(deadline, nextClose) }
+        if raft.role == .leader, let nextCollection { deadline = min(deadline, nextCollection) }
         if raft.role == .leader, let nextReconciliation { deadline = min(deadline, nextReconciliation) }
         return deadline < .distantFuture ? deadline : nil
     }

@@ -69,13 +69,25 @@ extension Evaluation {
                 return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
             case .read(let operations, let timestamp, let preconditions):
                 if let error = try violation(of: preconditions, with: reader) { return .failed(error) }
-                return .rows(try Self.rows(of: operations, at: timestamp, with: reader))
+                let rows = try Self.rows(of: operations, at: timestamp, with: reader)
+                // Asked when the rows have been read: what had gone by then lies below it.
+                if try timestamp < reader.threshold(of: range), !Planted.isOn(.readsWhatIsCollected) {
+                    return .failed(Self.readTooOld)
+                }
+                return .rows(rows)
             }
         } catch let error as MeridianError {
             return .failed(error)
         } catch {
             return .failed(MeridianError(.storageFailed, "reading \(range) failed: \(error)"))
         }
+    }
+
+    private static var readTooOld: MeridianError {
+        MeridianError(
+            .readTooOld,
+            "the read is as of a time of which older versions are collected by now; read as of a later time, end the "
+                + "closure sooner, or raise ClusterConfiguration.retention")
     }
 
     private static func rows(
@@ -106,14 +118,20 @@ extension Evaluation {
         }
     }
 
+    /// Why the preconditions do not hold, or cannot be vouched for.
+    ///
+    /// A row that is there says when it was written last. One that is not may have been deleted since it was read, and
+    /// then the deletion can have been collected, if the threshold lies above the time of the read; or it was erased.
+    /// Of a span nobody knows which rows it has lost.
     private func violation(
         of preconditions: [Precondition], with reader: any StateReader
     ) throws -> MeridianError? {
         if preconditions.isEmpty || Planted.isOn(.conflictUnseen) { return nil }
         var newest = try reader.read(preconditions.compactMap(\.key), at: .distantFuture)[...]
         var erasure: Timestamp??
-        /// Whether something of the range was erased after a time: then a row that is not there may have been.
-        func wasErased(_ since: Timestamp) throws -> Bool {
+        /// Whether a deletion after a time can have gone without a trace. To be asked when the rows have been read.
+        func canHaveLost(since: Timestamp) throws -> Bool {
+            if try since < reader.threshold(of: range) { return true }
             let known = try erasure ?? reader.read(mark, at: .distantFuture)?.timestamp
             erasure = .some(known)
             return known.map { $0 > since } ?? false
@@ -128,13 +146,17 @@ extension Evaluation {
                 guard newest.removeFirst()?.value == nil else { continue }
                 return MeridianError(.rowNotFound, "no row has this key; insert it first")
             case .unchanged(_, let since):
-                guard try newest.removeFirst().map({ $0.timestamp > since }) ?? wasErased(since) else { continue }
+                guard try newest.removeFirst().map({ $0.timestamp > since }) ?? canHaveLost(since: since) else {
+                    continue
+                }
             case .unchangedSpan(let span, let since):
                 let latest = try reader.latestTimestamp(in: span)
-                guard try latest.map({ $0 > since }) == true || wasErased(since) else { continue }
+                guard try latest.map({ $0 > since }) == true || canHaveLost(since: since) else { continue }
             }
             return MeridianError(
-                .conflict, "a row that the transaction read was written by another one; run the closure again",
+                .conflict,
+                "a row that the transaction read was written by another one, or so long ago that nobody can tell; run "
+                    + "the closure again",
                 retry: .immediately)
         }
         return nil

@@ -171,7 +171,9 @@ private struct Script {
             closed = command.closed
             return IndexedCommand(index: entry.index, command: command)
         }
-        let state = AppliedState(position: entries[entries.count - 1].position, membership: membership, closed: closed)
+        let state = AppliedState(
+            position: entries[entries.count - 1].position, membership: membership, closed: closed,
+            threshold: closed.advanced(byNanoseconds: -500_000))
         return ApplyBatch(range: range, commands: commands, state: state)
     }
 
@@ -188,8 +190,7 @@ private struct Script {
         case 88..<92: try log.checkpoint()
         case 92..<97: try compact(range, log)
         default:
-            let horizon = Timestamp(rawValue: clock - 500_000)
-            _ = try state.collectGarbage(in: Self.span(range), before: horizon, limit: 100)
+            _ = try state.collectGarbage(of: range, in: Self.span(range), limit: 100)
         }
     }
 

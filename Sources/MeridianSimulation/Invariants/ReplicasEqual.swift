@@ -7,7 +7,8 @@ import MeridianReplica
 /// nothing is lost between the log and the rows (etcd's corruption checks, and its bugs of 2022, are why: #13766).
 ///
 /// Looking at every row costs time, so it is done now and then and at the end of a run. Old versions are collected at
-/// different times, so the newest are compared, and those of a moment that every replica still has. What is remembered
+/// different times, so the newest are compared, and those that reads at the threshold of collection and a little later
+/// show. What is remembered
 /// of requests belongs to the state as well: the newest of them are asked for.
 final class ReplicasEqual: Invariant {
     static let name = "replicas are equal at an equal index"
@@ -37,11 +38,13 @@ final class ReplicasEqual: Invariant {
             for replica in core.replicas
             where core.slot(of: replica.descriptor.id) != nil && replica.raft.membership[node.id]?.role != .witness {
                 let range = replica.descriptor.id
-                guard let position = states[range]?.position, position.index > .zero,
+                guard let applied = states[range], applied.position.index > .zero,
                     let reader = try? state.makeReader()
                 else { continue }
+                let position = applied.position
                 var hash = EventHash()
-                for timestamp in [Timestamp.distantFuture, recent] {
+                hash.mix(UInt64(bitPattern: applied.threshold.rawValue))
+                for timestamp in [Timestamp.distantFuture, max(recent, applied.threshold), applied.threshold] {
                     guard
                         let rows = try? reader.scan(
                             replica.descriptor.span, at: timestamp, limit: .max, byteLimit: .max)

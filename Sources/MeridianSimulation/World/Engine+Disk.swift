@@ -146,12 +146,10 @@ extension Engine {
         schedule(
             .collectGarbage(node: node.position, incarnation: node.incarnation),
             after: timing.collectionIntervalNanoseconds)
-        let clock = moment(node).clock
-        guard clock.isKnown, let core = node.core, let state = node.state, !node.isPaused else { return }
-        let horizon = clock.earliest.advanced(byNanoseconds: -settings.retentionNanoseconds)
-        for range in core.catalog.directory.ranges where range[node.id] != nil {
-            let batch = 200
-            while (try? state.collectGarbage(in: range.span, before: horizon, limit: batch)) == batch {}
+        guard let core = node.core, let state = node.state, !node.isPaused else { return }
+        for range in (try? state.uncollected()) ?? [] {
+            guard let span = core.catalog.directory[range]?.span else { continue }
+            while (try? state.collectGarbage(of: range, in: span, limit: 200))?.isComplete == false {}
         }
     }
 

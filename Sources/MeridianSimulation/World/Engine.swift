@@ -199,7 +199,7 @@ final class Engine {
         do {
             let (log, state) = try node.storage.open()
             let reader = try state.makeReader()
-            let rows = try reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+            let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
             let core = try NodeCore(
                 configuration: configuration, logs: log.load(), states: state.load(),
                 systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: moment(node))
@@ -378,7 +378,7 @@ final class Engine {
             }
         }
         if effects.rereadsCatalog, let reader = node.reader,
-            let rows = try? reader.scan(Catalog.tableSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+            let rows = try? reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
         {
             events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
         }

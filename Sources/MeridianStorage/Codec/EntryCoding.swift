@@ -6,7 +6,7 @@ import MeridianCore
 /// The checksum covers the range's id as well, so that an entry which was written to a wrong place is found out
 /// even though it is whole. A command: request (128), timestamp (64), closed (64), number of mutations (32), and for
 /// each its key and its value with their lengths (32); a step of a transaction follows where the kind says so
-/// (`TransactionCoding`). A readmission: node (32), incarnation (64).
+/// (`TransactionCoding`). A readmission: node (32), incarnation (64). A collection: threshold (64).
 ///
 /// Decoding takes nothing for granted: lengths are checked before they are used, and no bytes make it crash.
 enum EntryCoding {
@@ -16,6 +16,7 @@ enum EntryCoding {
         static let command: UInt8 = 2
         static let readmission: UInt8 = 3
         static let transactionStep: UInt8 = 4
+        static let collection: UInt8 = 5
     }
 
     static func encode(_ entry: Entry, of range: RangeID, to writer: inout ByteWriter) {
@@ -37,6 +38,9 @@ enum EntryCoding {
             header(Kind.readmission, entry, &writer)
             writer.put(node.rawValue)
             writer.put(incarnation.rawValue)
+        case .collect(let threshold):
+            header(Kind.collection, entry, &writer)
+            writer.put(threshold.rawValue)
         }
         precondition(writer.count - body < Int(UInt32.max), "entry of \(writer.count - body) bytes")
         let checksum = checksum(range, UnsafeRawBufferPointer(rebasing: writer.bytes[body...]))
@@ -65,6 +69,7 @@ enum EntryCoding {
             payload = .command(command)
         case Kind.readmission:
             payload = .readmission(NodeID(try body.uint32()), Incarnation(try body.uint64()))
+        case Kind.collection: payload = .collect(below: Timestamp(rawValue: try body.int64()))
         default: throw ByteReader.Malformed()
         }
         try body.expectEnd()

@@ -60,6 +60,8 @@ final class MemoryStateReader: StateReader {
         store.read { $0.versions.latestTimestamp(in: span) }
     }
 
+    func threshold(of range: RangeID) -> Timestamp { store.threshold(of: range) }
+
     func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {
         store.outcome(of: request, in: range)
     }

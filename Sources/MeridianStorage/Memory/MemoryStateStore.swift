@@ -10,6 +10,7 @@ package final class MemoryStateStore: StateStore {
         var versions = VersionMap()
         var states: [RangeID: AppliedState] = [:]
         var outcomes: [RangeID: [RequestMemory.Outcome]] = [:]
+        var collections = Collections()
     }
 
     private let contents: Mutex<Contents>
@@ -95,6 +96,8 @@ package final class MemoryStateStore: StateStore {
         try contents.withLock { try body($0) }
     }
 
+    func threshold(of range: RangeID) -> Timestamp { contents.withLock { $0.states[range]?.threshold ?? .zero } }
+
     func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {
         requests.outcome(of: request, in: range)
     }
@@ -103,13 +106,22 @@ package final class MemoryStateStore: StateStore {
 // MARK: - Garbage, removal, snapshots
 
 extension MemoryStateStore {
-    package func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
+    package func uncollected() -> [RangeID] { contents.withLock { $0.collections.due(of: $0.states) } }
+
+    package func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress {
         precondition(limit > 0, "a collection of \(limit) versions")
         return contents.withLock { contents in
+            guard let round = contents.collections.round(of: range, in: contents.states) else { return .nothing }
             var changed: [(Key, [Version])] = []
             var count = 0
-            contents.versions.visit(span) { key, chain in
-                guard let seen = chain.visible(at: horizon) else { return true }
+            var next: Key?
+            let rest = KeySpan(lower: round.next ?? span.lower, upper: span.upper)
+            contents.versions.visit(rest) { key, chain in
+                guard count < limit else {
+                    next = key
+                    return false
+                }
+                guard let seen = chain.visible(at: round.threshold) else { return true }
                 let visible = Planted.isOn(.collectVisibleVersion) ? chain.count - 1 : seen
                 let older = min(visible, limit - count)
                 // Of most rows there is nothing to collect.
@@ -117,15 +129,19 @@ extension MemoryStateStore {
                 var kept = Array(chain[..<(visible - older)] + chain[visible...])
                 count += older
                 // A deletion goes only together with everything older, or an old value came back.
-                if older == visible, chain[visible].value == nil, count < limit {
+                let isGone = older == visible && chain[visible].value == nil
+                if isGone, count < limit {
                     kept.removeFirst()
                     count += 1
+                } else if isGone || older < visible {
+                    next = key
                 }
                 if kept.count < chain.count { changed.append((key, kept)) }
-                return count < limit
+                return next == nil
             }
             for (key, chain) in changed { contents.versions.replaceChain(of: key, by: chain) }
-            return count
+            contents.collections.note(round, of: range, next: next)
+            return CollectionProgress(removed: count, isComplete: next == nil)
         }
     }
 
@@ -133,6 +149,7 @@ extension MemoryStateStore {
         contents.withLock { contents in
             contents.versions.removeAll(in: span)
             contents.states[range] = nil
+            contents.collections.forget(range)
         }
         requests.forget(range)
     }
@@ -166,6 +183,7 @@ extension MemoryStateStore {
                 let count = Planted.isOn(.halfSnapshotInstalled) ? rows.count / 2 : rows.count
                 for (key, version) in rows.prefix(count) { contents.versions.insert(version, for: key) }
                 contents.states[range] = state
+                contents.collections.forget(range)
                 return nil
             }
             if let passed { return .passed(passed) }

@@ -17,15 +17,17 @@ struct SQLiteSchema {
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log", format: 4,
+        kind: "log", format: 5,
         // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
         // 3: entries of transactions that several ranges take part in.
         // 4: entries that erase.
+        // 5: entries that raise the threshold of collection.
         migrations: [
             """
             ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
             ALTER TABLE groups ADD COLUMN recovering INTEGER NOT NULL DEFAULT 0
             """,
+            "SELECT 1",
             "SELECT 1",
             "SELECT 1",
         ],
@@ -47,22 +49,24 @@ struct SQLiteSchema {
         "CREATE TABLE changes(timestamp INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY(timestamp, key)) WITHOUT ROWID"
 
     static let state = SQLiteSchema(
-        kind: "state", format: 3,
+        kind: "state", format: 4,
         // 2: transactions of several ranges that are not over.
         // 3: the changes in outboxes by time.
+        // 4: the threshold of collection.
         migrations: [
             "ALTER TABLE ranges ADD COLUMN transactions BLOB NOT NULL DEFAULT x''",
             """
             \(changes);
             INSERT INTO changes SELECT timestamp, key FROM versions WHERE substr(key, 5, 1) = x'03'
             """,
+            "ALTER TABLE ranges ADD COLUMN upkeep BLOB NOT NULL DEFAULT x''",
         ],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
             CREATE TABLE ranges(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, applied INTEGER NOT NULL, \
             closed INTEGER NOT NULL, membership BLOB NOT NULL, checksum INTEGER NOT NULL, \
-            transactions BLOB NOT NULL DEFAULT x'')
+            transactions BLOB NOT NULL DEFAULT x'', upkeep BLOB NOT NULL DEFAULT x'')
             """,
             """
             CREATE TABLE versions(key BLOB NOT NULL, timestamp INTEGER NOT NULL, value BLOB, \

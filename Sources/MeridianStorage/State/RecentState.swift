@@ -13,6 +13,8 @@ final class RecentState: Sendable {
     struct Contents: Sendable {
         /// How far each range has been applied, wherever its rows are.
         var states: [RangeID: AppliedState] = [:]
+        /// The thresholds of snapshots that are being installed: their rows may be there, and their states not yet.
+        var arriving: [RangeID: Timestamp] = [:]
         /// Ranges whose state is not in the file.
         var changed: Set<RangeID> = []
         var versions = VersionMap()
@@ -47,6 +49,11 @@ final class RecentState: Sendable {
 
     func versions(of keys: [Key], at timestamp: Timestamp) -> [Version?] {
         contents.withLock { contents in keys.map { contents.version(of: $0, at: timestamp) } }
+    }
+
+    /// Below it, versions of a range may be gone.
+    func threshold(of range: RangeID) -> Timestamp {
+        contents.withLock { max($0.states[range]?.threshold ?? .zero, $0.arriving[range] ?? .zero) }
     }
 
     func latestTimestamp(in span: KeySpan) -> Timestamp? {

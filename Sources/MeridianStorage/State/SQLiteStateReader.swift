@@ -172,6 +172,8 @@ final class SQLiteStateReader: StateReader {
         return latest
     }
 
+    func threshold(of range: RangeID) -> Timestamp { recent.threshold(of: range) }
+
     func outcome(of request: RequestID, in range: RangeID) throws -> AppliedRequest? {
         requests.outcome(of: request, in: range)
     }

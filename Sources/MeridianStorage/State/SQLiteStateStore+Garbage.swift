@@ -8,12 +8,20 @@ extension SQLiteStateStore {
     static let examinedPerRemoval = 16
     static let minimumExamined = 16_384
 
-    package func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
+    package func uncollected() throws -> [RangeID] {
+        try loadIfNeeded()
+        return file.withLock { $0.collections.due(of: recent.withLock { $0.states }) }
+    }
+
+    package func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress {
         precondition(limit > 0, "a collection of \(limit) versions")
         try loadIfNeeded()
         return try file.withLock { file in
+            guard let round = file.collections.round(of: range, in: recent.withLock({ $0.states })) else {
+                return .nothing
+            }
             try flush(file)
-            return try noteFailure(file) { try file.collectGarbage(in: span, before: horizon, limit: limit) }
+            return try noteFailure(file) { try file.collectGarbage(round, of: range, in: span, limit: limit) }
         }
     }
 
@@ -25,6 +33,7 @@ extension SQLiteStateStore {
                 try file.connection.transaction { try file.clear(range, span) }
             }
             file.requestRows[range] = nil
+            file.collections.forget(range)
         }
         recent.withLock { $0.states[range] = nil }
         requests.forget(range)
@@ -32,13 +41,19 @@ extension SQLiteStateStore {
 }
 
 extension StateFile {
-    fileprivate func collectGarbage(in span: KeySpan, before horizon: Timestamp, limit: Int) throws -> Int {
-        let start = garbageCursors[span.lower].flatMap { span.contains($0) ? $0 : nil } ?? span.lower
+    fileprivate func collectGarbage(
+        _ round: Collections.Round, of range: RangeID, in span: KeySpan, limit: Int
+    ) throws -> CollectionProgress {
         var garbage: [(key: Key, timestamp: Int64)] = []
-        let next = try connection.perform { try findGarbage(from: start, span, horizon, limit, &garbage) }
-        // Written down in memory alone: after a restart the collection begins at the span's start again.
-        garbageCursors[span.lower] = next
-        guard !garbage.isEmpty else { return 0 }
+        let next = try connection.perform {
+            try findGarbage(from: round.next ?? span.lower, span, round.threshold, limit, &garbage)
+        }
+        if !garbage.isEmpty { try delete(garbage) }
+        collections.note(round, of: range, next: next)
+        return CollectionProgress(removed: garbage.count, isComplete: next == nil)
+    }
+
+    private func delete(_ garbage: [(key: Key, timestamp: Int64)]) throws {
         try connection.transaction {
             for (key, timestamp) in garbage {
                 try key.bytes.withUnsafeBytes { bytes in
@@ -49,7 +64,6 @@ extension StateFile {
                 }
             }
         }
-        return garbage.count
     }
 
     /// - Returns: where to go on, or `nil` at the span's end.

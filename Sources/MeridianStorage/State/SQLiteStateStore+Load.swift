@@ -55,15 +55,18 @@ extension StateFile {
         MembershipCoding.encode(state.membership, to: &buffer)
         transactionBuffer.removeAll()
         TransactionCoding.encode(state.transactions, to: &transactionBuffer)
+        upkeepBuffer.removeAll()
+        UpkeepCoding.encode(state, to: &upkeepBuffer)
         putRange.bind(1, range.rawValue)
         putRange.bind(2, state.position.term.rawValue)
         putRange.bind(3, state.position.index.rawValue)
         putRange.bind(4, state.closed.rawValue)
         putRange.bind(5, buffer.bytes)
         let checksum = Self.checksum(
-            range, state.position, state.closed, buffer.bytes, transactionBuffer.bytes)
+            range, state.position, state.closed, buffer.bytes, transactionBuffer.bytes, upkeepBuffer.bytes)
         putRange.bind(6, Int64(checksum))
         putRange.bind(7, transactionBuffer.bytes)
+        putRange.bind(8, upkeepBuffer.bytes)
         try putRange.run()
     }
 
@@ -88,7 +91,8 @@ extension StateFile {
         let bytes = row.blob(4)
         do {
             let table = row.blob(6)
-            guard row.integer(5) == Int64(checksum(range, position, closed, bytes, table)) else {
+            let upkeep = row.blob(7)
+            guard row.integer(5) == Int64(checksum(range, position, closed, bytes, table, upkeep)) else {
                 throw ByteReader.Malformed()
             }
             var reader = ByteReader(bytes)
@@ -96,11 +100,11 @@ extension StateFile {
             try reader.expectEnd()
             var tableReader = ByteReader(table)
             let transactions = try TransactionCoding.decodeTable(&tableReader)
-            return (
-                range,
-                AppliedState(
-                    position: position, membership: membership, closed: closed, transactions: transactions)
-            )
+            var state = AppliedState(
+                position: position, membership: membership, closed: closed, transactions: transactions)
+            var upkeepReader = ByteReader(upkeep)
+            try UpkeepCoding.decode(&upkeepReader, into: &state)
+            return (range, state)
         } catch {
             throw MeridianError(.corruption, "state.sqlite: ranges: \(range) is damaged")
         }
@@ -126,7 +130,7 @@ extension StateFile {
 
     private static func checksum(
         _ range: RangeID, _ position: LogPosition, _ closed: Timestamp, _ membership: UnsafeRawBufferPointer,
-        _ transactions: UnsafeRawBufferPointer
+        _ transactions: UnsafeRawBufferPointer, _ upkeep: UnsafeRawBufferPointer
     ) -> UInt32 {
         var checksum = Checksum()
         checksum.combine(range.rawValue)
@@ -135,6 +139,7 @@ extension StateFile {
         checksum.combine(UInt64(bitPattern: closed.rawValue))
         checksum.combine(membership)
         checksum.combine(transactions)
+        checksum.combine(upkeep)
         return checksum.value
     }
 

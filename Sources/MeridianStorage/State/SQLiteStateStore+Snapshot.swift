@@ -32,8 +32,12 @@ extension SQLiteStateStore {
             if let applied = recent.withLock({ $0.states[range]?.position }), state.position.isPassed(by: applied) {
                 return .passed(applied)
             }
+            // Before the rows, for those who read beside.
+            recent.withLock { $0.arriving[range] = state.threshold }
+            defer { recent.withLock { $0.arriving[range] = nil } }
             let outcomes = try file.withLock { file in
                 try flush(file)
+                file.collections.forget(range)
                 return try noteFailure(file) { try file.install(received, range, span, state) }
             }
             recent.withLock { $0.states[range] = state }

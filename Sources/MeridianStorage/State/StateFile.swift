@@ -11,13 +11,13 @@ final class StateFile {
     /// The rows of `requests` that a range has, oldest first.
     var requestRows: [RangeID: [RequestRow]] = [:]
     var nextRequestSequence: Int64 = 1
-    /// Where the next garbage collection of a span goes on, by the span's lower bound.
-    var garbageCursors: [Key: Key] = [:]
+    var collections = Collections()
     /// Number of the next file for a snapshot that is being received.
     var nextStaging = 1
 
     var buffer = ByteWriter(capacity: 16 * 1024)
     var transactionBuffer = ByteWriter()
+    var upkeepBuffer = ByteWriter(capacity: 64)
     let putVersion: SQLiteStatement
     let putRange: SQLiteStatement
     let putRequests: SQLiteStatement
@@ -42,7 +42,7 @@ final class StateFile {
         isNew = try connection.closingOnFailure { [connection] in try Self.setUp(connection, identity, options) }
         try connection.prepareTransactions()
         putVersion = try connection.prepare("write a version", "REPLACE INTO versions VALUES(?, ?, ?, ?)")
-        putRange = try connection.prepare("write a range", "REPLACE INTO ranges VALUES(?, ?, ?, ?, ?, ?, ?)")
+        putRange = try connection.prepare("write a range", "REPLACE INTO ranges VALUES(?, ?, ?, ?, ?, ?, ?, ?)")
         putRequests = try connection.prepare("write requests", "INSERT INTO requests VALUES(?, ?, ?, ?, ?)")
         examineVersions = try connection.prepare(
             "collect garbage",

@@ -19,6 +19,7 @@ final class World {
         var doubledPerThousand: UInt64 = 0
         var retainedLogEntries: UInt64 = 4096
         var quiesceAfterNanoseconds: Int64 = 5_000_000_000
+        var retentionNanoseconds: Int64 = 600_000_000_000
     }
 
     enum Action {
@@ -178,6 +179,7 @@ final class World {
             node: nodes[position].id, topology: topology, seed: random.next())
         configuration.retainedLogEntries = settings.retainedLogEntries
         configuration.quiesceAfterNanoseconds = settings.quiesceAfterNanoseconds
+        configuration.retentionNanoseconds = settings.retentionNanoseconds
         nodes[position].incarnation += 1
         nodes[position].reader = nodes[position].state.makeReader()
         nodes[position].deadline = .distantFuture

@@ -97,11 +97,30 @@ import Testing
                 range: a, commands: [IndexedCommand(index: LogIndex(61), command: command)],
                 state: AppliedState(61, closed: 99))
         ])
-        _ = try world.state.collectGarbage(in: .all, before: .distantFuture, limit: 1000)
+        try world.raiseThreshold(of: a, to: 1_000)
+        #expect(try world.collect(a) > 0)
         _ = try world.state.checkpoint()
         try world.state.remove(a, span: span)
         #expect(try chunks(reader, 300) == undisturbed)
         #expect(reader.state.position.index == LogIndex(60))
+    }
+
+    /// Whoever reads beside an installation goes by the threshold that came with the rows.
+    @Test(arguments: Adapter.allCases) func theThresholdComesAlong(_ adapter: Adapter) throws {
+        let world = try filled(adapter)
+        try world.raiseThreshold(of: a, to: 30)
+        try world.collect(a)
+        let reader = try world.state.openSnapshot(of: a, span: span)
+        #expect(reader.state.threshold == Timestamp(30))
+        let other = try StoreWorld(adapter)
+        let writer = try other.state.receiveSnapshot(of: a, span: span, state: reader.state)
+        for chunk in try chunks(reader, 300) { try writer.append(chunk) }
+        #expect(try other.state.makeReader().threshold(of: a) == .zero)
+        try writer.commit()
+        #expect(try other.state.makeReader().threshold(of: a) == Timestamp(30))
+        try other.restart(crash: true)
+        #expect(try other.state.load()[a]?.threshold == Timestamp(30))
+        #expect(try other.state.makeReader().threshold(of: a) == Timestamp(30))
     }
 
     @Test(arguments: Adapter.allCases) func aChunkCanBeAskedForAgain(_ adapter: Adapter) throws {

@@ -336,14 +336,20 @@ import Testing
         try apply(world.state, 2, at: 20, [("a", "2"), ("b", nil)])
         try apply(world.state, 3, at: 30, [("a", "3"), ("d", nil)])
         // a: 10 goes. b: 10 and the deletion at 20. c: the deletion at 10. d: none.
-        #expect(try world.state.collectGarbage(in: .all, before: Timestamp(29), limit: 100) == 4)
-        #expect(try world.state.collectGarbage(in: .all, before: Timestamp(29), limit: 100) == 0)
+        #expect(try world.state.uncollected() == [])
+        #expect(try world.collect() == 0)
+        try world.raiseThreshold(to: 29)
+        #expect(try world.state.uncollected() == [a])
+        #expect(try world.collect(limit: 100) == 4)
+        #expect(try world.state.uncollected() == [])
+        #expect(try world.collect(limit: 100) == 0)
         let reader = try world.state.makeReader()
         #expect(try reader.read(Key("a"), at: Timestamp(19)) == nil)
         #expect(try reader.read(Key("a"), at: Timestamp(29))?.value == bytes("2"))
         #expect(try reader.read(Key("b"), at: .distantFuture) == nil)
         #expect(try reader.read(Key("d"), at: Timestamp(29))?.value == bytes("1"))
-        #expect(try world.state.collectGarbage(in: KeySpan("b", nil), before: Timestamp(30), limit: 100) == 2)
+        try world.raiseThreshold(to: 30)
+        #expect(try world.collect(in: KeySpan("b", nil), limit: 100) == 2)
         #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99)) == ["a=3"])
     }
 
@@ -352,17 +358,32 @@ import Testing
         for index in UInt64(1)...6 {
             try apply(world.state, index, at: Int64(index), [("a", index == 6 ? nil : "\(index)"), ("b", "\(index)")])
         }
+        try world.raiseThreshold(to: 1_000)
         let reader = try world.state.makeReader()
         var removed = 0
         while true {
-            let count = try world.state.collectGarbage(in: .all, before: .distantFuture, limit: 2)
-            if count == 0 { break }
-            #expect(count <= 2)
-            removed += count
+            let progress = try world.state.collectGarbage(of: a, in: .all, limit: 2)
+            #expect(progress.removed <= 2)
+            removed += progress.removed
+            if progress.isComplete { break }
             #expect(try reader.read(Key("a"), at: .distantFuture)?.value == nil)
             #expect(try reader.read(Key("b"), at: .distantFuture)?.value == bytes("6"))
         }
         #expect(removed == 11)
+    }
+
+    @Test(arguments: Adapter.allCases) func theThresholdIsAppliedStateAndSurvives(_ adapter: Adapter) throws {
+        let world = try StoreWorld(adapter)
+        try apply(world.state, 1, at: 10, [("a", "1")])
+        #expect(try world.state.makeReader().threshold(of: a) == .zero)
+        try world.raiseThreshold(to: 10)
+        #expect(try world.state.makeReader().threshold(of: a) == Timestamp(10))
+        _ = try world.state.checkpoint()
+        try world.raiseThreshold(to: 20)
+        try world.restart(crash: true)
+        #expect(try world.state.load()[a]?.threshold == Timestamp(10), "the log replays what was not checkpointed")
+        #expect(try world.state.makeReader().threshold(of: a) == Timestamp(10))
+        #expect(try world.state.uncollected() == [a], "nobody knows how far the collection had come")
     }
 
     /// Random applies, collections and restarts against a dictionary of versions.
@@ -383,7 +404,9 @@ import Testing
             if random.below(5) == 0 {
                 let horizon = Int64(random.below(index * 10 + 10))
                 model.floor = max(model.floor, horizon)
-                while try world.state.collectGarbage(in: .all, before: Timestamp(horizon), limit: 7) > 0 {}
+                index += 1
+                try world.raiseThreshold(to: model.floor)
+                try world.collect()
             }
             if random.below(5) == 0 {
                 _ = try world.state.checkpoint()
