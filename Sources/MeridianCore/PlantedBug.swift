@@ -57,6 +57,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case closedOverPrepared
     case preparedReadable
     case laterAttemptIgnoresFirst
+    case firstWrittenAnchors
+    case unequalInOneRound
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
@@ -140,6 +142,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .closedOverPrepared: "a timestamp is closed above what is prepared (Spanner §4.2.4)"
         case .preparedReadable: "what is prepared holds nobody up (FC 6)"
         case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
+        case .firstWrittenAnchors: "the range that is written first decides, however little it survives (S3)"
+        case .unequalInOneRound: "ranges of different modes commit in one round (S3)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
         case .snapshotTakesRowsBack: "a snapshot is installed over newer rows (issue 15, S4)"

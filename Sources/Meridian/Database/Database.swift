@@ -29,31 +29,37 @@ public struct Database: Sendable {
     /// - Parameters:
     ///   - id: names the commit. After an error with `commitOutcome == .unknown`, calling again with the same id
     ///     returns the first commit's receipt if it happened, and commits otherwise.
+    ///   - acknowledgement: what the answer waits for, where rows of several home regions are written.
     ///   - deadline: when to give up.
     /// - Returns: the commit's receipt. A closure that wrote nothing commits nothing; its receipt has the timestamp of
     ///   its reads.
     /// - Throws: `MeridianError`, or what the closure throws, in which case nothing is written.
     @discardableResult
     public func write(
-        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        id: RequestID? = nil, acknowledging acknowledgement: CommitAcknowledgement = .prepared,
+        deadline: Duration = Database.defaultDeadline,
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Transaction) async throws -> Void
     ) async throws -> Receipt {
-        try await transact(id: id, deadline: deadline, body).receipt
+        try await transact(id: id, acknowledging: acknowledgement, deadline: deadline, body).receipt
     }
 
     /// As `write`, with the closure's result.
     public func transact<Result>(
-        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        id: RequestID? = nil, acknowledging acknowledgement: CommitAcknowledgement = .prepared,
+        deadline: Duration = Database.defaultDeadline,
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
-        try await transact(id ?? host.newRequestID(), mayBeRepeated: id != nil, deadline: deadline, body)
+        try await transact(
+            id ?? host.newRequestID(), mayBeRepeated: id != nil, acknowledging: acknowledgement, deadline: deadline,
+            body)
     }
 
     /// - Parameter mayBeRepeated: whether a commit with this id may have been asked for before.
     func transact<Result>(
-        _ request: RequestID, mayBeRepeated: Bool, deadline: Duration,
+        _ request: RequestID, mayBeRepeated: Bool, acknowledging acknowledgement: CommitAcknowledgement,
+        deadline: Duration,
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
         let end = host.deadline(after: deadline)
@@ -69,7 +75,8 @@ public struct Database: Sendable {
             do {
                 let result = try await body(transaction)
                 var receipt = try await transaction.commit(
-                    request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts)
+                    request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts,
+                    acknowledging: acknowledgement)
                 receipt.token = host.seal.token(at: receipt.timestamp)
                 await locks.release(committed: transaction.committedRanges, end: end)
                 return (result, receipt)

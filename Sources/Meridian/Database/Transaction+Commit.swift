@@ -6,7 +6,8 @@ import Synchronization
 /// How a transaction ends: nothing to do, a commit in one range, or one over several.
 extension Transaction {
     func commit(
-        _ id: RequestID, priority: TransactionPriority, mayBeRepeated: Bool, attempts: Int
+        _ id: RequestID, priority: TransactionPriority, mayBeRepeated: Bool, attempts: Int,
+        acknowledging acknowledgement: CommitAcknowledgement
     ) async throws -> Receipt {
         let start = database.host.now
         let buffer = buffer.withLock { buffer in
@@ -31,7 +32,8 @@ extension Transaction {
         }
         do {
             let (result, route) = try await send(
-                parts, id, anchor: first.range, priority: priority, mayBeRepeated: mayBeRepeated)
+                parts, id, first: first.range, priority: priority, mayBeRepeated: mayBeRepeated,
+                acknowledgesDecided: acknowledgement == .decided)
             var receipt = Receipt(id: id, timestamp: result.timestamp, latency: .init(), attempts: attempts)
             receipt.latency.total = .nanoseconds(database.host.now.nanoseconds(since: start))
             receipt.latency.route = .nanoseconds(route)
@@ -49,17 +51,18 @@ extension Transaction {
     }
 
     private func send(
-        _ parts: [TransactionRequest.Part], _ id: RequestID, anchor: RangeID, priority: TransactionPriority,
-        mayBeRepeated: Bool
+        _ parts: [TransactionRequest.Part], _ id: RequestID, first: RangeID, priority: TransactionPriority,
+        mayBeRepeated: Bool, acknowledgesDecided: Bool
     ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
         if parts.count == 1 {
             let request = CommitRequest(
                 id: id, priority: priority, sent: database.host.latestTimestamp(in: database.region),
                 preconditions: parts[0].preconditions, mutations: parts[0].mutations)
-            return try await database.commit(anchor, request, end: deadline, mayBeRepeated: mayBeRepeated)
+            return try await database.commit(first, request, end: deadline, mayBeRepeated: mayBeRepeated)
         }
         let attempt = TransactionID(request: id, attempt: database.host.randomNumber())
-        let request = TransactionRequest(id: attempt, priority: priority, anchor: anchor, parts: parts)
-        return try await database.commit(anchor, .transaction(request), end: deadline, mayBeRepeated: mayBeRepeated)
+        let request = TransactionRequest(
+            id: attempt, priority: priority, first: first, parts: parts, acknowledgesDecided: acknowledgesDecided)
+        return try await database.commit(first, .transaction(request), end: deadline, mayBeRepeated: mayBeRepeated)
     }
 }

@@ -10,15 +10,17 @@ extension Session {
     /// closure runs again there, and may then see what the first attempt has committed.
     @discardableResult
     public func write(
-        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        id: RequestID? = nil, acknowledging acknowledgement: CommitAcknowledgement = .prepared,
+        deadline: Duration = Database.defaultDeadline,
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Void
     ) async throws -> Receipt {
-        try await transact(id: id, deadline: deadline, body).receipt
+        try await transact(id: id, acknowledging: acknowledgement, deadline: deadline, body).receipt
     }
 
     /// As `write`, with the closure's result.
     public func transact<Result>(
-        id: RequestID? = nil, deadline: Duration = Database.defaultDeadline,
+        id: RequestID? = nil, acknowledging acknowledgement: CommitAcknowledgement = .prepared,
+        deadline: Duration = Database.defaultDeadline,
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
         var attempts = Attempts(router, preferring: writeRegion, deadline: deadline)
@@ -28,7 +30,8 @@ extension Session {
             let home = Mutex<Region?>(nil)
             do {
                 let outcome = try await attempts.database.transact(
-                    request, mayBeRepeated: attempts.mayHaveCommitted, deadline: attempts.patience
+                    request, mayBeRepeated: attempts.mayHaveCommitted, acknowledging: acknowledgement,
+                    deadline: attempts.patience
                 ) { transaction in
                     let result = try await body(transaction)
                     home.withLock { $0 = transaction.home }

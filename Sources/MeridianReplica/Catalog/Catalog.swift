@@ -11,6 +11,8 @@ package struct Catalog: Sendable {
     private var automaticTables: Set<TableID> = []
     /// What must not be collected, by the records' keys.
     package private(set) var protections: [Key: Protection] = [:]
+    /// The tables of which each region has a copy that commits by itself.
+    private var activeTables: Set<TableID> = []
     /// Up to when each region's leaseholders may serve (`Authority`).
     package private(set) var authorities: [Region: Timestamp] = [:]
 
@@ -22,6 +24,11 @@ package struct Catalog: Sendable {
     package init(system: RangeDescriptor) throws(MeridianError) { try directory.insert(system) }
 
     func isGlobal(_ range: RangeDescriptor) -> Bool { globalTables.contains(range.table) }
+
+    /// What of a range outlives its home region; `nil` for one that is not known yet.
+    func durability(of range: RangeID) -> RangeDurability? {
+        directory[range].map { activeTables.contains($0.table) ? .copy : $0.durability }
+    }
 
     package subscript(table: TableID) -> TableRecord? { tables.values.first { $0.descriptor.id == table } }
 
@@ -97,6 +104,7 @@ package struct Catalog: Sendable {
         news.changesAuthority = automaticTables.contains(record.descriptor.id) != record.descriptor.isAutomatic
         tables[record.descriptor.name] = record
         if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
+        if record.descriptor.locality == .activeActive { activeTables.insert(record.descriptor.id) }
         if record.descriptor.isAutomatic {
             automaticTables.insert(record.descriptor.id)
         } else {

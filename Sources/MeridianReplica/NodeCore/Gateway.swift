@@ -50,6 +50,8 @@ struct Gateway: Sendable {
     }
 
     var calls: [GatewayRequestID: Call] = [:]
+    /// Transactions over ranges that the catalog does not have yet: they are begun when it does.
+    var held: [GatewayCall] = []
     /// Who has led each range when it was last heard of; it need not live any more.
     var leaseholders: [RangeID: Leaseholder] = [:]
     /// When the calls are looked through for retries and deadlines: not after the first of them is due. Most calls end
@@ -60,11 +62,16 @@ struct Gateway: Sendable {
     /// Rounds are at least this far apart.
     private static let roundNanoseconds: Int64 = 10_000_000
 
-    var nextDeadline: Instant? { calls.isEmpty ? nil : nextRound }
+    var nextDeadline: Instant? { calls.isEmpty && held.isEmpty ? nil : nextRound }
 
     /// A call is to be looked at by then.
     mutating func noteAlarm(at instant: Instant) {
         nextRound = min(nextRound, max(instant, lastRound.advanced(byNanoseconds: Self.roundNanoseconds)))
+    }
+
+    mutating func hold(_ call: GatewayCall, at now: Instant) {
+        held.append(call)
+        noteAlarm(at: now.advanced(byNanoseconds: Self.roundNanoseconds))
     }
 
     /// Begins a round, if one is due.
@@ -238,12 +245,26 @@ extension NodeCore {
 
     /// Ends calls whose time is up and asks again for those that wait too long.
     mutating func ringAlarms(at now: Moment, _ effects: inout StepEffects) {
+        if now.instant >= gateway.nextRound { beginHeld(at: now, &effects) }
         for (id, call) in gateway.callsDue(at: now.instant) {
             if now.instant >= call.deadline {
                 expire(id, call, at: now, &effects)
             } else {
                 retryNow(id, at: now, &effects)
             }
+        }
+    }
+
+    private mutating func beginHeld(at now: Moment, _ effects: inout StepEffects) {
+        let held = gateway.held
+        gateway.held = []
+        for call in held {
+            guard now.instant >= call.deadline else { self.call(call, at: now, &effects); continue }
+            let error = MeridianError(
+                .deadlineExceeded,
+                "\(configuration.node) has not heard of a range of the transaction; nothing was committed, try again",
+                retry: .after(.seconds(1)), commitOutcome: call.mayBeRepeated ? .unknown : .notCommitted)
+            effects.node.answers.append(GatewayAnswer(id: call.id, body: .failed(error)))
         }
     }
 

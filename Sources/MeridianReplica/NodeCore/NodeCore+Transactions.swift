@@ -14,6 +14,7 @@ struct Transactions: Sendable {
     struct Coordinated: Sendable {
         var machine: CommitCoordinator
         var request: TransactionRequest
+        var anchor: RangeID
         var candidate: Timestamp
         /// The calls that wait for the outcome.
         var clients: [GatewayRequestID]
@@ -59,17 +60,36 @@ extension NodeCore {
             effects.node.answers.append(GatewayAnswer(id: call.id, body: .failed(error)))
             return
         }
+        guard let anchor = anchor(of: request) else { return gateway.hold(call, at: now.instant) }
         let candidate = now.clock.latest.advanced(byNanoseconds: leadNanoseconds(request.parts.map(\.range)))
         let machine = CommitCoordinator(
-            id: request.id, anchor: request.anchor, writers: request.writers, readers: request.readers,
-            candidate: candidate, mayBeRepeated: call.mayBeRepeated)
+            id: request.id, anchor: anchor.range, writers: request.writers, readers: request.readers,
+            candidate: candidate, mayBeRepeated: call.mayBeRepeated,
+            acknowledgesDecided: request.acknowledgesDecided || !anchor.isAmongEqual)
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
-            machine: machine, request: request, candidate: candidate,
+            machine: machine, request: request, anchor: anchor.range, candidate: candidate,
             clients: [call.id], arrival: now.instant,
             deadline: min(call.deadline, now.instant.advanced(byNanoseconds: Self.coordinationNanoseconds)),
             names: SplitMix64(seed: call.id.rawValue ^ request.id.attempt))
         drive(request.id, at: now, &effects) { $0.begin() }
+    }
+
+    /// The range that decides: of those that are written the one that outlives most, and of equal ones the first
+    /// written. Where all are equal, and none is a copy that commits by itself, what they have prepared together is as
+    /// durable as what any of them could say.
+    /// - Returns: `nil` when the catalog does not have all ranges yet: the client has seen a newer one.
+    private func anchor(of request: TransactionRequest) -> (range: RangeID, isAmongEqual: Bool)? {
+        var strengths: [RangeDurability] = []
+        let writers = [request.first] + request.writers.filter { $0 != request.first }
+        for range in writers {
+            guard let strength = catalog.durability(of: range) else { return nil }
+            strengths.append(strength)
+        }
+        guard let strongest = strengths.max(), let position = strengths.firstIndex(of: strongest) else { return nil }
+        let isAmongEqual = strengths.count == 1 || strongest > .copy && strengths.allSatisfy { $0 == strongest }
+        if Planted.isOn(.firstWrittenAnchors) { return (request.first, isAmongEqual) }
+        return (writers[position], isAmongEqual || Planted.isOn(.unequalInOneRound))
     }
 
     /// What is remembered of requests and attempts must still be remembered when a coordinator asks for the last time.
@@ -107,9 +127,9 @@ extension NodeCore {
         switch action {
         case .prepare(let range):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
-            let isStaging = range == transaction.request.anchor
+            let isStaging = range == transaction.anchor
             let preparation = CommitStep.Preparation(
-                anchor: transaction.request.anchor, participants: isStaging ? transaction.request.writers : [],
+                anchor: transaction.anchor, participants: isStaging ? transaction.request.writers : [],
                 candidate: transaction.candidate, readsElsewhere: !transaction.request.readers.isEmpty,
                 priority: transaction.request.priority)
             let prepare = PrepareRequest(

@@ -36,7 +36,7 @@ package enum NodeEvent: Sendable {
 package struct GatewayCall: Sendable {
     /// Unique for this node and incarnation.
     package var id: GatewayRequestID
-    /// The range that is asked; a transaction's anchor.
+    /// The range that is asked; a transaction's first.
     package var range: RangeID
     package var body: Body
     /// When to give up.

@@ -19,15 +19,21 @@ package struct TransactionRequest: Hashable, Sendable {
 
     package var id: TransactionID
     package var priority: TransactionPriority
-    /// A range that is written, whose log decides: the first written row's.
-    package var anchor: RangeID
+    /// The range of the row that was written first.
+    package var first: RangeID
     package var parts: [Part]
+    /// The client is not answered before a log says that the transaction has committed.
+    package var acknowledgesDecided: Bool
 
-    package init(id: TransactionID, priority: TransactionPriority, anchor: RangeID, parts: [Part]) {
+    package init(
+        id: TransactionID, priority: TransactionPriority, first: RangeID, parts: [Part],
+        acknowledgesDecided: Bool = false
+    ) {
         self.id = id
         self.priority = priority
-        self.anchor = anchor
+        self.first = first
         self.parts = parts
+        self.acknowledgesDecided = acknowledgesDecided
     }
 
     package var writers: [RangeID] { parts.lazy.filter { !$0.mutations.isEmpty }.map(\.range) }

@@ -13,6 +13,9 @@ import MeridianCore
 ///   client is answered at once.
 /// - **Two rounds.** If a range was pushed, nothing is decided yet. The coordinator takes the highest of the prepared
 ///   timestamps and has the anchor's log decide.
+/// - **Unequal ranges.** What is decided by what lies in all logs is as durable as the weakest of them. So where the
+///   ranges do not all survive the same, or the client wants it, the anchor's log, the strongest, decides explicitly
+///   before the client is answered: two rounds as well.
 /// - **Ranges that are only read** prepare nothing. Their leaseholders check what was read and promise to let nobody
 ///   write at or below `c`, from memory. The staging record is held back until they have, so where it exists the
 ///   promises were given. After a push they are asked again, up to the new timestamp.
@@ -68,7 +71,7 @@ package struct CommitCoordinator: Sendable {
     private enum Phase: Hashable, Sendable {
         /// Becomes `decided`, `fixing` or `aborting`.
         case preparing
-        /// Some range was pushed. Becomes `decided` or `aborting`.
+        /// Some range was pushed, or what is prepared is not enough. Becomes `decided` or `aborting`.
         case fixing(Timestamp)
         /// The anchor's log must say that the transaction can never commit. Becomes `over`, or `decided` if it says
         /// that somebody has committed it.
@@ -85,6 +88,8 @@ package struct CommitCoordinator: Sendable {
     private let candidate: Timestamp
     /// The client has asked for the same request before, and does not know what has become of it.
     private let mayBeRepeated: Bool
+    /// The client is answered when the anchor's log has decided, and not before.
+    private let acknowledgesDecided: Bool
     private var phase = Phase.preparing
     private var prepared: [RangeID: (at: Timestamp, candidate: Timestamp)] = [:]
     /// Ranges that were only read and have not confirmed it.
@@ -97,9 +102,10 @@ package struct CommitCoordinator: Sendable {
     ///   - writers: the ranges that are written, at least one, the anchor among them.
     ///   - readers: the ranges that are only read.
     ///   - mayBeRepeated: an earlier attempt of the same request may be open, or have committed.
+    ///   - acknowledgesDecided: what all have prepared is not enough for an answer.
     package init(
         id: TransactionID, anchor: RangeID, writers: [RangeID], readers: [RangeID], candidate: Timestamp,
-        mayBeRepeated: Bool
+        mayBeRepeated: Bool, acknowledgesDecided: Bool = false
     ) {
         precondition(writers.contains(anchor), "\(anchor) anchors a transaction that does not write it")
         precondition(Set(writers).isDisjoint(with: readers), "a range is written and only read")
@@ -109,6 +115,7 @@ package struct CommitCoordinator: Sendable {
         self.readers = readers
         self.candidate = candidate
         self.mayBeRepeated = mayBeRepeated
+        self.acknowledgesDecided = acknowledgesDecided
         unconfirmed = Set(readers)
     }
 
@@ -159,7 +166,13 @@ package struct CommitCoordinator: Sendable {
         case (.aborting, .failed(let error, .resolve, _)):
             phase = .over
             return [.finish(.failed(Self.unknown(error)))]
-        case (.decided(let timestamp), .standing(_, .commit)):
+        case (.decided(let timestamp), .standing(let standing, .commit)):
+            if range == anchor, untold.contains(anchor), standing != .committed(timestamp) {
+                // Another range was given up with what it had prepared, and a recovery has found it so first. What the
+                // anchor's log says holds for all ranges.
+                phase = .over
+                return []
+            }
             return told(range, timestamp)
         case (.decided, .failed):
             // The anchor's leaseholder brings it to its end.
@@ -191,9 +204,10 @@ package struct CommitCoordinator: Sendable {
         guard prepared.count == writers.count, let staging = prepared[anchor] else { return [] }
         let highest = prepared.values.reduce(staging.at) { max($0, $1.at) }
         let isPushed = prepared.values.contains { $0.at != staging.candidate } && !Planted.isOn(.pushIgnored)
-        guard isPushed else { return decided(at: staging.candidate, isExplicit: false) }
+        guard isPushed || acknowledgesDecided else { return decided(at: staging.candidate, isExplicit: false) }
         phase = .fixing(highest)
-        guard readers.isEmpty else {
+        // Up to the candidate they have confirmed it already.
+        guard !isPushed || readers.isEmpty else {
             unconfirmed = Set(readers)
             return readers.map { .confirm($0, upTo: highest) }
         }

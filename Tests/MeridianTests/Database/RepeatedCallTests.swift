@@ -60,7 +60,7 @@ import Testing
                 range: range, preconditions: [], mutations: [Mutation(key: Key([UInt8(range.rawValue)]), value: [1])])
         }
         let transaction = TransactionRequest(
-            id: Self.first, priority: TransactionPriority(begun: .zero, request: Self.request), anchor: RangeID(1),
+            id: Self.first, priority: TransactionPriority(begun: .zero, request: Self.request), first: RangeID(1),
             parts: parts)
         let database = Database(host: host, region: "us-east-1")
         _ = try await database.commit(

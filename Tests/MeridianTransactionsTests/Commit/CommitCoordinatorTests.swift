@@ -20,11 +20,12 @@ import Testing
     private static let silence = MeridianError(.deadlineExceeded, "no quorum answered")
 
     private func coordinator(
-        writers: [RangeID] = [anchor, other], readers: [RangeID] = [], mayBeRepeated: Bool = false
+        writers: [RangeID] = [anchor, other], readers: [RangeID] = [], mayBeRepeated: Bool = false,
+        acknowledgesDecided: Bool = false
     ) -> CommitCoordinator {
         CommitCoordinator(
             id: Self.id, anchor: Self.anchor, writers: writers, readers: readers, candidate: Self.candidate,
-            mayBeRepeated: mayBeRepeated)
+            mayBeRepeated: mayBeRepeated, acknowledgesDecided: acknowledgesDecided)
     }
 
     /// One that has begun, and has had these answers.
@@ -125,7 +126,28 @@ import Testing
         #expect(machine.isOver)
     }
 
+    /// Another range was given up with what it had prepared, and a recovery found it so before this could be decided.
+    @Test(arguments: [Standing.aborted, .over])
+    func nobodyIsToldToCommitWhatTheAnchorsLogDoesNotSay(standing: Standing) {
+        var machine = coordinator(after: [(Self.anchor, prepared()), (Self.other, prepared())])
+        let commit = Resolution.commit(at: Self.candidate)
+        #expect(machine.received(.standing(standing, after: commit), from: Self.anchor).isEmpty)
+        #expect(machine.isOver)
+    }
+
     // MARK: Two rounds
+
+    @Test(arguments: [[], [reader]])
+    func whereWhatIsPreparedIsNotEnoughTheAnchorDecidesBeforeTheClientIsAnswered(readers: [RangeID]) {
+        var machine = coordinator(readers: readers, acknowledgesDecided: true)
+        _ = machine.begin()
+        for reader in readers { _ = machine.received(.confirmed, from: reader) }
+        #expect(machine.received(prepared(), from: Self.other).isEmpty)
+        let commit = Resolution.commit(at: Self.candidate)
+        #expect(machine.received(prepared(), from: Self.anchor) == [.resolve(Self.anchor, commit)])
+        let actions = machine.received(.standing(.committed(Self.candidate), after: commit), from: Self.anchor)
+        #expect(actions == [.finish(.committed(Self.candidate)), .resolve(Self.other, commit)])
+    }
 
     @Test func theHighestTimestampIsFixedByTheAnchorWhenOneIsPushed() {
         var machine = coordinator(
