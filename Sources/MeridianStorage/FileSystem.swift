@@ -20,6 +20,8 @@ package protocol FileSystem: Sendable {
     func contents(of path: String) throws -> [UInt8]?
     /// Makes the names of newly created files durable.
     func sync(directory: String) throws
+    /// Writes a small file in the place of an older one, durably.
+    func replace(_ name: String, in directory: String, with text: String) throws
 }
 
 /// The operating system's files.
@@ -30,8 +32,12 @@ package struct POSIXFileSystem: FileSystem {
         try DirectoryLock(directory: directory)
     }
 
-    package func hasFile(_ path: String) -> Bool { DirectoryLock.hasFile(path) }
-    package func sync(directory: String) throws { try DirectoryLock.sync(directory: directory) }
+    package func hasFile(_ path: String) -> Bool { DurableFiles.hasFile(path) }
+    package func sync(directory: String) throws { try DurableFiles.sync(directory: directory) }
+
+    package func replace(_ name: String, in directory: String, with text: String) throws {
+        try DurableFiles.replace(name, in: directory, with: text)
+    }
 
     package func contents(of path: String) throws -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

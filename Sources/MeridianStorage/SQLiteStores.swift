@@ -8,12 +8,15 @@ package struct SQLiteStores: Sendable {
     /// Opens the directory, or makes it if it is not there.
     ///
     /// - Throws: `MeridianError` with `.directoryInUse`, `.wrongCluster`, `.newerFormat`, `.notADatabase`,
-    ///   `.corruption`, `.diskFull` or `.storageFailed`. Nothing was changed then.
+    ///   `.corruption` (also after a write that failed, see `FailureMark`), `.diskFull` or `.storageFailed`. Nothing
+    ///   was changed then.
     package static func open(
         directory: String, identity: StoreIdentity, options: SQLiteStoreOptions = SQLiteStoreOptions(),
         files: any FileSystem = POSIXFileSystem()
     ) throws -> SQLiteStores {
         let lock = try files.lock(directory)
+        let mark = FailureMark(directory: directory, files: files)
+        try mark.check()
         // The log is always made first, and durably. One without the other is not a new directory but a damaged one:
         // an empty log beside a state would forget a vote, and a log that was cut cannot bring back a lost state.
         let hasState = files.hasFile(directory + "/state.sqlite")
@@ -21,14 +24,16 @@ package struct SQLiteStores: Sendable {
             throw MeridianError(.corruption, "log.sqlite is missing beside state.sqlite")
         }
         let log = try SQLiteLogStore(
-            directory: directory, lock: lock, identity: identity, options: options, files: files)
+            directory: directory, lock: lock, identity: identity, options: options, files: files, mark: mark)
         do {
-            if log.isNew { try files.sync(directory: directory) }
+            // Also of files that are not new: whoever made them may have died before the sync.
+            try files.sync(directory: directory)
             if !hasState, try log.isCompacted() {
                 throw MeridianError(.corruption, "state.sqlite is missing beside log.sqlite")
             }
-            let state = try SQLiteStateStore(directory: directory, lock: lock, identity: identity, options: options)
-            if state.isNew { try files.sync(directory: directory) }
+            let state = try SQLiteStateStore(
+                directory: directory, lock: lock, identity: identity, options: options, mark: mark)
+            try files.sync(directory: directory)
             return SQLiteStores(log: log, state: state)
         } catch {
             try? log.close()
@@ -39,22 +44,19 @@ package struct SQLiteStores: Sendable {
     /// Throws the files of a directory away, if there are any, durably.
     /// - Throws: `MeridianError` with `.directoryInUse` or `.storageFailed`; some of the files may be gone then.
     package static func remove(directory: String) throws {
-        guard DirectoryLock.exists(directory) else { return }
+        guard DurableFiles.isDirectory(directory) else { return }
+        try whileNobodyUses(directory) { try DurableFiles.removeFiles(in: directory) }
+    }
+
+    /// Keeps everybody else from opening a directory meanwhile, here and in other processes. It is made if need be.
+    /// - Throws: `.directoryInUse` when somebody has it open; what the body throws.
+    package static func whileNobodyUses(_ directory: String, _ body: () throws -> Void) throws {
         let lock = try DirectoryLock(directory: directory)
-        try withExtendedLifetime(lock) {
-            try DirectoryLock.removeFiles(in: directory)
-            try DirectoryLock.sync(directory: directory)
-        }
+        try withExtendedLifetime(lock, body)
     }
 
     /// Whether the directory holds a log. Without one a node that ran there would have forgotten what it promised.
-    package static func hasLog(directory: String) -> Bool { DirectoryLock.hasFile(directory + "/log.sqlite") }
-
-    /// Writes a small file durably in the place of an older one: a crash leaves the one or the other.
-    package static func replaceFile(_ name: String, in directory: String, with text: String) throws {
-        try DirectoryLock.write(text, to: directory + "/" + name)
-        try DirectoryLock.sync(directory: directory)
-    }
+    package static func hasLog(directory: String) -> Bool { DurableFiles.hasFile(directory + "/log.sqlite") }
 
     package func close() throws {
         try state.close()

@@ -298,6 +298,33 @@ import Testing
         try stores.close()
     }
 
+    /// A new process would read the page cache, which shows what the disk does not have.
+    @Test(arguments: ["log", "state"]) func afterAFailedSyncTheFilesAreNotTrustedAgain(_ file: String) throws {
+        let stores = try SQLiteStores.open(directory)
+        try stores.log.write([LogWrite(a, entries: .commands(1...1))])
+        let error = SQLiteErrors.error(1034, "\(file).sqlite", "fsync")
+        if file == "log" {
+            stores.log.connection.poison(after: error)
+        } else {
+            stores.state.file.withLock { $0.connection.poison(after: error) }
+        }
+        // Already while the process lives: it may be killed.
+        let crashed = directory.crashCopy()
+        #expect(code { try SQLiteStores.open(crashed).close() } == .corruption)
+        try stores.close()
+        for _ in 0..<2 { #expect(code { try SQLiteStores.open(directory).close() } == .corruption) }
+        try SQLiteStores.remove(directory: directory.path)
+        try SQLiteStores.open(directory).close()
+    }
+
+    @Test func aFullDiskLeavesNoMark() throws {
+        let stores = try SQLiteStores.open(directory)
+        stores.log.connection.poison(after: SQLiteErrors.error(13, "log.sqlite", "write"))
+        try stores.log.write([LogWrite(a, entries: .commands(1...1))])
+        try stores.close()
+        try SQLiteStores.open(directory).close()
+    }
+
     @Test func errorsNameNoRowData() throws {
         let stores = try SQLiteStores.open(directory)
         let secret = Command(

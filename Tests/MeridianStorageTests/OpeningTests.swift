@@ -52,6 +52,26 @@ import Testing
         try stores.close()
     }
 
+    /// On Apple's systems a plain fsync leaves the bytes in the drive's cache.
+    @Test func syncsReachTheDisk() throws {
+        let stores = try SQLiteStores.open(directory)
+        for pragma in ["fullfsync", "checkpoint_fullfsync"] {
+            func isOn(_ connection: StoreConnection) throws -> Bool? {
+                try connection.access("test") { try Bool.fetchOne($0, sql: "PRAGMA \(pragma)") }
+            }
+            #expect(try isOn(stores.log.connection) == true)
+            let isOnForRows = try stores.state.file.withLock { try isOn($0.connection) }
+            #expect(isOnForRows == true)
+        }
+        try stores.close()
+    }
+
+    @Test func aDirectoryIsMadeWithThoseAboveIt() throws {
+        let path = directory.path + "/a/b/c"
+        try SQLiteStores.open(directory: path, identity: .test, options: .test).close()
+        try SQLiteStores.open(directory: path, identity: .test, options: .test).close()
+    }
+
     @Test func theLogNeedsNoSharedMemoryFile() throws {
         let stores = try SQLiteStores.open(directory)
         #expect(!FileManager.default.fileExists(atPath: directory.path + "/log.sqlite-shm"))

@@ -81,12 +81,69 @@ import Testing
         await cluster.shutdown()
     }
 
-    @Test func aNodeThatRunsIsNotReplaced() async throws {
+    @Test(arguments: [false, true]) func aNodeThatRunsIsNotReplaced(inFiles: Bool) async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
         let topology = try Topology.local(nodes: 3)
-        let cluster = try await EmbeddedCluster(topology: topology, configuration: configuration())
-        let error = await #expect(throws: MeridianError.self) { try await cluster.replace(topology.nodes[0].id) }
+        let node = topology.nodes[0]
+        let cluster = try await EmbeddedCluster(
+            topology: topology, configuration: inFiles ? configuration(.directory(path)) : configuration())
+        let error = await #expect(throws: MeridianError.self) { try await cluster.replace(node.id) }
         #expect(error?.code == .directoryInUse)
+        if inFiles {
+            // Not from outside of the process, either: the note would throw the files away at the next start.
+            let note = "\(path)/\(node.name).files"
+            let before = try String(contentsOfFile: note, encoding: .utf8)
+            let error = #expect(throws: MeridianError.self) {
+                try EmbeddedCluster.replace(node.id, in: path, topology: topology)
+            }
+            #expect(error?.code == .directoryInUse)
+            #expect(try String(contentsOfFile: note, encoding: .utf8) == before)
+        }
         await cluster.shutdown()
+    }
+
+    /// A node's folder vanishes together with the note beside it: it must not start as if it were new, forget its vote
+    /// and its entries, and be counted.
+    @Test func aNodeThatVanishedDoesNotStartAsNew() async throws {
+        let path = directory()
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let topology = try Topology.local(nodes: 3)
+        let node = topology.nodes[1]
+        let first = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+        let db = first.database(in: "local")
+        try await db.write { try await $0.insert(Item(id: 1, text: "x"), into: Self.items) }
+        await first.shutdown()
+        for name in [node.name, node.name + ".files"] {
+            try FileManager.default.removeItem(atPath: path + "/" + name)
+        }
+        await #expect {
+            _ = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+        } throws: { ($0 as? MeridianError)?.code == .corruption }
+        try EmbeddedCluster.replace(node.id, in: path, topology: topology)
+        let second = try await EmbeddedCluster(topology: topology, configuration: configuration(.directory(path)))
+        let rows = try await second.database(in: "local").read { try await $0.scan(Self.items) }
+        #expect(rows.map(\.id) == [1])
+        await second.shutdown()
+    }
+
+    @Test func aRelativePathIsMadeAbsolute() async throws {
+        let name = "meridian-relative-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: name) }
+        let cluster = try await EmbeddedCluster(
+            topology: .local(nodes: 1), configuration: configuration(.directory(name)))
+        #expect(cluster.directory == FileManager.default.currentDirectoryPath + "/" + name)
+        await cluster.shutdown()
+    }
+
+    @Test func onlyADirectoryWithAClusterCanHaveANodeReplaced() throws {
+        let path = directory()
+        let topology = try Topology.local(nodes: 1)
+        let error = #expect(throws: MeridianError.self) {
+            try EmbeddedCluster.replace(topology.nodes[0].id, in: path, topology: topology)
+        }
+        #expect(error?.code == .storageFailed)
+        #expect(!FileManager.default.fileExists(atPath: path))
     }
 
     @Test func noAcknowledgedWriteIsLostWhenTheLeaseholderDies() async throws {

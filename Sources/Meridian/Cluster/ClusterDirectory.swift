@@ -2,7 +2,10 @@ import Foundation
 import MeridianCore
 import MeridianStorage
 
-/// The directory of a whole embedded cluster: a file that says whose it is, and a folder a node.
+/// The directory of a whole embedded cluster: a file that says whose it is, and a folder a node with a file beside it
+/// that says whether the folder may be empty.
+///
+/// The path is made absolute when the directory is opened: what a `chdir` makes of a relative one is another place.
 struct ClusterDirectory: Sendable {
     let path: String
     let clusterID: String
@@ -19,7 +22,8 @@ struct ClusterDirectory: Sendable {
         case .temporary:
             let path = FileManager.default.temporaryDirectory.appendingPathComponent("meridian-\(UUID())").path
             return try make(path, topology, isTemporary: true)
-        case .directory(let path):
+        case .directory(let given):
+            let path = absolute(given)
             let file = URL(fileURLWithPath: path).appendingPathComponent(fileName)
             guard FileManager.default.fileExists(atPath: file.path) else {
                 return try make(path, topology, isTemporary: false)
@@ -28,27 +32,47 @@ struct ClusterDirectory: Sendable {
         }
     }
 
+    /// Opens a directory that is there.
+    /// - Throws: as `open`, and `.storageFailed` when it is none of a cluster.
+    static func openExisting(_ given: String, topology: Topology) throws -> ClusterDirectory {
+        let path = absolute(given)
+        let file = URL(fileURLWithPath: path).appendingPathComponent(fileName)
+        guard FileManager.default.fileExists(atPath: file.path) else {
+            throw MeridianError(.storageFailed, "\(path) holds no cluster: it has no file \(fileName)")
+        }
+        return try read(file, path, topology)
+    }
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
     /// What is known of a node's files from outside of them, so that their loss is noticed.
     enum NodeFiles: String {
+        /// The node has never run. Every node of a new cluster has this noted before the cluster's own file is written.
+        case new
         /// The node spoke to others with what its files say: without them it must not start as if it were new.
         case inUse = "in use"
         /// The files are lost or damaged: they are thrown away at the next start.
         case lost
     }
 
-    func files(of node: NodeDescriptor) throws -> NodeFiles? {
+    func files(of node: NodeDescriptor) throws -> NodeFiles {
         let file = path + "/" + Self.stateFile(node)
-        guard FileManager.default.fileExists(atPath: file) else { return nil }
         let text = try? String(contentsOfFile: file, encoding: .utf8)
         guard let state = text.flatMap({ NodeFiles(rawValue: $0.trimmingCharacters(in: .newlines)) }) else {
-            throw MeridianError(.corruption, "\(file) does not say whether the node's files are good")
+            throw MeridianError(.corruption, "\(file) is missing or does not say whether the node's files are good")
         }
         return state
     }
 
+    /// Notes that a node's files are lost, unless they are in use. Durable when it returns.
+    /// - Throws: `.directoryInUse` while the node runs, here or in another process; `.storageFailed`.
+    func noteLost(_ node: NodeDescriptor) throws {
+        try SQLiteStores.whileNobodyUses(nodeDirectory(node)) { try note(.lost, of: node) }
+    }
+
     /// Durable when it returns.
     func note(_ state: NodeFiles, of node: NodeDescriptor) throws {
-        try SQLiteStores.replaceFile(Self.stateFile(node), in: path, with: state.rawValue + "\n")
+        try DurableFiles.replace(Self.stateFile(node), in: path, with: state.rawValue + "\n")
     }
 
     private static func stateFile(_ node: NodeDescriptor) -> String { node.name + ".files" }
@@ -58,7 +82,7 @@ struct ClusterDirectory: Sendable {
         let file = path + "/" + Self.keyFileName
         guard FileManager.default.fileExists(atPath: file) else {
             let key = TokenSeal.drawKey()
-            try SQLiteStores.replaceFile(Self.keyFileName, in: path, with: Hexadecimal.text(key) + "\n")
+            try DurableFiles.replace(Self.keyFileName, in: path, with: Hexadecimal.text(key) + "\n")
             try? FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
             return key
         }
@@ -88,7 +112,7 @@ struct ClusterDirectory: Sendable {
     }
 
     func note(_ head: ErasureChainHead) throws {
-        try SQLiteStores.replaceFile(Self.erasureFileName, in: path, with: "\(head.sequence) \(head.seal)\n")
+        try DurableFiles.replace(Self.erasureFileName, in: path, with: "\(head.sequence) \(head.seal)\n")
     }
 
     func nodeDirectory(_ node: NodeDescriptor) -> String { path + "/" + node.name }
@@ -102,15 +126,12 @@ struct ClusterDirectory: Sendable {
     ) throws -> ClusterDirectory {
         let id = UUID().uuidString
         let text = ["format \(format)", "cluster \(id)"] + lines(topology)
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-            try Data((text.joined(separator: "\n") + "\n").utf8).write(
-                to: URL(fileURLWithPath: path).appendingPathComponent(fileName), options: .atomic)
-        } catch {
-            throw MeridianError(
-                .storageFailed, "the directory \(path) cannot be made or written: \(error.localizedDescription)")
-        }
-        return ClusterDirectory(path: path, clusterID: id, isTemporary: isTemporary)
+        let directory = ClusterDirectory(path: path, clusterID: id, isTemporary: isTemporary)
+        try DurableFiles.makeDirectory(path)
+        // Before the cluster's own file: where that is, a node without a note has lost it.
+        for node in topology.nodes { try directory.note(.new, of: node) }
+        try DurableFiles.replace(fileName, in: path, with: text.joined(separator: "\n") + "\n")
+        return directory
     }
 
     private static func read(_ file: URL, _ path: String, _ topology: Topology) throws -> ClusterDirectory {

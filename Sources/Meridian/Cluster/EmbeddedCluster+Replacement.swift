@@ -25,17 +25,18 @@ extension EmbeddedCluster {
             }
             if files == nil { state.lost.insert(node) }
         }
-        try files?.note(.lost, of: descriptor)
+        try files?.noteLost(descriptor)
         try await start(node)
     }
 
     /// Marks a node of a cluster that does not run: when the cluster starts, the node's files are thrown away and it
     /// comes back as `replace(_:)` says. For a cluster that cannot start because one node's files are damaged.
-    /// - Throws: `.wrongCluster` when the directory holds another topology; `.invalidTopology` when there is no such
-    ///   node; `.storageFailed`.
+    /// - Throws: `.directoryInUse` while the node runs, here or in another process; `.wrongCluster` when the directory
+    ///   holds another topology; `.invalidTopology` when there is no such node; `.storageFailed`, also when the
+    ///   directory holds no cluster.
     public static func replace(_ node: NodeID, in directory: String, topology: Topology) throws {
         let descriptor = try descriptor(of: node, in: topology)
-        try ClusterDirectory.open(.directory(directory), topology: topology)?.note(.lost, of: descriptor)
+        try ClusterDirectory.openExisting(directory, topology: topology).noteLost(descriptor)
     }
 
     private static func descriptor(of node: NodeID, in topology: Topology) throws -> NodeDescriptor {
@@ -58,7 +59,7 @@ extension EmbeddedCluster {
         }
         let directory = files.nodeDirectory(node)
         switch try files.files(of: node) {
-        case nil: return false
+        case .new: return false
         case .inUse:
             guard SQLiteStores.hasLog(directory: directory) else {
                 throw MeridianError(.corruption, "\(directory) has no log any more")

@@ -94,7 +94,7 @@ extension EmbeddedCluster {
                 state.unshipped[node.id, default: []].append(file)
             }
         }
-        try SQLiteStores.replaceFile(file.name, in: files.nodeDirectory(node), with: try file.encoded())
+        try DurableFiles.replace(file.name, in: files.nodeDirectory(node), with: try file.encoded())
     }
 
     /// Keeps what a node has salvaged, durably. A node that crashed between the report and the end of what it had

@@ -230,5 +230,14 @@ extension SimulatedDisk: FileSystem {
         for file in files.values { file.isNameDurable = true }
     }
 
+    func replace(_ name: String, in directory: String, with text: String) throws {
+        if trouble.isFull { throw MeridianError(.diskFull, "no space for \(name)") }
+        let file = File(kind: .state)
+        file.bytes = Array(text.utf8)
+        file.durable = file.bytes
+        file.isNameDurable = true
+        files[name] = file
+    }
+
     static func name(_ path: String) -> String { String(path[path.index(after: path.lastIndex(of: "/")!)...]) }
 }

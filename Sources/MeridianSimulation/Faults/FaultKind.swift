@@ -46,7 +46,7 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     /// Data of the node that it hits is lost: never more than one node at a time, or nobody keeps a good copy.
     public var isDestructive: Bool {
         switch self {
-        case .wipe, .lyingSync, .misdirectedWrite, .bitRot, .truncation: true
+        case .wipe, .failedSync, .lyingSync, .misdirectedWrite, .bitRot, .truncation: true
         default: false
         }
     }

@@ -45,7 +45,7 @@ final class Nemesis {
             node.healClock()
             node.storage.trouble = DiskTrouble()
             node.stalledUntil = 0
-            // A disk that has failed a sync is trusted again only by a new process.
+            // After a failed sync the node's files are thrown away (`cannotStart`).
             if node.isLogDead { engine.crash(node) }
             restart(node)
         }

@@ -61,6 +61,7 @@ final class MemoryStorage: NodeStorage {
         if let (damage, file) = isDamaged {
             throw MeridianError(.corruption, "the \(file) does not match its checksums (\(damage))")
         }
+        if log.isPoisoned { throw MeridianError(.corruption, "a sync of the log has failed") }
         return (log, state)
     }
 
@@ -104,7 +105,8 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
     private var store = MemoryLogStore()
     /// What was durable when the disk began to lie.
     private var beforeLies: MemoryLogStore?
-    private var isPoisoned = false
+    /// A sync has failed: nothing is written any more, and no later process trusts the file (`FailureMark`).
+    private(set) var isPoisoned = false
     var trouble = DiskTrouble()
 
     init() {}
@@ -133,7 +135,7 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
         try store.write(writes)
     }
 
-    private static let failure = MeridianError(.storageFailed, "fsync of the log failed; the node must be restarted")
+    private static let failure = MeridianError(.storageFailed, "fsync of the log failed; the node must be replaced")
 
     var pendingCheckpointByteCount: Int { 0 }
     func checkpoint() { makeDurable() }
@@ -141,15 +143,10 @@ final class SimulatedLogStore: LogStore, @unchecked Sendable {
     func makeDurable() { if !trouble.liesAboutSyncs { beforeLies = nil } }
     func close() {}
 
-    /// A new process trusts the disk again.
-    func processEnded() {
-        makeDurable()
-        isPoisoned = false
-    }
+    func processEnded() { makeDurable() }
 
     /// - Returns: whether something that was acknowledged is gone.
     func powerOff() -> Bool {
-        isPoisoned = false
         defer { beforeLies = nil }
         guard let beforeLies else { return false }
         store = beforeLies

@@ -64,7 +64,7 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
 
     init(
         directory: String, lock: any AnyObject & Sendable, identity: StoreIdentity, options: SQLiteStoreOptions,
-        files: any FileSystem
+        files: any FileSystem, mark: FailureMark
     ) throws {
         self.lock = lock
         preallocatedByteCount = options.logPreallocatedByteCount
@@ -72,7 +72,9 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         try writeAheadLog.verify()
         // Nobody else opens this file, so it takes SQLite's exclusive lock for good: no shared memory file, and no
         // lock calls, which are 5 µs of every commit. It must be set before the file is touched.
-        connection = try StoreConnection(path: directory + "/log.sqlite", file: "log.sqlite", isReadOnly: false) {
+        connection = try StoreConnection(
+            path: directory + "/log.sqlite", file: "log.sqlite", isReadOnly: false, mark: mark
+        ) {
             try $0.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
             try $0.execute(sql: "PRAGMA cache_size = -8192")
         }

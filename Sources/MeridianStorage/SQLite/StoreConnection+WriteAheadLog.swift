@@ -27,9 +27,13 @@ extension StoreConnection {
             code = methods.xWrite(log, zeros, Int32(count), size)
             size += count
         }
-        if code == SQLITE_OK { code = methods.xSync(log, SQLITE_SYNC_NORMAL) }
+        if code == SQLITE_OK { code = methods.xSync(log, SQLITE_SYNC_FULL) }
         // Without the space the store works as well, only slower, or reports a full disk when it writes.
-        guard code == SQLITE_OK || code & 0xFF == SQLITE_FULL else { throw SQLiteErrors.error(code, file, "grow") }
+        guard code == SQLITE_OK || code & 0xFF == SQLITE_FULL else {
+            let error = SQLiteErrors.error(code, file, "grow")
+            poison(after: error)
+            throw error
+        }
         code = methods.xFileSize(log, &size)
         guard code == SQLITE_OK else { throw SQLiteErrors.error(code, file, "grow") }
         return Int(size)
@@ -39,7 +43,7 @@ extension StoreConnection {
     /// - Returns: SQLite's result code.
     func syncWriteAheadLog() -> Int32 {
         guard let log = writeAheadLog else { return SQLITE_OK }
-        return log.pointee.pMethods.pointee.xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY)
+        return log.pointee.pMethods.pointee.xSync(log, SQLITE_SYNC_FULL | SQLITE_SYNC_DATAONLY)
     }
 
     /// SQLite's own handle of the log. A handle of ours would bypass a simulated disk.

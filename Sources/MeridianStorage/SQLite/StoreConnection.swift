@@ -8,13 +8,16 @@ import MeridianCore
 /// SQLite 3.51.3 two connections doing it at the same time can corrupt the file. All others are read-only.
 ///
 /// A connection that met an input or output error is poisoned: after a failed fsync the kernel may have dropped the
-/// dirty pages and reports success the next time (Rebello et al., ATC 2020), so nothing is written any more.
+/// dirty pages and reports success the next time (Rebello et al., ATC 2020), so nothing is written any more, and no
+/// later process trusts the files (`FailureMark`).
 final class StoreConnection {
     let queue: DatabaseQueue
     let handle: OpaquePointer
     let file: String
     /// Why nothing is written any more.
     private(set) var failure: MeridianError?
+    /// Where a failure is written down; `nil` for files of which nothing need outlive the process.
+    private let mark: FailureMark?
     private var statements: [SQLiteStatement] = []
     private var begin: SQLiteStatement!
     private var commit: SQLiteStatement!
@@ -25,7 +28,10 @@ final class StoreConnection {
     ///   - file: what error messages call it.
     ///   - isReadOnly: a reader, which never writes or checkpoints.
     ///   - prepare: settings that must be made before the file is touched.
-    init(path: String, file: String, isReadOnly: Bool, prepare: @escaping @Sendable (Database) throws -> Void) throws {
+    init(
+        path: String, file: String, isReadOnly: Bool, mark: FailureMark? = nil,
+        prepare: @escaping @Sendable (Database) throws -> Void
+    ) throws {
         var configuration = Configuration()
         configuration.readonly = isReadOnly
         configuration.foreignKeysEnabled = false
@@ -33,8 +39,13 @@ final class StoreConnection {
         configuration.label = file
         // A snapshot's read transaction stays open between calls.
         configuration.allowsUnsafeTransactions = true
-        configuration.prepareDatabase(prepare)
+        configuration.prepareDatabase { database in
+            try prepare(database)
+            // On Apple's systems a plain fsync leaves the bytes in the drive's cache. Elsewhere it changes nothing.
+            try database.execute(sql: "PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON")
+        }
         self.file = file
+        self.mark = mark
         queue = try SQLiteErrors.translate(file, "open") { try DatabaseQueue(path: path, configuration: configuration) }
         handle = queue.inDatabase { Handle(pointer: $0.sqliteConnection!) }.pointer
     }
@@ -126,6 +137,8 @@ final class StoreConnection {
     func poison(after error: any Error) {
         guard failure == nil, let error = error as? MeridianError, error.code != .diskFull else { return }
         failure = MeridianError(.storageFailed, "not written any more after: \(error.message)")
+        // A lock that somebody holds says nothing about the disk.
+        if error.code != .directoryInUse { mark?.set(because: error) }
     }
 
     /// Moves the write-ahead log's pages into the file and makes both durable. Readers may keep it from moving all.
@@ -161,6 +174,7 @@ final class StoreConnection {
 
     /// Closes the file. Its statements are of no use afterwards.
     func close() throws {
+        if let failure { mark?.set(because: failure) }
         for statement in statements { statement.finalize() }
         statements = []
         try SQLiteErrors.translate(file, "close") { try queue.close() }

@@ -33,14 +33,15 @@ package final class SQLiteStateStore: StateStore {
     }
 
     init(
-        directory: String, lock: any AnyObject & Sendable, identity: StoreIdentity, options: SQLiteStoreOptions
+        directory: String, lock: any AnyObject & Sendable, identity: StoreIdentity, options: SQLiteStoreOptions,
+        mark: FailureMark
     ) throws {
         self.directory = directory
         self.options = options
         self.lock = Mutex(lock)
         requests = RequestMemory(retention: options.requestRetention)
         try SnapshotStaging.removeAll(in: directory)
-        let file = try StateFile(directory: directory, identity: identity, options: options)
+        let file = try StateFile(directory: directory, identity: identity, options: options, mark: mark)
         pending.observe(file.connection.handle)
         isNew = file.isNew
         self.file = Mutex(file)

@@ -34,10 +34,10 @@ final class StateFile {
         var newest: Timestamp
     }
 
-    init(directory: String, identity: StoreIdentity, options: SQLiteStoreOptions) throws {
+    init(directory: String, identity: StoreIdentity, options: SQLiteStoreOptions, mark: FailureMark) throws {
         let cache = options.stateCacheByteCount / 1024
         connection = try StoreConnection(
-            path: directory + "/state.sqlite", file: "state.sqlite", isReadOnly: false
+            path: directory + "/state.sqlite", file: "state.sqlite", isReadOnly: false, mark: mark
         ) { try $0.execute(sql: "PRAGMA cache_size = -\(cache)") }
         isNew = try connection.closingOnFailure { [connection] in try Self.setUp(connection, identity, options) }
         try connection.prepareTransactions()
