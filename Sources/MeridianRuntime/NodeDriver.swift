@@ -46,6 +46,7 @@ package final class NodeDriver: @unchecked Sendable {
     private let calls = Mutex(Calls())
     private let published: Mutex<Catalog>
     private let led = Mutex<Set<RangeID>>([])
+    private let found = Mutex<[Divergence]>([])
     private let wake = WakeSignal()
     /// Nobody runs the stopped node any more.
     private let released = WakeSignal()
@@ -282,6 +283,7 @@ package final class NodeDriver: @unchecked Sendable {
                 }
             }
         }
+        if !effects.divergences.isEmpty { report(effects.divergences) }
         if effects.directoryChanged { published.withLock { $0 = core.catalog } }
         var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
         if effects.rereadsCatalog {
@@ -302,6 +304,25 @@ package final class NodeDriver: @unchecked Sendable {
         }
         for (body, continuation) in waiting { continuation?.resume(returning: body) }
     }
+
+    /// Replicas that this node as a leader has found to differ from the others, the last ones.
+    package var divergences: [Divergence] { found.withLock { $0 } }
+
+    private func report(_ divergences: [Divergence]) {
+        for divergence in divergences {
+            logger.critical(
+                divergence.isRebuilt
+                    ? "a replica holds other rows than the others; it is rebuilt"
+                    : "replicas hold different rows and no quorum agrees; somebody must decide",
+                metadata: [
+                    "range": "\(divergence.range)", "node": "\(divergence.node)", "index": "\(divergence.index)",
+                    "agreeing": "\(divergence.agreeing)",
+                ])
+        }
+        found.withLock { $0 = Array(($0 + divergences).suffix(Self.keptDivergences)) }
+    }
+
+    private static let keptDivergences = 100
 
     /// Trouble that is not any caller's: it goes to the log, and what it means for requests shows in their answers.
     func note(_ error: any Error, while activity: String) {

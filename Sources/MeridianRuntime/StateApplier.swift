@@ -46,6 +46,9 @@ final class StateApplier: @unchecked Sendable {
     private var hasFailed = false
     private var nextCheckpoint: Int64 = 0
     private var nextCollection: Int64 = 0
+    private var nextInspection: Int64 = 0
+    /// The ranges that the present inspection has still to look through.
+    private var uninspected: [RangeID] = []
 
     private static let checkpointBytes = 12 << 20
     private static let checkpointIntervalNanoseconds: Int64 = 2_000_000_000
@@ -66,7 +69,7 @@ final class StateApplier: @unchecked Sendable {
         let isIdle = effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty
         guard !isIdle || !effects.salvages.isEmpty else { return [] }
         let isFree = queue.withLock { $0.pendingApplies == 0 }
-        let applied = isFree ? applyNow(effects.applies) : nil
+        let applied = isFree ? applyNow(effects.applies, driver) : nil
         let wasEmpty = queue.withLock { queue in
             let wasEmpty = queue.work.isEmpty
             if applied == nil {
@@ -106,6 +109,7 @@ final class StateApplier: @unchecked Sendable {
         let now = MonotonicTime.nanoseconds()
         nextCheckpoint = now + Self.checkpointIntervalNanoseconds
         nextCollection = now + garbageCollection.interval.nanoseconds
+        nextInspection = now + garbageCollection.inspectionInterval.nanoseconds
         queue.withLock { $0.isStarted = true }
         EngineThread.start("meridian.state.\(driver.node)") { [self] in
             EngineThread.yieldToOthers()
@@ -164,8 +168,11 @@ final class StateApplier: @unchecked Sendable {
             EngineThread.runAdopted()
         } else if now >= nextCollection {
             collectGarbage(driver)
+        } else if now >= nextInspection {
+            inspect(driver)
         }
-        wake.wait(untilNanoseconds: isPending ? min(nextCheckpoint, nextCollection) : nextCollection)
+        let next = min(nextCollection, nextInspection)
+        wake.wait(untilNanoseconds: isPending ? min(nextCheckpoint, next) : next)
     }
 
     @discardableResult
@@ -202,6 +209,26 @@ final class StateApplier: @unchecked Sendable {
                 }
             }
         }
+    }
+
+    /// Looks through the next piece of the rows for damage.
+    private func inspect(_ driver: NodeDriver) {
+        let now = MonotonicTime.nanoseconds()
+        if uninspected.isEmpty { uninspected = (try? store.load().keys.sorted()) ?? [] }
+        while let range = uninspected.last {
+            guard let span = driver.catalog.directory[range]?.span else {
+                uninspected.removeLast()
+                continue
+            }
+            let progress = exclusive.withLock { _ in
+                try? store.inspect(range, in: span, limit: GarbageCollection.inspectedCount)
+            }
+            if progress?.isComplete ?? true { uninspected.removeLast() }
+            if progress?.isComplete == true, progress?.isSound == false { driver.enqueue(.damaged(range)) }
+            break
+        }
+        let wait = uninspected.isEmpty ? garbageCollection.inspectionInterval : GarbageCollection.inspectionPause
+        nextInspection = now + wait.nanoseconds
     }
 
     private func scrub(_ driver: NodeDriver) -> Bool {
@@ -253,10 +280,16 @@ final class StateApplier: @unchecked Sendable {
     }
 
     /// Applies at once, if nobody else has the store and it works.
-    private func applyNow(_ batches: [ApplyBatch]) -> [AppliedConfirmation]? {
+    private func applyNow(_ batches: [ApplyBatch], _ driver: NodeDriver) -> [AppliedConfirmation]? {
         guard !batches.isEmpty else { return [] }
         let isApplied = exclusive.withLockIfAvailable { _ in (try? store.apply(batches)) != nil } ?? false
+        if isApplied { tellReports(of: batches, driver) }
         return isApplied ? Self.confirmations(of: batches) : nil
+    }
+
+    private func tellReports(of batches: [ApplyBatch], _ driver: NodeDriver) {
+        guard batches.contains(where: \.isCompared) else { return }
+        driver.enqueue(.digested(store.takeReports()))
     }
 
     /// Applies until it succeeds. Applying later rows over a gap would lose the earlier ones, so a full disk is waited
@@ -267,6 +300,7 @@ final class StateApplier: @unchecked Sendable {
         while true {
             do {
                 try exclusive.withLock { _ in try store.apply(batches) }
+                tellReports(of: batches, driver)
                 if isWaiting { driver.enqueue(.stateRecovered) }
                 return true
             } catch {
@@ -369,10 +403,16 @@ final class StateApplier: @unchecked Sendable {
     }
 }
 
-/// How the state thread collects old versions. Which may go says the log (`AppliedState.threshold`).
+/// How the state thread collects old versions and looks for damage. Which old versions may go says the log
+/// (`AppliedState.threshold`).
 package struct GarbageCollection: Sendable {
     /// How often it looks whether the threshold of a range has risen.
     package var interval: Duration = .seconds(1)
+    /// All rows are looked through for damage, in pieces of so many versions with so long pauses, and again after the
+    /// interval: less than a hundredth of a processor.
+    package var inspectionInterval: Duration = .seconds(600)
+    static let inspectedCount = 500
+    static let inspectionPause = Duration.milliseconds(50)
     static let sliceCount = 200
 
     package init() {}

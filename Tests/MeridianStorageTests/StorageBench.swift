@@ -145,6 +145,29 @@ struct StorageBench {
             String(
                 format: "bench: apply in batches of %d, 100,000 random keys: %.2f µs a mutation (checkpoint %.2f µs)",
                 batch, each, checkpoint))
+        // What replicas compare costs: one hash a version, applied or looked through.
+        var digest = RangeDigest()
+        let hashing = clock.measure {
+            for entry in template {
+                guard case .command(let command) = entry.payload else { continue }
+                for mutation in command.mutations {
+                    let version = Version(timestamp: command.timestamp, value: mutation.value)
+                    digest.add(RangeDigest.hash(mutation.key, version, in: RangeID(1)))
+                }
+            }
+        }
+        #expect(digest.count == UInt64(total))
+        let share = Double(hashing.nanoseconds) / Double((duration - checkpoints).nanoseconds)
+        print(
+            String(
+                format: "bench: digest: %.3f µs a mutation, %.1f %% of applying it",
+                Double(hashing.nanoseconds) / 1000 / Double(total), share * 100))
+        try measure("inspection of 100,000 rows", per: total) {
+            var isDone = false
+            while !isDone {
+                isDone = try stores.state.inspect(RangeID(1), in: .all, limit: 500).isComplete
+            }
+        }
         try measure("checkpoint of 100,000 new rows", per: total) { _ = try stores.state.checkpoint() }
         guard batch == 64 else { return }
         let reader = try stores.state.makeReader()

@@ -99,12 +99,12 @@ final class StoreWorld {
     @discardableResult
     func collect(_ range: RangeID = RangeID(1), in span: KeySpan = .all, limit: Int = 7) throws -> Int {
         var removed = 0
-        while true {
+        while try state.uncollected().contains(range) {
             let progress = try state.collectGarbage(of: range, in: span, limit: limit)
             #expect(progress.removed <= limit)
             removed += progress.removed
-            if progress.isComplete { return removed }
         }
+        return removed
     }
 
     /// Closes and opens again, or opens what a crash left.

@@ -26,7 +26,7 @@ extension Raft {
 
     private mutating func append(_ proposal: Proposal) {
         switch proposal.payload {
-        case .empty, .command, .collect:
+        case .empty, .command, .collect, .compare:
             break
         case .membership, .readmission:
             let reason = RejectionReason.membership("members change by changeMembership, not by a proposal")

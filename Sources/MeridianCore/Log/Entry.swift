@@ -26,10 +26,12 @@ package enum EntryPayload: Hashable, Sendable {
     /// From here on the versions that only reads below this timestamp can see may go, and no replica serves such a read
     /// (`AppliedState.threshold`).
     case collect(below: Timestamp)
+    /// Each replica says here what its rows add up to, and the leader compares (`RangeDigest`).
+    case compare
 
     package var byteCount: Int {
         switch self {
-        case .empty: 0
+        case .empty, .compare: 0
         case .membership(let membership): 16 * membership.members.count
         case .command(let command): command.byteCount
         case .readmission: 16

@@ -27,6 +27,13 @@ package protocol StateStore: AnyObject, Sendable {
     /// on where the last one stopped.
     func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress
 
+    /// The reports of ranges that were asked for (`ApplyBatch.isCompared`), each once.
+    func takeReports() -> [DigestReport]
+    /// Looks through a piece of a range's rows, about `limit` versions, for what is not as it was applied: bits that
+    /// have flipped, in memory or in a file, rows that are gone or have come. A call goes on where the last one
+    /// stopped; what is applied meanwhile is accounted for. Damage is told in every report from then on.
+    func inspect(_ range: RangeID, in span: KeySpan, limit: Int) throws -> InspectionProgress
+
     /// A consistent picture of a range as of now, read in chunks, unaffected by later applies.
     func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader
     /// Begins to receive a snapshot. Nothing is visible before `SnapshotWriter.commit`.
@@ -84,6 +91,19 @@ package struct CollectionProgress: Hashable, Sendable {
     }
 }
 
+/// What a call of `inspect` has found.
+package struct InspectionProgress: Hashable, Sendable {
+    /// The range has been looked through to its end.
+    package var isComplete: Bool
+    /// No damage is known.
+    package var isSound: Bool
+
+    package init(isComplete: Bool, isSound: Bool) {
+        self.isComplete = isComplete
+        self.isSound = isSound
+    }
+}
+
 /// Committed entries of one range, in order, to be applied together.
 package struct ApplyBatch: Sendable {
     package var range: RangeID
@@ -91,6 +111,8 @@ package struct ApplyBatch: Sendable {
     package var commands: [IndexedCommand]
     /// Where the range stands afterwards.
     package var state: AppliedState
+    /// A report of what the rows add up to afterwards is wanted (`StateStore.takeReports`).
+    package var isCompared = false
     /// Instead of applying anything, forget the replica and its rows of this span.
     package var cleared: KeySpan?
 

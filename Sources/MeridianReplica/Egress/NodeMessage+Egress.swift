@@ -9,7 +9,7 @@ extension NodeMessage {
         switch self {
         case .raft(_, let message):
             if case .append(let append) = message.body, !append.entries.isEmpty { .log } else { .consensus }
-        case .closed, .quiet, .quietReply, .wound: .consensus
+        case .closed, .quiet, .quietReply, .wound, .digest, .diverged: .consensus
         case .snapshotChunk: .snapshot
         case .snapshotReply: .consensus
         case .request: .request
@@ -20,7 +20,8 @@ extension NodeMessage {
     /// The range that it is about; `nil` where it is about several, or a transaction.
     package var range: RangeID? {
         switch self {
-        case .raft(let range, _), .closed(let range, _): range
+        case .raft(let range, _), .closed(let range, _), .diverged(let range, _, _): range
+        case .digest(let report, _): report.range
         case .quiet, .quietReply, .wound: nil
         case .request(let request): request.range
         case .reply(let reply): reply.range
@@ -42,7 +43,7 @@ extension NodeMessage {
         case .raft(_, let message):
             guard case .append(let append) = message.body else { return }
             for entry in append.entries { entry.visitRowBytes(visit) }
-        case .closed, .quiet, .quietReply, .wound, .snapshotReply: return
+        case .closed, .quiet, .quietReply, .wound, .snapshotReply, .digest, .diverged: return
         case .request(let request): request.body.visitRowBytes(visit)
         case .reply(let reply):
             guard case .read(let result) = reply.body else { return }

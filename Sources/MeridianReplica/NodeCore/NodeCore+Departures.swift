@@ -13,6 +13,9 @@ import MeridianPlacement
 /// 3. **The rows go.** In this order, because a log that starts behind its rows could not be opened.
 /// 4. If the node is still a member, or has become one meanwhile, an empty replica takes the place.
 ///
+/// A replica that leaves because its rows are damaged goes the same way, without a report: what it had committed a
+/// quorum of others has. What stays of it says that it is recovering.
+///
 /// After a crash in between, the stored remains are of an earlier history, and all of it is done again
 /// (`NodeCore+Changes.swift`); the report is there already then, and what is salvaged the second time is at most the
 /// same.
@@ -22,6 +25,9 @@ struct Departure: Sendable {
         case superseded
         /// The node is no member any more.
         case left
+        /// Its rows are not what a quorum of the others has (`Replica+Comparison.swift`). The node remains a member and
+        /// begins a new life with the range, which is recovering.
+        case damaged
     }
 
     enum Stage: Hashable, Sendable {
@@ -79,19 +85,58 @@ extension NodeCore {
         // Whoever waits for an answer gets one.
         switch reason {
         case .superseded: replicas[slot].raft.seal(for: range.generation, at: now)
-        case .left: replicas[slot].raft.abdicate(at: now)
+        case .left, .damaged: replicas[slot].raft.abdicate(at: now)
         }
         replicas[slot].flush(at: now, &effects)
         replicas[slot].endSnapshots(&effects)
         let salvage = reason == .superseded ? salvage(slot) : nil
         departures[range.id] = Departure(
             span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
-            snapshotWrites: replicas[slot].snapshots.unanswered, hardState: replicas[slot].raft.hardState)
+            snapshotWrites: replicas[slot].snapshots.unanswered,
+            hardState: reason == .damaged ? newLife(of: slot, at: now) : replicas[slot].raft.hardState)
         slots[range.id] = nil
         flushed.removeAll { $0 == slot }
         if replicas[slot].announcedLeader == configuration.node { gateway.leaseholders[range.id] = nil }
         replicas[slot] = .placeholder(range, node: configuration.node, at: now)
         if let salvage { effects.node.salvages.append(salvage) } else { removeLog(of: range.id, &effects) }
+    }
+
+    /// What a replica remembers that has to begin anew. Its number must differ from that of every earlier life, which
+    /// nobody can draw in a pure core: it is mixed from what no two moments of a replica have in common.
+    private func newLife(of slot: Int, at now: Moment) -> HardState {
+        let raft = replicas[slot].raft
+        var hash = RowHash()
+        for word in [
+            configuration.seed, UInt64(configuration.node.rawValue), raft.incarnation.rawValue,
+            replicas[slot].descriptor.id.rawValue, raft.term.rawValue, raft.lastPosition.index.rawValue,
+            UInt64(bitPattern: now.instant.rawValue), UInt64(bitPattern: now.clock.latest.rawValue),
+        ] { hash.combine(word) }
+        var generator = SplitMix64(seed: hash.value)
+        var state = raft.hardState
+        state.incarnation = Incarnation(using: &generator)
+        state.isRecovering = true
+        return state
+    }
+
+    /// A replica that has to begin anew, whose log is gone, while a crash has kept its rows from going: they must never
+    /// be taken for what the range holds. (Rows of a snapshot that such a replica has installed look alike, if the
+    /// crash came before its log began behind them. They go too, and come again.)
+    /// - Returns: whether it is one. The first step goes on with its departure.
+    mutating func resumeDeparture(_ range: RangeDescriptor) -> Bool {
+        guard let log = unclaimedLogs[range.id], log.hardState.isRecovering, log.entries.isEmpty,
+            log.base == .zero, unclaimedStates[range.id] != nil
+        else { return false }
+        departures[range.id] = Departure(
+            span: range.span, stage: .awaitingSnapshots, snapshotWrites: 0, hardState: log.hardState)
+        unclaimedLogs[range.id] = nil
+        unclaimedStates[range.id] = nil
+        unfinished.append(range.id)
+        return true
+    }
+
+    mutating func finishDepartures(_ effects: inout StepEffects) {
+        for range in unfinished { clearIfPossible(range, &effects) }
+        unfinished = []
     }
 
     private func salvage(_ slot: Int) -> Salvage? {

@@ -52,13 +52,15 @@ package struct NodeCore: Sendable {
     var cannotWrite = false
     /// Stored logs of ranges whose tables are not known yet.
     var unclaimedLogs: [RangeID: StoredLog]
-    private var unclaimedStates: [RangeID: AppliedState]
+    var unclaimedStates: [RangeID: AppliedState]
     /// When this process started, by its clock: as soon as that is known.
     var startedAt: Timestamp?
     /// Ranges that this node may be no member of any more.
     var undecided: Set<RangeID> = []
     /// Ranges of which the files may be of an earlier history than the catalog, until the first step.
     private var unfollowed: [RangeID] = []
+    /// Ranges whose rows a crash has left behind amid a departure, until the first step.
+    var unfinished: [RangeID] = []
 
     struct Timer: Comparable, Sendable {
         var at: Instant
@@ -86,7 +88,8 @@ package struct NodeCore: Sendable {
         self.unclaimedStates = states
         if now.clock.isKnown { startedAt = now.clock.latest }
         addReplica(system, isNew: states[system.id] == nil, at: now)
-        for row in systemRows {
+        // What is to be thrown away names no ranges: the catalog comes again with the rows.
+        for row in unfinished.isEmpty ? systemRows : [] {
             for range in try catalog.learn(row).newRanges {
                 addReplica(range, isNew: false, at: now)
                 unfollowed.append(range.id)
@@ -115,6 +118,7 @@ package struct NodeCore: Sendable {
             if let slot = slots[range] { settleHistory(slot, at: now, &effects) }
         }
         if !unfollowed.isEmpty { unfollowed = [] }
+        if !unfinished.isEmpty { finishDepartures(&effects) }
         for event in events { take(event, at: now, &effects) }
         settle(at: now, &effects)
         if !transactions.commitWait.isEmpty { endTransactionWaits(at: now, &effects) }
@@ -164,6 +168,11 @@ package struct NodeCore: Sendable {
             for confirmation in confirmations where !cleared(confirmation, at: now) {
                 with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
             }
+        case .digested(let reports):
+            for report in reports {
+                with(report.range, at: now) { $0.digested(report, at: now, &effects) }
+            }
+        case .damaged(let range): with(range, at: now) { $0.foundDamage(at: now, &effects) }
         case .evaluated(let result):
             with(result.range, at: now) { $0.evaluated(result, at: now, &effects) }
         case .checkpointed(let confirmations):
@@ -227,6 +236,15 @@ package struct NodeCore: Sendable {
                     if $0.accepts(reply.stream.term) { $0.receive(reply, at: now, &effects) }
                 }
             case .wound(let id): wound(id, at: now, &effects)
+            case .digest(let report, let term):
+                with(report.range, at: now) {
+                    if $0.accepts(term) { $0.receive(report, from: frame.from, at: now, &effects) }
+                }
+            case .diverged(let range, let index, let term):
+                guard let slot = slots[range], replicas[slot].hasDiverged(at: index, term, from: frame.from) else {
+                    continue
+                }
+                depart(slot, as: .damaged, at: now, &effects)
             }
         }
     }
@@ -276,6 +294,10 @@ package struct NodeCore: Sendable {
             while let slot = dirty.popLast() {
                 flush(slot, at: now, &effects)
             }
+            for range in effects.damaged {
+                if let slot = slots[range] { depart(slot, as: .damaged, at: now, &effects) }
+            }
+            effects.damaged = []
             guard !effects.localReplies.isEmpty || !effects.localWounds.isEmpty || !effects.abandoned.isEmpty else {
                 break
             }
@@ -344,7 +366,9 @@ package struct NodeCore: Sendable {
     mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
         // What is left of a replica whose departure a crash has cut short departs again.
         let isLeftOver = unclaimedStates[range.id] != nil || unclaimedLogs[range.id]?.isEmpty == false
-        guard range.isHosted(by: configuration.node) || isLeftOver, slots[range.id] == nil else { return }
+        guard range.isHosted(by: configuration.node) || isLeftOver, slots[range.id] == nil, departures[range.id] == nil
+        else { return }
+        if resumeDeparture(range) { return }
         let isStored = unclaimedStates[range.id] != nil || unclaimedLogs[range.id] != nil
         let applied =
             unclaimedStates.removeValue(forKey: range.id)
@@ -408,7 +432,7 @@ package struct NodeCore: Sendable {
             replicas[slot].lookForAbandoned(at: now, &effects)
             replicas[slot].retryLocalReads(at: later, &effects)
             replicas[slot].reconcile(at: later)
-            replicas[slot].raiseThreshold(to: collectableTime, at: later)
+            replicas[slot].raiseThreshold(to: cannotWrite ? nil : collectableTime, at: later)
             if cannotWrite { handOver(slot, at: now) } else { replicas[slot].preferHome(peers, at: now) }
             markDirty(slot)
         }

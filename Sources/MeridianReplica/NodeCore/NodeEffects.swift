@@ -21,6 +21,8 @@ package struct NodeEffects: ~Copyable, Sendable {
     package var answers: [GatewayAnswer] = []
     /// Ranges that this node began (`true`) or ceased (`false`) to lead, in order.
     package var leaderships: [Leadership] = []
+    /// Replicas, here or elsewhere, that this node as a leader has found to differ. An operator should hear of them.
+    package var divergences: [Divergence] = []
     /// Tables or ranges were added: whoever keeps a copy of the directory takes a new one.
     package var directoryChanged = false
     /// A snapshot brought the catalog: read `Catalog.storedSpan` and answer with `NodeEvent.systemRows`.

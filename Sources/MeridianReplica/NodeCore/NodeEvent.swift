@@ -21,6 +21,10 @@ package enum NodeEvent: Sendable {
     /// These ranges' rows are applied up to these indexes.
     case applied([AppliedConfirmation])
     case evaluated(EvaluationResult)
+    /// What the rows add up to, where an applied batch asked for it.
+    case digested([DigestReport])
+    /// The range's rows were looked through, and are not as they were applied.
+    case damaged(RangeID)
     /// The state store is durable up to these indexes, so the logs may be cut.
     case checkpointed([AppliedConfirmation])
     /// The log is to hold nothing at or below this index as soon as that is durable as rows.

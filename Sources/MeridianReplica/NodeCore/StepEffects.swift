@@ -9,6 +9,8 @@ struct StepEffects: ~Copyable {
     var node = NodeEffects()
     /// Answers to this node's own gateway.
     var localReplies: [RangeReply] = []
+    /// Replicas of this node that must leave service because their rows are not the others'.
+    var damaged: [RangeID] = []
     /// Transactions that somebody must bring to their end.
     var abandoned: [Abandoned] = []
     /// Transactions that this node coordinates and that should make way.

@@ -27,7 +27,7 @@ import MeridianTransactions
 /// written may be collected; then there is nothing to raise the threshold for.
 extension Replica {
     /// Looks whether old versions may go, when that is due.
-    /// - Parameter wanted: the retention ago; `nil` when no clock can be trusted with it.
+    /// - Parameter wanted: the retention ago; `nil` when no clock can be trusted with it, or nothing can be written.
     mutating func raiseThreshold(to wanted: Timestamp?, at now: Moment) {
         guard let due = nextCollection, now.instant >= due else { return }
         guard isServing else {
@@ -53,6 +53,7 @@ extension Replica {
                 return
             }
         }
+        compareIfChanged(at: now)
         let threshold = collectable(wanted)
         let (rise, overflow) = threshold.rawValue.subtractingReportingOverflow(dispatched.threshold.rawValue)
         guard overflow || rise >= collectionIntervalNanoseconds else { return }

@@ -42,11 +42,20 @@ extension Replica {
         var commands: [IndexedCommand] = []
         commands.reserveCapacity(entries.count)
         for entry in entries {
+            dispatched.position = entry.position
             switch entry.payload {
             case .empty, .readmission: break
             case .membership(let membership): dispatched.membership = membership
             case .collect(let threshold): dispatched.threshold = max(dispatched.threshold, threshold)
+            case .compare:
+                beginComparison(at: entry.index)
+                if isWitness { continue }
+                var batch = ApplyBatch(range: descriptor.id, commands: commands, state: dispatched)
+                batch.isCompared = true
+                effects.apply(batch)
+                commands = []
             case .command(let command):
+                lastCommand = entry.index
                 dispatched.closed = max(dispatched.closed, command.closed)
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
@@ -56,11 +65,10 @@ extension Replica {
                 for effect in effects { commands.append(IndexedCommand(index: entry.index, command: effect)) }
             }
         }
-        dispatched.position = last.position
         closed.note(
             ClosedTimestamp(timestamp: dispatched.closed, position: last.position), applied: appliedIndex)
         effects.apply(ApplyBatch(range: descriptor.id, commands: commands, state: dispatched))
-        if !commands.isEmpty { noteCollection(at: now) }
+        if lastCommand > lastComparison { noteCollection(at: now) }
     }
 
     /// Cuts the log behind what is durably applied, keeping some for followers that lag a little, unless something in

@@ -72,6 +72,13 @@ package struct Replica: Sendable {
     /// When a leaseholder looks whether old versions may go; `nil` when there is nothing to look for.
     var nextCollection: Instant?
     var collectionIntervalNanoseconds: Int64 = .max
+    /// The last command that was handed to the state store, and the last comparison.
+    var lastCommand = LogIndex.zero
+    var lastComparison = LogIndex.zero
+    /// What a leader compares, or has compared last.
+    var comparison: Comparison?
+    /// The last comparison for which this replica has said what its rows add up to.
+    var reported: LogIndex?
     /// Nothing that a read at or above this can see is collected.
     var protectedTimestamp = Timestamp.distantFuture
     /// How far ahead of the clock timestamps are closed; 0 except for global tables.

@@ -55,6 +55,10 @@ package enum NodeMessage: Sendable {
     case snapshotReply(SnapshotReplyMessage)
     /// An older transaction waits for this one, which the receiver coordinates.
     case wound(TransactionID)
+    /// To a leader: what the sender's rows add up to. The term is the sender's.
+    case digest(DigestReport, Term)
+    /// From a leader: what the receiver has said at this index is not what a quorum says without it.
+    case diverged(RangeID, at: LogIndex, Term)
 }
 
 /// Names one attempt to send a snapshot, so that chunks of two attempts never mix, nor an answer to one is taken for an

@@ -163,6 +163,7 @@ final class Nemesis {
             engine.crash(node)
             let damage: DiskDamage =
                 episode.kind == .bitRot ? .bitRot : episode.kind == .truncation ? .truncation : .misdirectedWrite
+            node.hasDamagedFiles = true
             node.storage.damage(damage, in: FileKind.allCases[Int(random.below(2))])
             return { [self] in restart(node) }
         case .leaseTransfer:

@@ -70,7 +70,9 @@ final class ClosedTimestamps: Invariant {
                     let promise = ClosedTimestamp(timestamp: quiet.closed, position: range.position)
                     if let text = take(promise, of: range.range, from: frame.from) { return text }
                 }
-            case .raft, .quietReply, .request, .reply, .snapshotChunk, .snapshotReply, .wound: break
+            case .raft, .quietReply, .request, .reply, .snapshotChunk, .snapshotReply, .wound,
+                .digest, .diverged:
+                break
             }
         }
         return nil

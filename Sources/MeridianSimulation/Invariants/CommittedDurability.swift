@@ -47,6 +47,8 @@ final class CommittedDurability: Invariant {
                 mirror.terms.removeFirst(min(mirror.terms.count, Int(compact - mirror.base)))
                 mirror.base = compact
             }
+            // Its rows were found damaged, and it begins a new life: it had the log when it answered.
+            if write.remove, write.hardState?.isRecovering == true { damaged.insert(node.id) }
             if !write.remove { mirrors[node.id]?[write.range] = mirror }
         }
     }

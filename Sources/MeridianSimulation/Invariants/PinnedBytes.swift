@@ -41,7 +41,7 @@ final class PinnedBytes: Invariant {
                     engine.rules[law]?.readsFromOutside == .refused
                 else { continue }
                 range = reply.range
-            case .closed, .quiet, .quietReply, .request, .snapshotReply, .wound: continue
+            case .closed, .quiet, .quietReply, .request, .snapshotReply, .wound, .digest, .diverged: continue
             }
             guard let law = law(of: range, from: frame.from), let node = topology.node(frame.to) else { continue }
             if topology.jurisdiction(of: node.region) != law {

@@ -97,7 +97,9 @@ extension Engine {
             return [stateFailed(node, error)]
         }
         scheduleCheckpoint(node)
-        return [.applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })]
+        let applied = NodeEvent.applied(
+            batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })
+        return batches.contains(where: \.isCompared) ? [.digested(state.takeReports()), applied] : [applied]
     }
 
     private func stateFailed(_ node: SimulatedNode, _ error: any Error) -> NodeEvent {
@@ -118,7 +120,7 @@ extension Engine {
             node.unapplied = []
             node.hasToldStateFailure = false
             scheduleCheckpoint(node)
-            give(node, [.stateRecovered, .applied(confirmations)])
+            give(node, [.stateRecovered, .digested(state.takeReports()), .applied(confirmations)])
         }
     }
 
@@ -151,6 +153,35 @@ extension Engine {
             guard let span = core.catalog.directory[range]?.span else { continue }
             while (try? state.collectGarbage(of: range, in: span, limit: 200))?.isComplete == false {}
         }
+        inspect(node, state, core)
+    }
+
+    /// Looks through a piece of one range's rows for damage, the next one each time.
+    private func inspect(_ node: SimulatedNode, _ state: any StateStore, _ core: RunningCore) {
+        if node.uninspected.isEmpty { node.uninspected = (try? state.load().keys.sorted()) ?? [] }
+        guard let range = node.uninspected.last else { return }
+        guard let span = core.catalog.directory[range]?.span,
+            let progress = try? state.inspect(range, in: span, limit: 100)
+        else {
+            node.uninspected.removeLast()
+            return
+        }
+        guard progress.isComplete else { return }
+        node.uninspected.removeLast()
+        if !progress.isSound { give(node, .damaged(range)) }
+    }
+
+    /// A row of a replica changes or goes, in memory or on the disk, without anybody's knowledge.
+    /// - Returns: whether there was one.
+    func damage(_ range: RangeID, at node: SimulatedNode, _ damage: SilentDamage) -> Bool {
+        guard let span = node.core?.catalog.directory[range]?.span, let state = node.state as? any Damageable else {
+            return false
+        }
+        let choice = UInt64(below(.max))
+        guard (try? state.damage(span, damage, choice: choice)) == true else { return false }
+        node.rotten.insert(range)
+        trace?("\(node.id): a row of \(range) is damaged (\(damage))")
+        return true
     }
 
     // MARK: Snapshots

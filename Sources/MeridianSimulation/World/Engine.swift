@@ -69,6 +69,8 @@ final class Engine {
     var hash = EventHash()
     private var random: SplitMix64
     private(set) var stepCount: UInt64 = 0
+    /// What leaders have found by comparing digests.
+    private(set) var divergences: [Divergence] = []
     private var nextCall: UInt64 = 0
 
     /// The events of the step under way; kept for the next one, so that a step need not allocate.
@@ -363,6 +365,7 @@ final class Engine {
         for read in effects.snapshotReads { self.read(read, node) }
         for write in effects.snapshotWrites { self.write(write, node) }
         for salvage in effects.salvages { keep(salvage, node) }
+        for divergence in effects.divergences { note(divergence, foundBy: node) }
         for answer in effects.answers {
             hash.note(5, now, answer.id.rawValue)
             onAnswer?(node, answer)
@@ -382,6 +385,19 @@ final class Engine {
         {
             events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
         }
+    }
+
+    /// Replicas never differ but by a fault that has changed their rows.
+    private func note(_ divergence: Divergence, foundBy node: SimulatedNode) {
+        trace?(
+            "\(node.id) finds that \(divergence.range) of \(divergence.node) differs at \(divergence.index) from "
+                + "\(divergence.agreeing)")
+        divergences.append(divergence)
+        let accused = nodes[Int(divergence.node.rawValue) - 1]
+        guard !accused.rotten.contains(divergence.range), !accused.hasDamagedFiles else { return }
+        invariants?.report(
+            "replicas are equal by their own digests",
+            "\(divergence.range): \(divergence.node) differs at \(divergence.index) from \(divergence.agreeing)")
     }
 
     private func send(_ frame: consuming NodeFrame) {

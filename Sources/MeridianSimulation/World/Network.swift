@@ -182,7 +182,8 @@ extension NodeMessage {
         case .quietReply: return 24
         case .reply: return 96
         case .snapshotChunk(let chunk): return 64 + chunk.chunk.bytes.count
-        case .snapshotReply, .wound: return 48
+        case .snapshotReply, .wound, .diverged: return 48
+        case .digest: return 64
         }
     }
 }

@@ -49,6 +49,12 @@ final class SimulatedNode {
     /// A failure after which nothing is written any more.
     var isLogDead = false
     var isCheckpointScheduled = false
+    /// The ranges that the present look for damage has still to go through.
+    var uninspected: [RangeID] = []
+    /// Ranges of which a fault has changed rows without anybody's knowledge.
+    var rotten: Set<RangeID> = []
+    /// A fault has changed its files, and no checksum need have told.
+    var hasDamagedFiles = false
     var stalledUntil = Int64.zero
     var snapshotReaders: [SnapshotStreamID: any SnapshotReader] = [:]
     var snapshotWriters: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]

@@ -58,6 +58,10 @@ extension NodeMessage {
                 + (chunk.chunk.isLast ? ", last" : "")
         case .snapshotReply(let reply): "\(reply.range) snapshot \(reply.progress)"
         case .wound(let id): "wound \(id)"
+        case .digest(let report, _):
+            "\(report.range) digest at \(report.index): \(report.digest.sum)"
+                + (report.isComplete ? "" : ", incomplete") + (report.isSound ? "" : ", damaged")
+        case .diverged(let range, let index, _): "\(range) diverged at \(index)"
         }
     }
 }

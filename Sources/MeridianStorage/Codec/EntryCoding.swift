@@ -6,7 +6,8 @@ import MeridianCore
 /// The checksum covers the range's id as well, so that an entry which was written to a wrong place is found out
 /// even though it is whole. A command: request (128), timestamp (64), closed (64), number of mutations (32), and for
 /// each its key and its value with their lengths (32); a step of a transaction follows where the kind says so
-/// (`TransactionCoding`). A readmission: node (32), incarnation (64). A collection: threshold (64).
+/// (`TransactionCoding`). A readmission: node (32), incarnation (64). A collection: threshold (64). A
+/// comparison: nothing.
 ///
 /// Decoding takes nothing for granted: lengths are checked before they are used, and no bytes make it crash.
 enum EntryCoding {
@@ -17,6 +18,7 @@ enum EntryCoding {
         static let readmission: UInt8 = 3
         static let transactionStep: UInt8 = 4
         static let collection: UInt8 = 5
+        static let comparison: UInt8 = 6
     }
 
     static func encode(_ entry: Entry, of range: RangeID, to writer: inout ByteWriter) {
@@ -41,6 +43,8 @@ enum EntryCoding {
         case .collect(let threshold):
             header(Kind.collection, entry, &writer)
             writer.put(threshold.rawValue)
+        case .compare:
+            header(Kind.comparison, entry, &writer)
         }
         precondition(writer.count - body < Int(UInt32.max), "entry of \(writer.count - body) bytes")
         let checksum = checksum(range, UnsafeRawBufferPointer(rebasing: writer.bytes[body...]))
@@ -70,6 +74,7 @@ enum EntryCoding {
         case Kind.readmission:
             payload = .readmission(NodeID(try body.uint32()), Incarnation(try body.uint64()))
         case Kind.collection: payload = .collect(below: Timestamp(rawValue: try body.int64()))
+        case Kind.comparison: payload = .compare
         default: throw ByteReader.Malformed()
         }
         try body.expectEnd()

@@ -10,7 +10,8 @@ package final class MemoryStateStore: StateStore {
         var versions = VersionMap()
         var states: [RangeID: AppliedState] = [:]
         var outcomes: [RangeID: [RequestMemory.Outcome]] = [:]
-        var collections = Collections()
+        var books = Books()
+        var reports: [DigestReport] = []
     }
 
     private let contents: Mutex<Contents>
@@ -50,21 +51,31 @@ package final class MemoryStateStore: StateStore {
             let isNew = contents.withLock { contents in
                 let applied = contents.states[batch.range]?.position.index ?? .zero
                 guard batch.state.position.index > applied else { return false }
+                var book = contents.books[batch.range]
                 for indexed in batch.commands where indexed.index > applied {
                     precondition(
                         indexed.index <= batch.state.position.index,
                         "\(batch.range): command \(indexed.index) beyond \(batch.state.position)")
                     let command = indexed.command
-                    for key in command.erasedKeys { contents.versions.erase(key, through: command.timestamp) }
+                    for key in command.erasedKeys {
+                        for version in contents.versions.erase(key, through: command.timestamp) {
+                            book.remove(RangeDigest.hash(key, version, in: batch.range), key)
+                        }
+                    }
                     for mutation in command.keptMutations {
-                        contents.versions.insert(
-                            Version(timestamp: command.timestamp, value: mutation.value), for: mutation.key)
+                        let version = Version(timestamp: command.timestamp, value: mutation.value)
+                        let replaced = contents.versions.insert(version, for: mutation.key)
+                        book.add(RangeDigest.hash(mutation.key, version, in: batch.range), mutation.key)
+                        guard let replaced else { continue }
+                        book.remove(RangeDigest.hash(mutation.key, replaced, in: batch.range), mutation.key)
                     }
                     let applied = AppliedRequest(timestamp: command.timestamp, index: indexed.index)
                     outcomes.append(RequestMemory.Outcome(request: command.request, applied: applied))
                     pendingByteCount.add(command.byteCount, ordering: .relaxed)
                 }
                 contents.states[batch.range] = batch.state
+                contents.books[batch.range] = book
+                if batch.isCompared { contents.reports.append(contents.books.report(of: batch.range, batch.state)) }
                 return true
             }
             if isNew { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
@@ -98,6 +109,9 @@ package final class MemoryStateStore: StateStore {
 
     func threshold(of range: RangeID) -> Timestamp { contents.withLock { $0.states[range]?.threshold ?? .zero } }
 
+    /// For `SilentDamage`.
+    func damageVersions(_ body: (inout VersionMap) -> Bool) -> Bool { contents.withLock { body(&$0.versions) } }
+
     func outcome(of request: RequestID, in range: RangeID) -> AppliedRequest? {
         requests.outcome(of: request, in: range)
     }
@@ -106,12 +120,12 @@ package final class MemoryStateStore: StateStore {
 // MARK: - Garbage, removal, snapshots
 
 extension MemoryStateStore {
-    package func uncollected() -> [RangeID] { contents.withLock { $0.collections.due(of: $0.states) } }
+    package func uncollected() -> [RangeID] { contents.withLock { $0.books.uncollected(of: $0.states) } }
 
     package func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress {
         precondition(limit > 0, "a collection of \(limit) versions")
         return contents.withLock { contents in
-            guard let round = contents.collections.round(of: range, in: contents.states) else { return .nothing }
+            guard let round = contents.books.round(of: range, in: contents.states) else { return .nothing }
             var changed: [(Key, [Version])] = []
             var count = 0
             var next: Key?
@@ -139,9 +153,39 @@ extension MemoryStateStore {
                 if kept.count < chain.count { changed.append((key, kept)) }
                 return next == nil
             }
-            for (key, chain) in changed { contents.versions.replaceChain(of: key, by: chain) }
-            contents.collections.note(round, of: range, next: next)
+            for (key, chain) in changed {
+                let gone = contents.versions.replaceChain(of: key, by: chain)
+                for version in gone { contents.books[range].remove(RangeDigest.hash(key, version, in: range), key) }
+            }
+            contents.books.note(round, of: range, next: next)
             return CollectionProgress(removed: count, isComplete: next == nil)
+        }
+    }
+
+    package func takeReports() -> [DigestReport] {
+        contents.withLock { contents in
+            if contents.reports.isEmpty { return [] }
+            defer { contents.reports = [] }
+            return contents.reports
+        }
+    }
+
+    package func inspect(_ range: RangeID, in span: KeySpan, limit: Int) -> InspectionProgress {
+        precondition(limit > 0, "an inspection of \(limit) versions")
+        return contents.withLock { contents in
+            var inspection = contents.books[range].inspection ?? Books.Inspection()
+            var count = 0
+            var next: Key?
+            contents.versions.visit(KeySpan(lower: inspection.next ?? span.lower, upper: span.upper)) { key, chain in
+                guard count < limit else {
+                    next = key
+                    return false
+                }
+                for version in chain { inspection.found.add(RangeDigest.hash(key, version, in: range)) }
+                count += chain.count
+                return true
+            }
+            return contents.books.note(inspection, of: range, next: next)
         }
     }
 
@@ -149,7 +193,7 @@ extension MemoryStateStore {
         contents.withLock { contents in
             contents.versions.removeAll(in: span)
             contents.states[range] = nil
-            contents.collections.forget(range)
+            contents.books.forget(range)
         }
         requests.forget(range)
     }
@@ -181,9 +225,13 @@ extension MemoryStateStore {
                 }
                 contents.versions.removeAll(in: span)
                 let count = Planted.isOn(.halfSnapshotInstalled) ? rows.count / 2 : rows.count
-                for (key, version) in rows.prefix(count) { contents.versions.insert(version, for: key) }
+                var digest = RangeDigest()
+                for (key, version) in rows.prefix(count) {
+                    contents.versions.insert(version, for: key)
+                    digest.add(RangeDigest.hash(key, version, in: range))
+                }
                 contents.states[range] = state
-                contents.collections.forget(range)
+                contents.books.replace(range, by: digest)
                 return nil
             }
             if let passed { return .passed(passed) }

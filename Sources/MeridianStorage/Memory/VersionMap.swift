@@ -46,10 +46,12 @@ struct VersionMap: Sendable {
     }
 
     /// Adds a version, or replaces the one of the same timestamp.
-    mutating func insert(_ version: Version, for key: Key) {
+    /// - Returns: what it replaced.
+    @discardableResult
+    mutating func insert(_ version: Version, for key: Key) -> Version? {
         let (leaf, slot, isThere) = position(of: key)
         if isThere {
-            leaves[leaf].chains[slot].insert(version)
+            return leaves[leaf].chains[slot].insert(version)
         } else if leaves.isEmpty {
             leaves.append(Leaf(keys: [key], chains: [[version]]))
         } else {
@@ -57,6 +59,7 @@ struct VersionMap: Sendable {
             leaves[leaf].chains.insert([version], at: slot)
             if leaves[leaf].keys.count > Self.leafCapacity { split(leaf) }
         }
+        return nil
     }
 
     private mutating func split(_ leaf: Int) {
@@ -128,24 +131,31 @@ struct VersionMap: Sendable {
         }
     }
 
-    /// Replaces the chain of a key that is there; an empty chain removes the key.
-    mutating func replaceChain(of key: Key, by chain: [Version]) {
+    /// Replaces the chain of a key that is there by a part of it; an empty chain removes the key.
+    /// - Returns: the versions that are gone.
+    @discardableResult
+    mutating func replaceChain(of key: Key, by chain: [Version]) -> [Version] {
         let (leaf, slot, isThere) = position(of: key)
         precondition(isThere, "no \(key) to replace")
+        let kept = Set(chain.map(\.timestamp))
+        let gone = leaves[leaf].chains[slot].filter { !kept.contains($0.timestamp) }
         if !chain.isEmpty {
             leaves[leaf].chains[slot] = chain
-            return
+            return gone
         }
         leaves[leaf].keys.remove(at: slot)
         leaves[leaf].chains.remove(at: slot)
         if leaves[leaf].keys.isEmpty { leaves.remove(at: leaf) }
+        return gone
     }
 
     /// Removes the versions of a key at or below a timestamp.
-    mutating func erase(_ key: Key, through timestamp: Timestamp) {
+    /// - Returns: those.
+    @discardableResult
+    mutating func erase(_ key: Key, through timestamp: Timestamp) -> [Version] {
         let (leaf, slot, isThere) = position(of: key)
-        guard isThere else { return }
-        replaceChain(of: key, by: leaves[leaf].chains[slot].filter { $0.timestamp > timestamp })
+        guard isThere else { return [] }
+        return replaceChain(of: key, by: leaves[leaf].chains[slot].filter { $0.timestamp > timestamp })
     }
 
     mutating func removeAll(in span: KeySpan) {
@@ -197,12 +207,18 @@ extension [Version] {
         return low == 0 ? nil : low - 1
     }
 
-    fileprivate mutating func insert(_ version: Version) {
-        guard let slot = visible(at: version.timestamp) else { return insert(version, at: 0) }
-        if self[slot].timestamp == version.timestamp {
-            self[slot] = version
-        } else {
-            insert(version, at: slot + 1)
+    /// - Returns: what it replaced.
+    fileprivate mutating func insert(_ version: Version) -> Version? {
+        guard let slot = visible(at: version.timestamp) else {
+            insert(version, at: 0)
+            return nil
         }
+        guard self[slot].timestamp == version.timestamp else {
+            insert(version, at: slot + 1)
+            return nil
+        }
+        let replaced = self[slot]
+        self[slot] = version
+        return replaced
     }
 }

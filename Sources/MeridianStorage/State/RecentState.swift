@@ -10,9 +10,17 @@ import Synchronization
 /// Shared by the store, a checkpoint that may run beside it, and the readers; a lock guards it. A reader looks here
 /// first and into the file afterwards: what is no longer here by then is there.
 final class RecentState: Sendable {
+    struct Erasure: Hashable, Sendable {
+        var range: RangeID
+        var through: Timestamp
+    }
+
     struct Contents: Sendable {
         /// How far each range has been applied, wherever its rows are.
         var states: [RangeID: AppliedState] = [:]
+        /// What the ranges' versions add up to, wherever they are.
+        var books = Books()
+        var reports: [DigestReport] = []
         /// The thresholds of snapshots that are being installed: their rows may be there, and their states not yet.
         var arriving: [RangeID: Timestamp] = [:]
         /// Ranges whose state is not in the file.
@@ -21,7 +29,7 @@ final class RecentState: Sendable {
         var outcomes: [RangeID: [RequestMemory.Outcome]] = [:]
         var byteCount = 0
         /// Keys whose versions at or below a timestamp must go from the file, too.
-        var erased: [Key: Timestamp] = [:]
+        var erased: [Key: Erasure] = [:]
         /// Versions that are being written at this moment.
         var flushing: VersionMap?
         /// Why nothing is applied any more.

@@ -7,9 +7,12 @@ extension SQLiteStateStore {
         if recent.withLock({ $0.isLoaded }) { return recent.withLock { $0.states } }
         return try file.withLock { file in
             requests.forgetAll()
-            let states = try file.load { requests.remember($0, in: $1, closed: $2) }
+            let ranges = try file.load { requests.remember($0, in: $1, closed: $2) }
+            let states = ranges.mapValues(\.state)
             recent.withLock {
                 $0.states = states
+                $0.books = Books()
+                for (range, stored) in ranges { $0.books.replace(range, by: stored.digest) }
                 $0.isLoaded = true
             }
             return states
@@ -24,10 +27,10 @@ extension SQLiteStateStore {
 extension StateFile {
     fileprivate func load(
         _ remember: ([RequestMemory.Outcome], RangeID, _ closed: Timestamp) -> Void
-    ) throws -> [RangeID: AppliedState] {
+    ) throws -> [RangeID: StoredRange] {
         let readRanges = try connection.prepare("read ranges", "SELECT * FROM ranges")
         let readRequests = try connection.prepare("read requests", "SELECT * FROM requests ORDER BY sequence")
-        var states: [RangeID: AppliedState] = [:]
+        var states: [RangeID: StoredRange] = [:]
         requestRows = [:]
         try connection.perform {
             defer {
@@ -44,19 +47,26 @@ extension StateFile {
                 nextRequestSequence = max(nextRequestSequence, sequence + 1)
                 guard let state = states[range] else { continue }
                 requestRows[range, default: []].append(RequestRow(sequence: sequence, newest: newest))
-                remember(outcomes, range, state.closed)
+                remember(outcomes, range, state.state.closed)
             }
         }
         return states
     }
 
-    func put(_ state: AppliedState, of range: RangeID) throws {
+    /// A range's row.
+    struct StoredRange: Sendable {
+        var state: AppliedState
+        /// Of the versions in the file; `nil` when an earlier format has none.
+        var digest: RangeDigest?
+    }
+
+    func put(_ state: AppliedState, _ digest: RangeDigest?, of range: RangeID) throws {
         buffer.removeAll()
         MembershipCoding.encode(state.membership, to: &buffer)
         transactionBuffer.removeAll()
         TransactionCoding.encode(state.transactions, to: &transactionBuffer)
         upkeepBuffer.removeAll()
-        UpkeepCoding.encode(state, to: &upkeepBuffer)
+        UpkeepCoding.encode(state.threshold, digest, to: &upkeepBuffer)
         putRange.bind(1, range.rawValue)
         putRange.bind(2, state.position.term.rawValue)
         putRange.bind(3, state.position.index.rawValue)
@@ -84,7 +94,7 @@ extension StateFile {
         return RequestRow(sequence: sequence, newest: newest)
     }
 
-    static func state(in row: SQLiteStatement) throws -> (RangeID, AppliedState) {
+    static func state(in row: SQLiteStatement) throws -> (RangeID, StoredRange) {
         let range = RangeID(row.unsigned(0))
         let position = LogPosition(term: Term(row.unsigned(1)), index: LogIndex(row.unsigned(2)))
         let closed = Timestamp(rawValue: row.integer(3))
@@ -103,8 +113,9 @@ extension StateFile {
             var state = AppliedState(
                 position: position, membership: membership, closed: closed, transactions: transactions)
             var upkeepReader = ByteReader(upkeep)
-            try UpkeepCoding.decode(&upkeepReader, into: &state)
-            return (range, state)
+            let digest: RangeDigest?
+            (state.threshold, digest) = try UpkeepCoding.decode(&upkeepReader)
+            return (range, StoredRange(state: state, digest: digest))
         } catch {
             throw MeridianError(.corruption, "state.sqlite: ranges: \(range) is damaged")
         }

@@ -35,12 +35,14 @@ extension SQLiteStateStore {
             // Before the rows, for those who read beside.
             recent.withLock { $0.arriving[range] = state.threshold }
             defer { recent.withLock { $0.arriving[range] = nil } }
-            let outcomes = try file.withLock { file in
+            let (outcomes, digest) = try file.withLock { file in
                 try flush(file)
-                file.collections.forget(range)
                 return try noteFailure(file) { try file.install(received, range, span, state) }
             }
-            recent.withLock { $0.states[range] = state }
+            recent.withLock { recent in
+                recent.states[range] = state
+                recent.books.replace(range, by: digest)
+            }
             requests.replace(outcomes, in: range, closed: state.closed)
             return .installed
         }
@@ -51,7 +53,8 @@ extension StateFile {
     /// Replaces a range's rows, durably in one step: the commit itself syncs. The log may be reset right afterwards.
     fileprivate func install(
         _ received: SnapshotReceiver, _ range: RangeID, _ span: KeySpan, _ state: AppliedState
-    ) throws -> [RequestMemory.Outcome] {
+    ) throws -> ([RequestMemory.Outcome], RangeDigest) {
+        var digest = RangeDigest()
         var outcomes: [RequestMemory.Outcome] = []
         var row: RequestRow?
         try connection.durableTransaction {
@@ -60,17 +63,23 @@ extension StateFile {
                 in: span,
                 version: { key, timestamp, value in
                     try key.withUnsafeBytes { key in
-                        guard let value else { return try put(key, timestamp, nil) }
-                        try value.withUnsafeBytes { try put(key, timestamp, $0) }
+                        guard let value else {
+                            digest.add(RangeDigest.hash(key, timestamp.rawValue, nil, in: range))
+                            return try put(key, timestamp, nil)
+                        }
+                        try value.withUnsafeBytes {
+                            digest.add(RangeDigest.hash(key, timestamp.rawValue, $0, in: range))
+                            try put(key, timestamp, $0)
+                        }
                     }
                 },
                 outcome: { outcomes.append($0) })
             if !outcomes.isEmpty { row = try put(outcomes, of: range, sequence: nextRequestSequence) }
-            try put(state, of: range)
+            try put(state, digest, of: range)
         }
         requestRows[range] = row.map { [$0] }
         if row != nil { nextRequestSequence += 1 }
-        return outcomes
+        return (outcomes, digest)
     }
 }
 
@@ -101,7 +110,7 @@ final class SQLiteVersionSource: VersionSource {
             readRange.bind(1, range.rawValue)
             defer { readRange.reset() }
             guard try readRange.step() else { return (nil, []) }
-            let state = try StateFile.state(in: readRange).1
+            let state = try StateFile.state(in: readRange).1.state
             readRequests.bind(1, range.rawValue)
             defer { readRequests.reset() }
             var outcomes: [RequestMemory.Outcome] = []

@@ -11,7 +11,6 @@ final class StateFile {
     /// The rows of `requests` that a range has, oldest first.
     var requestRows: [RangeID: [RequestRow]] = [:]
     var nextRequestSequence: Int64 = 1
-    var collections = Collections()
     /// Number of the next file for a snapshot that is being received.
     var nextStaging = 1
 
@@ -24,6 +23,7 @@ final class StateFile {
     let examineVersions: SQLiteStatement
     let deleteVersion: SQLiteStatement
     let eraseVersions: SQLiteStatement
+    let readVersions: SQLiteStatement
     let putChange: SQLiteStatement
     let deleteChange: SQLiteStatement
     let eraseChanges: SQLiteStatement
@@ -46,10 +46,12 @@ final class StateFile {
         putRequests = try connection.prepare("write requests", "INSERT INTO requests VALUES(?, ?, ?, ?, ?)")
         examineVersions = try connection.prepare(
             "collect garbage",
-            "SELECT key, timestamp, value IS NULL FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
+            "SELECT key, timestamp, value, checksum FROM versions WHERE key >= ? ORDER BY key, timestamp DESC")
         deleteVersion = try connection.prepare(
             "collect garbage", "DELETE FROM versions WHERE key = ? AND timestamp = ?")
         eraseVersions = try connection.prepare("erase", "DELETE FROM versions WHERE key = ? AND timestamp <= ?")
+        readVersions = try connection.prepare(
+            "erase", "SELECT timestamp, value FROM versions WHERE key = ? AND timestamp <= ?")
         putChange = try connection.prepare("write a change", "REPLACE INTO changes VALUES(?, ?)")
         deleteChange = try connection.prepare(
             "collect garbage", "DELETE FROM changes WHERE timestamp = ? AND key = ?")

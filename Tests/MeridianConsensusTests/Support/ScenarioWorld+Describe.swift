@@ -21,6 +21,7 @@ extension ScenarioWorld {
         case .membership(let membership): "\(position(entry.position)) \(describe(membership))"
         case .readmission(let node, let life): "\(position(entry.position)) readmits \(node) \(life)"
         case .collect(let threshold): "\(position(entry.position)) collects below \(threshold)"
+        case .compare: "\(position(entry.position)) compares"
         case .command(let command):
             "\(position(entry.position)) \(String(decoding: command.mutations.first?.key.bytes ?? [], as: UTF8.self))"
         }

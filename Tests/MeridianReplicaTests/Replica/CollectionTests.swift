@@ -156,7 +156,9 @@ import Testing
         let before = try #require(world.replica(leader)).raft.lastPosition.index.rawValue
         world.run(milliseconds: 15_000)
         let after = try #require(world.replica(leader))
-        #expect(after.raft.lastPosition.index.rawValue == before + 1)
+        // One that compares the replicas, if that was not done before, and the threshold.
+        #expect(after.raft.lastPosition.index.rawValue > before)
+        #expect(after.raft.lastPosition.index.rawValue <= before + 2)
         #expect(after.dispatched.threshold >= after.dispatched.transactions.highest)
         #expect(after.raft.isQuiescent)
         world.run(milliseconds: 60_000)
@@ -175,7 +177,7 @@ import Testing
         }
         let commands = UInt64(100)
         let others = try #require(world.replica(leader)).raft.lastPosition.index.rawValue - before - commands
-        #expect(others >= 5 && others <= 12, "\(others) entries of upkeep in 10 s at one a second")
+        #expect(others >= 10 && others <= 22, "\(others) entries of upkeep in 10 s at two a second")
     }
 
     /// A follower's own clock decides nothing: by the threshold it serves what a clock would have refused.

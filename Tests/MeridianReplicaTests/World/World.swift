@@ -88,6 +88,12 @@ final class World {
     var failures: [String] = []
     var onAnswer: (Int, GatewayAnswer) -> Void = { _, _ in }
     var onCrash: (Int) -> Void = { _ in }
+    /// A node that applies something else than it is given.
+    var mangle: (Int, ApplyBatch) -> ApplyBatch = { $1 }
+    /// Which nodes collect old versions, as soon as they may.
+    var collects: (Int) -> Bool = { _ in true }
+    /// What leaders have found by comparing digests.
+    private(set) var divergences: [Divergence] = []
     /// Looks at every frame that is sent; `false` loses it.
     var filter: (NodeFrame) -> Bool = { _ in true }
 
@@ -241,6 +247,7 @@ final class World {
             let result = evaluation.run(with: nodes[position].reader!)
             schedule(after: below(50_000), .evaluated(position, incarnation: incarnation, result))
         }
+        divergences += effects.divergences
         for answer in effects.answers { onAnswer(position, answer) }
         let deadline = nodes[position].core!.deadline
         if deadline != nodes[position].deadline {
@@ -331,14 +338,23 @@ final class World {
         for item in working {
             switch item {
             case .apply(let batch):
-                try? nodes[position].state.apply([batch])
+                try? nodes[position].state.apply([mangle(position, batch)])
+                if batch.isCompared { events.append(.digested(nodes[position].state.takeReports())) }
                 events.append(.applied([AppliedConfirmation(range: batch.range, index: batch.state.position.index)]))
             case .read(let read): if let event = self.read(read, position) { events.append(event) }
             case .write(let write): events.append(self.write(write, position))
             }
         }
+        if collects(position) { collect(position) }
         step(position, events)
         work(position)
+    }
+
+    private func collect(_ position: Int) {
+        for range in nodes[position].state.uncollected() {
+            let span = range == Self.data ? Self.span : Catalog.systemSpan
+            _ = try? nodes[position].state.collectGarbage(of: range, in: span, limit: 10_000)
+        }
     }
 
     private func read(_ read: SnapshotRead, _ position: Int) -> NodeEvent? {

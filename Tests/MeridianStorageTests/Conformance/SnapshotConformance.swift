@@ -116,7 +116,7 @@ import Testing
         let writer = try other.state.receiveSnapshot(of: a, span: span, state: reader.state)
         for chunk in try chunks(reader, 300) { try writer.append(chunk) }
         #expect(try other.state.makeReader().threshold(of: a) == .zero)
-        try writer.commit()
+        _ = try writer.commit()
         #expect(try other.state.makeReader().threshold(of: a) == Timestamp(30))
         try other.restart(crash: true)
         #expect(try other.state.load()[a]?.threshold == Timestamp(30))

@@ -1,4 +1,6 @@
+import GRDB
 import MeridianCore
+import Synchronization
 import Testing
 
 @testable import MeridianStorage
@@ -384,6 +386,110 @@ import Testing
         #expect(try world.state.load()[a]?.threshold == Timestamp(10), "the log replays what was not checkpointed")
         #expect(try world.state.makeReader().threshold(of: a) == Timestamp(10))
         #expect(try world.state.uncollected() == [a], "nobody knows how far the collection had come")
+    }
+
+    /// Whatever the order and the pieces: stores that have applied and collected the same add up to the same, and each
+    /// finds by looking through its rows what it has kept account of.
+    @Test(arguments: Adapter.allCases, 1...UInt64(6)) func theDigestIsThatOfTheRows(
+        _ adapter: Adapter, seed: UInt64
+    ) throws {
+        var random = SplitMix64(seed: seed)
+        let (world, other) = (try StoreWorld(adapter), try StoreWorld(.memory))
+        var (index, threshold) = (UInt64(0), Int64(0))
+        for _ in 0..<30 {
+            for _ in 0...random.below(4) {
+                index += 1
+                let keys = Set((0...random.below(3)).map { _ in StateModel.key(&random) }).sorted()
+                let isErasure = random.below(6) == 0
+                let mutations = keys.map { key in
+                    let isDeletion = isErasure || random.below(4) == 0
+                    return Mutation(key: Key(key), value: isDeletion ? nil : bytes("v\(index)"))
+                }
+                let mark = Mutation(key: Key([]), value: nil)
+                let command = Command(
+                    request: RequestID(high: 1, low: index), timestamp: Timestamp(Int64(index) * 10),
+                    closed: Timestamp(Int64(index) * 10 - 1), mutations: isErasure ? [mark] + mutations : mutations,
+                    step: isErasure ? CommitStep(attempt: 0, kind: .erase) : nil)
+                for store in [world.state, other.state] {
+                    try store.apply([
+                        ApplyBatch(
+                            range: a, commands: [IndexedCommand(index: LogIndex(index), command: command)],
+                            state: AppliedState(
+                                position: LogPosition(index, 1), membership: .sample, closed: command.closed,
+                                threshold: Timestamp(threshold)))
+                    ])
+                }
+                if random.below(3) == 0 {
+                    #expect(try world.state.inspect(a, in: .all, limit: 3).isSound, "seed \(seed)")
+                }
+            }
+            if random.below(3) == 0 { _ = try world.state.checkpoint() }
+            if random.below(4) == 0 {
+                index += 1
+                threshold = max(threshold, Int64(random.below(index * 10)))
+                for store in [world, other] { try store.raiseThreshold(to: threshold) }
+            }
+            if random.below(6) == 0 {
+                _ = try world.state.checkpoint()
+                try world.restart(crash: random.below(2) == 0)
+                _ = try world.state.load()
+            }
+            if random.below(3) == 0 { _ = try world.state.collectGarbage(of: a, in: .all, limit: 2) }
+        }
+        index += 1
+        var reports: [DigestReport] = []
+        for store in [world, other] {
+            try store.collect()
+            var batch = ApplyBatch(
+                range: a, commands: [],
+                state: AppliedState(
+                    position: LogPosition(index, 1), membership: .sample, closed: Timestamp(1),
+                    threshold: Timestamp(threshold)))
+            batch.isCompared = true
+            try store.state.apply([batch])
+            reports += store.state.takeReports()
+            #expect(store.state.takeReports().isEmpty)
+            var progress = InspectionProgress(isComplete: false, isSound: true)
+            while !progress.isComplete { progress = try store.state.inspect(a, in: .all, limit: 3) }
+            #expect(progress.isSound)
+        }
+        #expect(reports.count == 2 && reports[0] == reports[1], "seed \(seed)")
+        #expect(reports[0].isComplete && reports[0].isSound && reports[0].digest.count > 0)
+    }
+
+    @Test(arguments: Adapter.allCases, SilentDamage.allCases) func anInspectionFindsDamage(
+        _ adapter: Adapter, _ damage: SilentDamage
+    ) throws {
+        for isInMemory in [true, false] {
+            let world = try StoreWorld(adapter)
+            for index in UInt64(1)...20 { try apply(world.state, index, at: Int64(index), [("k\(index)", "\(index)")]) }
+            if !isInMemory { _ = try world.state.checkpoint() }
+            #expect(try world.state.inspect(a, in: .all, limit: 100) == .init(isComplete: true, isSound: true))
+            #expect(try #require(world.state as? any Damageable).damage(.all, damage, choice: 5))
+            #expect(try !world.state.inspect(a, in: .all, limit: 100).isSound)
+            try world.restart(crash: false)
+            #expect(try !world.state.inspect(a, in: .all, limit: 100).isSound, "what a restart finds is as damaged")
+            let source = try StoreWorld(.memory)
+            try apply(source.state, 21, at: 30, [("a", "1")])
+            let reader = try source.state.openSnapshot(of: a, span: .all)
+            let writer = try world.state.receiveSnapshot(of: a, span: .all, state: reader.state)
+            try writer.append(try #require(try reader.chunk(at: 0, byteLimit: 1 << 20)))
+            _ = try writer.commit()
+            #expect(try world.state.inspect(a, in: .all, limit: 100).isSound, "a snapshot brings other rows")
+        }
+    }
+
+    /// A row whose checksum does not hold is damage as well.
+    @Test func anInspectionFindsARowThatCannotBeRead() throws {
+        let directory = TemporaryDirectory()
+        let stores = try SQLiteStores.open(directory)
+        try apply(stores.state, 1, at: 1, [("a", "1")])
+        _ = try stores.state.checkpoint()
+        try stores.state.file.withLock { file in
+            try file.connection.access("test") { try $0.execute(sql: "UPDATE versions SET value = x'32'") }
+        }
+        #expect(try stores.state.inspect(a, in: .all, limit: 100) == .init(isComplete: true, isSound: false))
+        try stores.close()
     }
 
     /// Random applies, collections and restarts against a dictionary of versions.

@@ -41,7 +41,7 @@ package enum LeakChannel: String, CaseIterable, Sendable, Hashable {
             case .lock, .unlock: .locks
             case .commit, .read, .transferLease, .status: .requests
             }
-        case .closed, .quiet, .quietReply, .snapshotReply: .control
+        case .closed, .quiet, .quietReply, .snapshotReply, .digest, .diverged: .control
         }
     }
 }
