@@ -30,6 +30,19 @@ struct KnownHistoryTests {
         Case(file: "aborted-read", model: .append, expected: [.g1a]),
         // An unknown transaction may take effect after its process gave up.
         Case(file: "unknown-then-read", model: .append, expected: []),
+        // Half of it: whoever saw the append to x must see the one to y.
+        Case(file: "unknown-half-seen", model: .append, expected: [.gSingle]),
+        Case(file: "unknown-half-seen-registers", model: .registers, expected: [.gSingle]),
+        // The second append of an unknown transaction without its first.
+        Case(file: "unknown-without-its-first", model: .append, expected: [.incompatibleOrder, .gSingle]),
+        Case(file: "own-later-append", model: .append, expected: [.internalInconsistency]),
+        // One of each of two blind writers of both: no cycle is certain, and no order is left.
+        Case(file: "no-order-of-registers", model: .registers, expected: [.nonSerializable]),
+        // Two keys that Swift's strings take for one.
+        Case(file: "keys-by-their-bytes", model: .append, expected: []),
+        Case(file: "set-duplicate", model: .set, expected: [.duplicateElements]),
+        Case(file: "bank-transfer-twice", model: .bank, expected: [.nonSerializable]),
+        Case(file: "bank-beyond-64-bits", model: .bank, expected: [.moneyCreated]),
         Case(file: "serial", model: .append, expected: []),
         // Herlihy and Wing 1990, figure 1: new, then old, while the write still runs.
         Case(file: "herlihy-wing-register", model: .register, expected: [.nonLinearizable]),

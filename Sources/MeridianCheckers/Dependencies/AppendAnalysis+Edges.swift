@@ -72,12 +72,13 @@ extension AppendAnalysis {
             ["T1 and T2 both read \(key) as \(History.shortened(list)) and then appended; one did not see the other"])
     }
 
-    /// Appends that were acknowledged and are in no list come after the longest: after who appended its last element,
-    /// and after all who read the whole of it. A read that misses an acknowledged append makes a cycle by this.
+    /// Appends that committed and are in no list come after the longest: after who appended its last element, and after
+    /// all who read the whole of it. A read that misses a committed append makes a cycle by this, be it one that was
+    /// acknowledged or the other half of an unknown transaction of which somebody saw a part.
     mutating func addUnobserved() {
         var writers = [[Int32]](repeating: [], count: history.keys.count)
         for (number, entry) in table.entries.enumerated() where !isObserved[number] {
-            guard history.operations[Int(entry.operation)].outcome == .ok, !isDisputed[Int(entry.key)] else { continue }
+            guard isCommitted[Int(entry.operation)], !isDisputed[Int(entry.key)] else { continue }
             if writers[Int(entry.key)].last != entry.operation { writers[Int(entry.key)].append(entry.operation) }
         }
         var readers = [[Int32]](repeating: [], count: history.keys.count)

@@ -40,7 +40,7 @@ struct RegisterAnalysis {
 
     /// - Throws: `.wrongModel`, `.valueWrittenTwice`.
     init(_ history: History) throws(CheckerError) {
-        try history.require(.registers)
+        try history.require(.registers, .longFork)
         self.history = history
         table = try WriteTable(history)
         ledger = AnomalyLedger(history)

@@ -7,6 +7,8 @@ struct WriteTable {
         let operation: Int32
         /// Whether it is the operation's last write to the key.
         let isFinal: Bool
+        /// Number of the operation's write to the key before this one, -1 if it is the first.
+        let previous: Int32
     }
 
     private(set) var entries: [Entry] = []
@@ -63,13 +65,14 @@ struct WriteTable {
             for place in operation.steps {
                 let step = history.steps[place]
                 guard step.action == .append || step.action == .write else { continue }
-                var isFinal = true
-                for later in place + 1..<max(place + 1, operation.steps.upperBound) {
-                    let other = history.steps[later]
-                    if other.action == step.action, other.key == step.key { isFinal = false }
+                func isSame(_ other: Step) -> Bool { other.action == step.action && other.key == step.key }
+                let isFinal = !history.steps[(place + 1)..<operation.steps.upperBound].contains(where: isSame)
+                let previous = history.steps[operation.firstStep..<place].last(where: isSame).flatMap {
+                    find($0.key, $0.value)
                 }
                 let entry = Entry(
-                    key: step.key, value: step.value, operation: Int32(operation.id), isFinal: isFinal)
+                    key: step.key, value: step.value, operation: Int32(operation.id), isFinal: isFinal,
+                    previous: Int32(previous ?? -1))
                 if let first = insert(entry) {
                     throw .valueWrittenTwice(
                         key: history.key(step.key), value: step.value,

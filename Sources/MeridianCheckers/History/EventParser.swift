@@ -337,7 +337,9 @@ extension EventParser {
         repeat {
             let name = try parser.string("an account")
             try parser.require(":", "':'")
-            let account = Int(name).map(HistoryKey.int) ?? .string(name)
+            // "01" and "+1" are names, not the number 1.
+            let number = Int(name).flatMap { String($0) == name ? $0 : nil }
+            let account = number.map(HistoryKey.int) ?? .string(name)
             result.append(AccountBalance(account: account, balance: try parser.integer("an integer")))
         } while parser.take(UInt8(ascii: ","))
         try parser.require("}", "',' or '}'")

@@ -1,7 +1,8 @@
 /// A history: what processes asked of a system, in which order, and what they were answered.
 ///
 /// Events are joined to operations as they are recorded, and their form is checked: each completion has its invocation,
-/// a process has one operation open, indexes rise, time does not go back. A checker can therefore trust what it gets.
+/// a process has one operation open and none after one of unknown outcome, indexes rise, time does not go back, values
+/// fit the model. A checker can therefore trust what it gets.
 /// The definition of a history, and of the order of two operations in real time, is that of Herlihy and Wing,
 /// "Linearizability" (TOPLAS 1990), section 2.
 public struct History: Sendable {
@@ -18,8 +19,11 @@ public struct History: Sendable {
 
     private var numberOfKey: [HistoryKey: Int32] = [:]
     private var regions: [String] = []
-    private var numberOfRegion: [String: Int32] = [:]
+    /// Regions go by their bytes, as keys do.
+    private var numberOfRegion: [HistoryKey: Int32] = [:]
     private var openOperation: [Int: Int] = [:]
+    /// The operation of unknown outcome with which a process ended.
+    private var lastOperation: [Int: Int] = [:]
     private var lastIndex = Int.min
     private var lastTime = Int.min
 
@@ -59,6 +63,13 @@ public struct History: Sendable {
                 throw HistoryError(
                     line: line,
                     reason: "\(event.phase.rawValue) of process \(event.process) without an invoke that it completes")
+            }
+            if let last = lastOperation[event.process] {
+                throw HistoryError(
+                    line: line,
+                    reason: "process \(event.process) invokes again, but its operation with index "
+                        + "\(operations[last].index) is of unknown outcome and may still happen; whoever goes on after "
+                        + "an info does so as another process")
             }
             try invoke(event, line: line)
         }
@@ -104,7 +115,9 @@ public struct History: Sendable {
         switch event.phase {
         case .ok: operations[id].outcome = .ok
         case .fail: operations[id].outcome = .fail
-        case .info, .invoke: return
+        case .info, .invoke:
+            lastOperation[event.process] = id
+            return
         }
         operations[id].end = eventCount
     }
@@ -130,6 +143,12 @@ public struct History: Sendable {
 
     private mutating func pack(_ value: HistoryValue?, line: Int) throws(HistoryError) {
         guard let value else { throw HistoryError(line: line, reason: "an invoke or ok needs a value") }
+        guard model.takes(value) else {
+            throw HistoryError(line: line, reason: "the value is none of the model \(model.rawValue)")
+        }
+        guard !value.holds(Step.nothing) else {
+            throw HistoryError(line: line, reason: "\(Step.nothing) is reserved; values begin above it")
+        }
         switch value {
         case .transaction(let parts):
             for part in parts { pack(part) }
@@ -188,10 +207,10 @@ public struct History: Sendable {
 
     private mutating func number(ofRegion region: String?) -> Int32 {
         guard let region else { return -1 }
-        if let number = numberOfRegion[region] { return number }
+        if let number = numberOfRegion[.string(region)] { return number }
         let number = Int32(regions.count)
         regions.append(region)
-        numberOfRegion[region] = number
+        numberOfRegion[.string(region)] = number
         return number
     }
 }

@@ -13,7 +13,7 @@ public struct HistoryEvent: Sendable, Equatable {
 
     /// Rises from event to event, not necessarily by one.
     public var index: Int
-    /// One process has at most one operation open.
+    /// One process has at most one operation open, and none after one of unknown outcome.
     public var process: Int
     public var phase: Phase
     /// May be nil in `fail` and `info`, where it is not used: they were asked what their invocation says.
@@ -35,8 +35,9 @@ public struct HistoryEvent: Sendable, Equatable {
     }
 }
 
-/// A key of a register or list, or an account.
-public enum HistoryKey: Hashable, Sendable, Comparable, CustomStringConvertible {
+/// A key of a register or list, or an account. Two strings are one key only if they are equal byte for byte: Swift
+/// takes canonically equivalent ones for equal (U+00E9, and e with U+0301), stores do not.
+public enum HistoryKey: Sendable, CustomStringConvertible {
     case int(Int)
     case string(String)
 
@@ -44,6 +45,37 @@ public enum HistoryKey: Hashable, Sendable, Comparable, CustomStringConvertible 
         switch self {
         case .int(let number): String(number)
         case .string(let text): text
+        }
+    }
+}
+
+extension HistoryKey: Hashable, Comparable {
+    public static func == (one: Self, other: Self) -> Bool {
+        switch (one, other) {
+        case (.int(let one), .int(let other)): one == other
+        case (.string(let one), .string(let other)): one.utf8.elementsEqual(other.utf8)
+        case (.int, .string), (.string, .int): false
+        }
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        switch self {
+        case .int(let number):
+            hasher.combine(UInt8(0))
+            hasher.combine(number)
+        case .string(let text):
+            hasher.combine(UInt8(1))
+            for byte in text.utf8 { hasher.combine(byte) }
+        }
+    }
+
+    /// Numbers first.
+    public static func < (one: Self, other: Self) -> Bool {
+        switch (one, other) {
+        case (.int(let one), .int(let other)): one < other
+        case (.string(let one), .string(let other)): one.utf8.lexicographicallyPrecedes(other.utf8)
+        case (.int, .string): true
+        case (.string, .int): false
         }
     }
 }

@@ -18,3 +18,52 @@ public enum HistoryModel: String, CaseIterable, Sendable {
     /// Adds and reads of one set, judged by the order in which adds become visible.
     case causal
 }
+
+extension HistoryModel {
+    /// Whether an operation of such a history can have this value.
+    func takes(_ value: HistoryValue) -> Bool {
+        switch (self, value) {
+        case (.append, .transaction(let steps)):
+            steps.allSatisfy { step in
+                switch step {
+                case .append, .readList: true
+                case .write, .read: false
+                }
+            }
+        case (.registers, .transaction(let steps)), (.longFork, .transaction(let steps)),
+            (.monotonic, .transaction(let steps)):
+            steps.allSatisfy { step in
+                switch step {
+                case .write, .read: true
+                case .append, .readList: false
+                }
+            }
+        case (.register, .read), (.register, .write), (.register, .compareAndSet): true
+        case (.monotonic, .read), (.monotonic, .write): true
+        case (.bank, .transfer), (.bank, .balances): true
+        case (.set, .add), (.set, .elements), (.causal, .add), (.causal, .elements): true
+        default: false
+        }
+    }
+}
+
+extension HistoryValue {
+    /// Whether the number is among what is written, read, added or paid.
+    func holds(_ number: Int) -> Bool {
+        switch self {
+        case .transaction(let steps):
+            steps.contains { step in
+                switch step {
+                case .append(_, let value), .write(_, let value): value == number
+                case .readList(_, let found): found?.contains(number) ?? false
+                case .read(_, let found): found == number
+                }
+            }
+        case .read(_, let found): found == number
+        case .write(_, let value), .add(let value), .transfer(_, _, let value): value == number
+        case .compareAndSet(_, let from, let to): from == number || to == number
+        case .balances(let found): found?.contains { $0.balance == number } ?? false
+        case .elements(let found): found?.contains(number) ?? false
+        }
+    }
+}

@@ -3,7 +3,8 @@
 /// before the question. Known as causal reverse, and tested by CockroachDB's "comments" workload in Jepsen.
 ///
 /// For each read: the latest beginning among the adds that it saw. Every acknowledged add that ended before that
-/// beginning must have been seen.
+/// beginning must have been seen. And what it saw must have been added: not by an add that failed, or that began only
+/// afterwards, and not twice.
 public enum CausalOrderChecker {
     /// - Parameter history: of the model `causal`, or `set`.
     /// - Throws: `.wrongModel`; `.valueWrittenTwice` if an element is added twice.
@@ -19,9 +20,11 @@ public enum CausalOrderChecker {
             guard step.action == .elements else { continue }
             var latest = -1
             for value in history.elements[step.list] {
-                guard let number = numbers[value] else {
-                    ledger.report(.unexpectedElement, [operation.id], ["T1 read \(value), which nobody added"])
+                guard let number = SetChecker.added(value, by: operation, numbers, adds, history, &ledger) else {
                     continue
+                }
+                if isSeen[number] == operation.id {
+                    SetChecker.reportTwice(value, operation, &ledger)
                 }
                 isSeen[number] = operation.id
                 // Adds are numbered in the order of their beginnings.

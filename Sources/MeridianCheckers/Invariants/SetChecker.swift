@@ -4,7 +4,11 @@
 /// - `lost`: acknowledged, and in no read that began after the acknowledgement, though there are such reads.
 /// - `unstable`: seen by one read, absent from a later one (it may be back later), or acknowledged and absent from a
 ///   later read, though others saw it.
-/// - `unexpected`: nobody added it, or only adds that failed.
+/// - `unexpected`: nobody added it, or only an add that failed, or one that began after the read had ended.
+/// - `duplicate-elements`: one read saw it twice.
+///
+/// This is linearizability of each element by itself, as of a register that is set once: its add comes before the reads
+/// that saw it and after those that did not, and that contradicts real time only in these ways.
 public enum SetChecker {
     private struct Element {
         var add = -1
@@ -13,6 +17,7 @@ public enum SetChecker {
         var knownSince = Operation.never
         var knownBy = -1
         var lastSeen = -1
+        var lastReader = -1
         var missedBy = -1
         var lastMissed = -1
     }
@@ -45,6 +50,31 @@ public enum SetChecker {
         return (numbers, adds)
     }
 
+    /// The number of an element that a read saw, if it was added; what else is wrong with it is reported.
+    static func added(
+        _ value: Int, by read: Operation, _ numbers: [Int: Int], _ adds: [Int], _ history: History,
+        _ ledger: inout AnomalyLedger
+    ) -> Int? {
+        guard let number = numbers[value] else {
+            ledger.report(.unexpectedElement, [read.id], ["T1 read \(value), which nobody added"])
+            return nil
+        }
+        let add = history.operations[adds[number]]
+        if add.outcome == .fail {
+            ledger.report(
+                .unexpectedElement, [read.id, add.id], ["T1 read \(value), which T2 added and which failed"])
+        }
+        if add.start > read.end {
+            ledger.report(
+                .unexpectedElement, [read.id, add.id], ["T1 read \(value) and had ended before T2 began to add it"])
+        }
+        return number
+    }
+
+    static func reportTwice(_ value: Int, _ read: Operation, _ ledger: inout AnomalyLedger) {
+        ledger.report(.duplicateElements, [read.id], ["T1 read \(value) twice; a set holds an element once"])
+    }
+
     private static func collectAdds(
         _ history: History, _ elements: inout [Element], _ ledger: inout AnomalyLedger
     ) throws(CheckerError) -> [Int: Int] {
@@ -63,21 +93,9 @@ public enum SetChecker {
             let step = history.steps[operation.firstStep]
             guard step.action == .elements else { continue }
             for value in history.elements[step.list] {
-                guard let number = numbers[value] else {
-                    ledger.report(.unexpectedElement, [operation.id], ["T1 read \(value), which nobody added"])
-                    continue
-                }
-                let add = history.operations[elements[number].add]
-                if add.outcome == .fail {
-                    ledger.report(
-                        .unexpectedElement, [operation.id, add.id],
-                        ["T1 read \(value), which T2 added and which failed"])
-                }
-                if add.start > operation.end {
-                    ledger.report(
-                        .unexpectedElement, [operation.id, add.id],
-                        ["T1 read \(value) and had ended before T2 began to add it"])
-                }
+                guard let number = added(value, by: operation, numbers, adds, history, &ledger) else { continue }
+                if elements[number].lastReader == operation.id { reportTwice(value, operation, &ledger) }
+                elements[number].lastReader = operation.id
                 elements[number].lastSeen = max(elements[number].lastSeen, operation.start)
                 if operation.end < elements[number].knownSince {
                     elements[number].knownSince = operation.end

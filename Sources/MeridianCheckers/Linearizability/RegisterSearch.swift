@@ -50,14 +50,14 @@ struct RegisterSearch {
     private struct Configuration {
         var position: Position
         /// How many of each option were used.
-        var used: [UInt16]
+        var used: [UInt32]
     }
 
     private let history: History
     private var entries: [Entry] = []
     private var options: [Option] = []
     private let limit: Int
-    private var visited: [Position: [[UInt16]]] = [:]
+    private var visited: [Position: [[UInt32]]] = [:]
     private var count = 0
     private var deepest: [Configuration] = []
     private var deepestEnd = -1
@@ -108,7 +108,7 @@ struct RegisterSearch {
         var stack = [
             Configuration(
                 position: Position(first: 0, later: [], state: Step.nothing),
-                used: [UInt16](repeating: 0, count: options.count))
+                used: [UInt32](repeating: 0, count: options.count))
         ]
         while var configuration = stack.popLast() {
             let deadline = absorbReads(&configuration.position)

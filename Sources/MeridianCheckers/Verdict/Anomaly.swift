@@ -24,6 +24,8 @@ public struct AnomalyName: RawRepresentable, Hashable, Sendable, Comparable, Cus
     public static let internalInconsistency = Self(rawValue: "internal")
     public static let lostUpdate = Self(rawValue: "lost-update")
 
+    /// No order of the transactions explains them, though no cycle is certain.
+    public static let nonSerializable = Self(rawValue: "non-serializable")
     public static let nonLinearizable = Self(rawValue: "non-linearizable")
 
     public static let moneyCreated = Self(rawValue: "money-created")

@@ -37,6 +37,8 @@ struct AnomalyLedger {
 
     init(_ history: History) { self.history = history }
 
+    var isEmpty: Bool { names.isEmpty }
+
     /// - Parameter operations: places in `History.operations`.
     mutating func report(_ name: AnomalyName, _ operations: [Int], _ explanation: @autoclosure () -> [String]) {
         precondition(!operations.isEmpty, "\(name) without an operation")

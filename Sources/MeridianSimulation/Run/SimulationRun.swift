@@ -11,7 +11,7 @@ final class SimulationRun {
     private let plan: FaultPlan
     private let world: SimulatedWorld
     private let nemesis: Nemesis
-    private let recorder = HistoryRecorder()
+    private let recorder: HistoryRecorder
     private var clients: [WorkloadClient] = []
     private var recovery: Duration?
     private var lines = RecentLines()
@@ -27,6 +27,7 @@ final class SimulationRun {
         options.clocksMayLie = plan.hasClockLies
         world = try SimulatedWorld(seed: simulation.seed, topology: simulation.topology, options: options)
         nemesis = Nemesis(world.engine, plan)
+        recorder = HistoryRecorder(clientCount: simulation.topology.regions.count * simulation.clientsPerRegion)
         if let trace {
             world.engine.trace = { [world, lines] line in
                 let text = world.now.seconds + " " + line

@@ -65,7 +65,7 @@ public enum Workloads {
 
 /// One client: where it is, and the pen with which it records.
 public struct WorkloadClient: Sendable {
-    /// Names the client in the history.
+    /// Names the client. In the history it goes under further names once an operation of its ends unknown.
     public let process: Int
     public let region: Region
     public let database: Database
@@ -100,7 +100,13 @@ public struct WorkloadClient: Sendable {
 }
 
 /// Writes the events of all clients down, in the order in which they happen. Only the world's thread uses it.
+///
+/// A process ends with an operation of unknown outcome, since that may still happen while it would go on. A client goes
+/// on as another process then.
 final class HistoryRecorder: @unchecked Sendable {
+    private let clientCount: Int
+    /// How often each client has become another process.
+    private var rebirths: [Int: Int] = [:]
     private(set) var events: [HistoryEvent] = []
     /// The part of each event.
     private var parts: [Int] = []
@@ -110,12 +116,16 @@ final class HistoryRecorder: @unchecked Sendable {
     /// The highest value that an operation writes so far.
     private(set) var newestValue = 0
 
+    init(clientCount: Int) { self.clientCount = clientCount }
+
     func note(_ phase: HistoryEvent.Phase, _ value: HistoryValue, _ part: Int, _ client: WorkloadClient) {
+        let process = client.process + clientCount * rebirths[client.process, default: 0]
+        if phase == .info { rebirths[client.process, default: 0] += 1 }
         parts.append(part)
         counts[phase, default: 0] += 1
         events.append(
             HistoryEvent(
-                index: events.count, process: client.process, phase: phase, value: value,
+                index: events.count, process: process, phase: phase, value: value,
                 time: Int(client.world.now.nanoseconds), region: client.region.rawValue))
     }
 

@@ -19,7 +19,7 @@ struct CheckCommand: ParsableCommand {
     @Option(help: "text for people, json for machines.")
     var format = OutputFormat.text
 
-    @Option(help: "What transactions were promised: \(Self.consistencies). For append and registers.")
+    @Option(help: "What transactions were promised: \(Self.consistencies). For append, registers and bank.")
     var consistency = SerializabilityChecker.Consistency.strictSerializable.rawValue
 
     @Argument(help: "The history; - is standard input.")

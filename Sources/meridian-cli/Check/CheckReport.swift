@@ -40,7 +40,7 @@ struct CheckReport: Encodable {
 
     init(_ verdict: Verdict, _ consistency: SerializabilityChecker.Consistency) {
         model = verdict.model.rawValue
-        let isTransactional = verdict.model == .append || verdict.model == .registers
+        let isTransactional = [.append, .registers, .bank].contains(verdict.model)
         self.consistency = isTransactional ? consistency.rawValue : nil
         valid = verdict.isValid
         operations = Counts(

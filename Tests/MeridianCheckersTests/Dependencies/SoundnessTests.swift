@@ -95,28 +95,21 @@ struct SoundnessTests {
         return events
     }
 
-    /// Never a false alarm. How many violations are found is stated, so that a checker that finds nothing fails.
+    /// Never a false alarm, and none that is missed.
     @Test(arguments: [HistoryModel.append, .registers], SerializabilityChecker.Consistency.allCases)
-    func whatIsReportedIsNotSerializable(
+    func whatIsReportedIsNotSerializableAndNothingElseIs(
         model: HistoryModel, consistency: SerializabilityChecker.Consistency
     ) throws {
         var random = SplitMix64(seed: 11)
         var wrongCount = 0
-        var foundCount = 0
         for round in 0..<2500 {
             let events = Self.randomEvents(&random, isList: model == .append)
             let history = try History(model: model, events: events)
             let isSerializable = Self.isSerializable(history, isStrict: consistency == .strictSerializable)
             let verdict = try SerializabilityChecker.check(history, consistency: consistency)
-            if isSerializable {
-                #expect(verdict.isValid, "round \(round): \(verdict.lines.joined(separator: "\n"))")
-            } else {
-                wrongCount += 1
-                foundCount += verdict.isValid ? 0 : 1
-            }
+            #expect(verdict.isValid == isSerializable, "round \(round): \(verdict.lines.joined(separator: "\n"))")
+            wrongCount += isSerializable ? 0 : 1
         }
-        print("found \(foundCount) of \(wrongCount) (\(model.rawValue), \(consistency.rawValue))")
         #expect(wrongCount > 500)
-        #expect(Double(foundCount) >= 0.9 * Double(wrongCount), "\(foundCount) of \(wrongCount)")
     }
 }

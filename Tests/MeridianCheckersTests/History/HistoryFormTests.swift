@@ -67,6 +67,37 @@ struct HistoryFormTests {
         #expect(found.reason.contains(expectation), "\(found)")
     }
 
+    @Test func aProcessEndsWithAnUnknownOperation() throws {
+        let lines = [
+            #"{"index": 1, "process": 0, "type": "info", "f": "read", "value": null, "time": 9}"#,
+            #"{"index": 2, "process": 0, "type": "invoke", "f": "read", "value": [1, null], "time": 9}"#,
+        ]
+        let found = try #require(error(Self.invoke + lines.joined(separator: "\n")))
+        #expect(found.line == 3)
+        #expect(found.reason.contains("unknown outcome"), "\(found)")
+    }
+
+    @Test func keysAreToldApartByTheirBytes() {
+        let (one, other) = (HistoryKey.string("\u{e9}"), HistoryKey.string("e\u{301}"))
+        #expect(one != other)
+        #expect(Set([one, other]).count == 2)
+        #expect(other < one && !(one < other))
+    }
+
+    /// No history can make a checker trap by a value of another model, or by the number that stands for nothing.
+    @Test func aValueThatDoesNotFitIsRefused() {
+        for (model, value) in [
+            (HistoryModel.register, HistoryValue.transaction([.read(.int(1), nil)])),
+            (.append, .transaction([.write(.int(1), 1)])), (.set, .read(.int(1), nil)), (.bank, .elements(nil)),
+            (.register, .write(.int(1), Int.min)), (.append, .transaction([.append(.int(1), Int.min)])),
+        ] {
+            #expect(throws: HistoryError.self, "\(model): \(value)") {
+                try History(
+                    model: model, events: [HistoryEvent(index: 0, process: 0, phase: .invoke, value: value, time: 0)])
+            }
+        }
+    }
+
     @Test func noPrefixOfALineIsTakenForAnEvent() throws {
         let line =
             #"{"index":0,"process":1,"type":"invoke","f":"txn","value":[["append","k\n",-3],["r",2,null]],"time":1}"#
