@@ -48,12 +48,19 @@ extension SQLiteStateStore {
         precondition(limit > 0, "an inspection of \(limit) versions")
         try loadIfNeeded()
         return try file.withLock { file in
-            // What is in memory only is looked at where it has come to.
-            try flush(file)
             var inspection = recent.withLock { $0.books[range].inspection } ?? Books.Inspection()
+            let start = inspection.next ?? span.lower
             do {
                 let next = try file.inspect(&inspection, range, span, limit: limit)
-                return recent.withLock { [inspection] in $0.books.note(inspection, of: range, next: next) }
+                // Nobody writes the file now, so a version is either there or among the recent ones.
+                return recent.withLock { [inspection] recent in
+                    var inspection = inspection
+                    recent.versions.visit(KeySpan(lower: start, upper: next ?? span.upper)) { key, chain in
+                        for version in chain { inspection.found.add(RangeDigest.hash(key, version, in: range)) }
+                        return true
+                    }
+                    return recent.books.note(inspection, of: range, next: next)
+                }
             } catch let error as MeridianError where error.code == .corruption {
                 return recent.withLock { $0.books.noteDamage(of: range) }
             }
