@@ -37,6 +37,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case closedBeyondLease
     case followerServesUnclosed
     case readsWhatIsCollected
+    case shortPageTakenForLast
     case tokenIgnored
     // Transactions and requests.
     case conflictUnseen
@@ -124,6 +125,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .closedBeyondLease: "a global table closes beyond its lease (CockroachDB, GLOBAL tables)"
         case .followerServesUnclosed: "a follower serves above its closed timestamp (TiDB, stale reads)"
         case .readsWhatIsCollected: "reads older than the retention are served (etcd, compacted revisions)"
+        case .shortPageTakenForLast: "a page that is shorter than was asked for is taken for the last one"
         case .tokenIgnored: "a read after a token forgets the token (Terry et al., session guarantees)"
         case .conflictUnseen: "a transaction's reads are not checked at its commit (TiDB 2.1.7; FC 7)"
         case .latchIgnored: "requests for one row do not wait for each other (FC 7)"

@@ -88,7 +88,7 @@ package final class NodeDriver: @unchecked Sendable {
         // (HAZARD in `Raft.init`).
         _ = try state.checkpoint()
         self.reader = try state.makeReader()
-        let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+        let rows = try reader.rows(of: Catalog.storedSpan, at: .distantFuture)
         self.core = try NodeCore(
             configuration: configuration, logs: log.load(), states: state.load(),
             systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: time.now())
@@ -288,7 +288,7 @@ package final class NodeDriver: @unchecked Sendable {
         var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
         if effects.rereadsCatalog {
             do {
-                let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+                let rows = try reader.rows(of: Catalog.storedSpan, at: .distantFuture)
                 events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
             } catch {
                 note(error, while: "reading the catalog")

@@ -1,12 +1,12 @@
 import MeridianCore
 
-/// A page of changed rows, which ends between two timestamps: the reader goes on from the last one, so what is left out
-/// of a timestamp's rows would never be read.
-struct ChangesPage {
+/// Fills a page with changed rows in the order of their timestamps. It ends between two timestamps: the reader goes on
+/// after the last one, so what is left out of a timestamp's rows would never be read.
+struct ChangesPageBuilder {
+    private(set) var page = Page()
     private let limit: Int
     private let byteLimit: Int
     private var byteCount = 0
-    private(set) var rows: [KeyedVersion] = []
 
     init(limit: Int, byteLimit: Int) {
         precondition(limit > 0, "a page of \(limit) changed rows")
@@ -14,18 +14,21 @@ struct ChangesPage {
         self.byteLimit = byteLimit
     }
 
-    /// Whether a row of this timestamp, not below those taken, still comes in.
-    func hasRoom(at timestamp: Timestamp) -> Bool {
-        guard let last = rows.last, rows.count >= limit || byteCount >= byteLimit else { return true }
-        return last.version.timestamp == timestamp
+    /// Whether a row of this timestamp, not below those taken, still comes in. The page ends before one that does not.
+    mutating func hasRoom(at timestamp: Timestamp) -> Bool {
+        guard let last = page.rows.last?.version.timestamp, page.rows.count >= limit || byteCount >= byteLimit,
+            last != timestamp
+        else { return true }
+        page.resume = .after(last)
+        return false
     }
 
     /// Takes in the next row by timestamp and key, unless it is a deletion.
     /// - Returns: `false` if the page ended before it.
     mutating func take(_ row: KeyedVersion) -> Bool {
-        guard hasRoom(at: row.version.timestamp) else { return false }
         guard let value = row.version.value else { return true }
-        rows.append(row)
+        guard hasRoom(at: row.version.timestamp) else { return false }
+        page.rows.append(row)
         byteCount += value.count
         return true
     }

@@ -282,14 +282,14 @@ extension NodeDriver {
         let read = ReadRequest(timestamp: nil, operations: [.get(Self.key(number))])
         let answer = await call(Catalog.systemRange, .read(read), deadline: .seconds(1), mayBeRepeated: false)
         guard case .read(let result) = answer else { return false }
-        return result.rows[0].count == 1
+        return result.pages[0].rows.count == 1
     }
 
     fileprivate func count() async -> Int? {
         let read = ReadRequest(timestamp: nil, operations: [.scan(Self.span, limit: 1000, byteLimit: 1 << 20)])
         let answer = await call(Catalog.systemRange, .read(read), deadline: .seconds(5), mayBeRepeated: false)
         guard case .read(let result) = answer else { return nil }
-        return result.rows[0].count
+        return result.pages[0].rows.count
     }
 }
 

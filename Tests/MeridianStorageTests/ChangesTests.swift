@@ -71,17 +71,19 @@ import Testing
         var since = since
         while true {
             let page = try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
-            guard let last = page.last?.version.timestamp else { return all }
-            let bytes = page.reduce(0) { $0 + $1.version.value!.count }
+            all += page.rows
+            guard let last = page.rows.last?.version.timestamp else {
+                #expect(page.resume == nil)
+                return all
+            }
             // Without its last timestamp's rows a page was not full yet.
-            let before = page.filter { $0.version.timestamp < last }
+            let before = page.rows.filter { $0.version.timestamp < last }
             #expect(before.count < limit && before.reduce(0) { $0 + $1.version.value!.count } < byteLimit)
-            all += page
+            guard page.resume != nil else { return all }
+            #expect(page.resume == .after(last))
+            let bytes = page.rows.reduce(0) { $0 + $1.version.value!.count }
+            #expect(page.rows.count >= limit || bytes >= byteLimit, "a page ended early")
             since = last
-            if page.count >= limit || bytes >= byteLimit { continue }
-            let rest = try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
-            #expect(rest.isEmpty, "a page ended early")
-            return all
         }
     }
 
@@ -156,7 +158,7 @@ import Testing
             try expectTableOfChanges(store)
             return try store.makeReader().changes(
                 in: outbox, since: .zero, at: .distantFuture, limit: 9, byteLimit: 99
-            ).map(\.key)
+            ).rows.map(\.key)
         }
         for index in 1...UInt64(3) {
             try apply(

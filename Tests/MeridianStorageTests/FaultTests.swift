@@ -32,7 +32,7 @@ import Testing
     }
 
     private func scan(_ store: SQLiteStateStore) throws -> [KeyedVersion] {
-        try store.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)
+        try store.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max).rows
     }
 
     /// Flips bits all over a file; each time the stores either say what is wrong or have everything right.

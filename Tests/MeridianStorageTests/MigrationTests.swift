@@ -136,7 +136,7 @@ import Testing
         stores = try SQLiteStores.open(directory)
         let found = try stores.state.makeReader().changes(
             in: KeySpan(prefix: [0, 0, 0, 9, 3]), since: .zero, at: .distantFuture, limit: 9, byteLimit: 99)
-        #expect(found == [KeyedVersion(key: change, version: Version(timestamp: Timestamp(10), value: [5]))])
+        #expect(found.rows == [KeyedVersion(key: change, version: Version(timestamp: Timestamp(10), value: [5]))])
         try stores.close()
         try self.change("state.sqlite") {
             let keys = try Data.fetchAll($0, sql: "SELECT key FROM changes")

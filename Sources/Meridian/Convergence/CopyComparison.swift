@@ -24,19 +24,19 @@ struct CopyComparison: Sendable {
         var merge = CopyMerge(database: database, table: table, source: other)
         merge.ignoresUnknownDeletions = true
         let span = table.span(of: .primary, in: other)
-        try await database.visitPages(of: span, in: other.range.id, end: end) {
-            .bucketRows(
-                $0, prefix: table.prefixCount(other), buckets: buckets, limit: Self.pageRows,
-                byteLimit: CopyPuller.pageBytes)
-        } _: {
-            try await merge.take($0, cursor: nil, end: end)
+        let operation = ReadOperation.bucketRows(
+            span, prefix: table.prefixCount(other), buckets: buckets, limit: Self.pageRows,
+            byteLimit: CopyPuller.pageBytes)
+        try await database.visitPages(of: operation, in: other.range.id, end: end) {
+            try await merge.take($0.rows, cursor: nil, end: end)
+            return true
         }
         return buckets.count
     }
 
     private func digests(of copy: ActiveTable.Copy, end: Instant) async throws -> RowDigests {
         let operation = ReadOperation.digests(table.span(of: .primary, in: copy), prefix: table.prefixCount(copy))
-        let rows = try await database.read(copy.range.id, [operation], at: nil, end: end).rows[0]
-        return try rows.first?.version.value.map { try RowDigests(decoding: $0) } ?? RowDigests()
+        let result = try await database.read(copy.range.id, [operation], at: nil, end: end)
+        return try result.row(0)?.version.value.map { try RowDigests(decoding: $0) } ?? RowDigests()
     }
 }

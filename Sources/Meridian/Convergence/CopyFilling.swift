@@ -55,11 +55,11 @@ struct CopyFilling: Sendable {
     private func fill(from source: ActiveTable.Copy, end: Instant) async throws {
         let merge = CopyMerge(database: database, table: table, source: source)
         let span = table.span(of: .primary, in: source)
+        let scan = ReadOperation.scan(span, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)
         // A page that is lost costs little.
-        try await database.visitPages(of: span, in: source.range.id, patience: .seconds(5), end: end) {
-            .scan($0, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)
-        } _: {
-            try await merge.take($0, cursor: nil, end: end)
+        try await database.visitPages(of: scan, in: source.range.id, patience: .seconds(5), end: end) {
+            try await merge.take($0.rows, cursor: nil, end: end)
+            return true
         }
     }
 }

@@ -47,7 +47,7 @@ struct CopyMerge: Sendable {
             var request = CommitRequest(id: database.host.newRequestID(), preconditions: [], mutations: [])
             for (position, row) in rows.enumerated() {
                 guard let incoming = row.version.value else { continue }
-                let own = found.rows[position].first?.version.value
+                let own = found.row(position)?.version.value
                 try join(own, incoming, keys[position], since: found.timestamp, &request)
             }
             if let cursor {

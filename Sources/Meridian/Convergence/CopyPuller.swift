@@ -27,24 +27,22 @@ struct CopyPuller: Sendable {
             let operation = ReadOperation.changes(
                 table.span(of: .outbox, in: source), since: cursor, limit: Self.pageRows, byteLimit: Self.pageBytes)
             let result = try await database.read(source.range.id, [operation], at: nil, end: end)
-            let rows = result.rows[0]
-            guard let last = rows.last else {
+            let page = result.pages[0]
+            if page.rows.isEmpty, page.resume == nil {
                 try await noteIdle(from: cursor, to: result.timestamp, end: end)
                 return isNews
             }
             isNews = true
-            let isPartial =
-                rows.count >= Self.pageRows
-                || rows.reduce(0) { $0 + ($1.version.value?.count ?? 0) } >= Self.pageBytes
-            cursor = isPartial ? last.version.timestamp : result.timestamp
+            // Everything up to the read's timestamp is here, unless the page says that something is left.
+            cursor = if case .after(let timestamp)? = page.resume { timestamp } else { result.timestamp }
             let merge = CopyMerge(database: database, table: table, source: source)
             if Planted.isOn(.cursorBeforeRows) {
                 try await merge.take([], cursor: cursor, end: end)
                 database.host.progress.advance(link, to: cursor)
             }
-            try await merge.take(rows, cursor: cursor, end: end)
+            try await merge.take(page.rows, cursor: cursor, end: end)
             database.host.progress.advance(link, to: cursor)
-            if !isPartial { return isNews }
+            if page.resume == nil { return isNews }
         }
     }
 
@@ -52,7 +50,7 @@ struct CopyPuller: Sendable {
         if let known = database.host.progress[link] { return known }
         let key = try table.cursorKey(of: source.copy.number, in: table.own)
         let result = try await database.read(table.own.range.id, [.get(key)], at: nil, end: end)
-        let stored = try result.rows[0].first?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
+        let stored = try result.row(0)?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
         database.host.progress.advance(link, to: stored)
         return stored
     }

@@ -46,8 +46,8 @@ struct CopyTrimmer: Sendable {
         for copy in copies {
             let keys = try numbers.map { try table.cursorKey(of: $0, in: copy) }
             let result = try await database.read(copy.range.id, keys.map { .get($0) }, at: nil, end: end)
-            for (number, rows) in zip(numbers, result.rows) {
-                let cursor = try rows.first?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
+            for (number, page) in zip(numbers, result.pages) {
+                let cursor = try page.rows.first?.version.value.map { try ActiveTable.cursor(in: $0) } ?? .zero
                 guard number != copy.copy.number else {
                     stability.stripped = min(stability.stripped, cursor)
                     continue
@@ -61,20 +61,18 @@ struct CopyTrimmer: Sendable {
     }
 
     func trimOutbox(end: Instant) async throws {
-        var since = Timestamp.zero
         var limit: Timestamp?
-        while true {
-            let operation = ReadOperation.changes(
-                table.span(of: .outbox, in: table.own), since: since, limit: Self.batchCount, byteLimit: 1 << 20)
-            let rows = try await database.read(table.own.range.id, [operation], at: nil, end: end).rows[0]
+        let operation = ReadOperation.changes(
+            table.span(of: .outbox, in: table.own), since: .zero, limit: Self.batchCount, byteLimit: 1 << 20)
+        try await database.visitPages(of: operation, in: table.own.range.id, end: end) { page in
             // Others are asked only if there is something to trim.
-            if rows.isEmpty { return }
+            if page.rows.isEmpty { return true }
             if limit == nil { limit = try await trimmable(end: end) }
-            guard let known = limit else { return }
-            let covered = rows.prefix { $0.version.timestamp <= known }
-            guard let last = covered.last else { return }
+            guard let known = limit else { return false }
+            let covered = page.rows.prefix { $0.version.timestamp <= known }
+            if covered.isEmpty { return false }
             _ = try await change(covered.map { ($0, nil) }, end: end)
-            since = last.version.timestamp
+            return true
         }
     }
 
@@ -90,11 +88,10 @@ struct CopyTrimmer: Sendable {
         let forgettable = isHasty ? .distantFuture : stability.stripped
         var isComplete = true
         let span = table.span(of: .primary, in: table.own)
-        try await database.visitPages(of: span, in: table.own.range.id, end: end) {
-            .scan($0, limit: 2_000, byteLimit: 1 << 20)
-        } _: { rows in
+        let scan = ReadOperation.scan(span, limit: Database.page.rows, byteLimit: Database.page.bytes)
+        try await database.visitPages(of: scan, in: table.own.range.id, end: end) { page in
             var changes: [(row: KeyedVersion, value: [UInt8]?)] = []
-            for row in rows {
+            for row in page.rows {
                 guard let value = row.version.value else { continue }
                 let stored = try RowCoding.decode(value, name: table.name)
                 if RecordCoding.flags(of: stored)?.contains(.isAlive) != false { continue }
@@ -106,6 +103,7 @@ struct CopyTrimmer: Sendable {
                 }
             }
             if !changes.isEmpty, try await !change(changes, end: end) { isComplete = false }
+            return true
         }
         guard isComplete, strippable > .zero else { return }
         let note = Mutation(

@@ -89,9 +89,10 @@ extension Database {
         if positions.count == columns.count {
             row = try table.decode(conflict.content)
         } else if !positions.isEmpty {
-            let result = try await read(range.id, [.get(try resolved.key(key, in: range))], at: nil, end: end)
-            if let value = result.rows[0].first?.version.value,
-                var found = try RowReader.Found(result.rows[0][0].key, value, resolved, range)
+            let stored = try resolved.key(key, in: range)
+            let result = try await read(range.id, [.get(stored)], at: nil, end: end)
+            if let value = result.row(0)?.version.value,
+                var found = try RowReader.Found(stored, value, resolved, range)
             {
                 for (position, value) in zip(positions, conflict.content) { found.row[position] = value }
                 row = try table.decode(found.row)

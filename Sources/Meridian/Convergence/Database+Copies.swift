@@ -132,7 +132,7 @@ extension Database {
         let planner = ReplicaPlanner(topology: host.topology)
         while true {
             let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-            let before = try CatalogCounters(result.rows[0].first?.version.value)
+            let before = try CatalogCounters(result.row(0)?.version.value)
             var after = before
             // As `addCopy` takes them.
             _ = (after.takeRange(), after.takeTable())

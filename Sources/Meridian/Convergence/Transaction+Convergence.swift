@@ -80,7 +80,7 @@ extension Transaction {
         let timestamp = try await readTimestamp()
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
         buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
-        return result.rows[0].first?.version.value
+        return result.row(0)?.version.value
     }
 }
 

@@ -1,35 +1,36 @@
 import MeridianCore
 import MeridianReplica
 
-/// Reads of spans that are too long for one answer.
+/// Reads that are too long for one answer.
 extension Database {
-    /// Visits the rows of a span in key order, a page at a time, all as of one moment.
-    /// - Parameters:
-    ///   - operation: what asks for a page of the rest of the span. An empty page is the end.
-    ///   - patience: how long one page may take; `nil`: as long as all of it.
+    /// How many rows and bytes are asked for at once.
+    static let page = PageLimits(rows: 2_000, bytes: 1 << 20)
+
+    /// Visits an answer page by page, all as of one moment, until the visitor returns false or nothing is left.
+    /// - Parameter patience: how long one page may take; `nil`: as long as all of it.
     func visitPages(
-        of span: KeySpan, in range: RangeID, patience: Duration? = nil, end: Instant,
-        _ operation: (KeySpan) -> ReadOperation, _ visit: ([KeyedVersion]) async throws -> Void
+        of operation: ReadOperation, in range: RangeID, at timestamp: Timestamp? = nil, fromNearest: Bool = false,
+        patience: Duration? = nil, end: Instant, _ visit: (Page) async throws -> Bool
     ) async throws {
-        var (rest, timestamp) = (span, Timestamp?.none)
-        while true {
+        var (rest, timestamp) = (ReadOperation?.some(operation), timestamp)
+        while let operation = rest {
             let pageEnd = patience.map { min(end, host.deadline(after: $0)) } ?? end
-            let result = try await read(range, [operation(rest)], at: timestamp, end: pageEnd)
+            let result = try await read(range, [operation], at: timestamp, fromNearest: fromNearest, end: pageEnd)
             timestamp = result.timestamp
-            guard let last = result.rows[0].last else { return }
-            try await visit(result.rows[0])
-            rest = KeySpan(lower: last.key.successor, upper: span.upper)
-            if let upper = rest.upper, rest.lower >= upper { return }
+            guard try await visit(result.pages[0]) else { return }
+            rest = operation.rest(after: result.pages[0])
         }
     }
 
     /// All rows of a span.
-    func rows(of span: KeySpan, in range: RangeID, end: Instant) async throws -> [KeyedVersion] {
+    func rows(
+        of span: KeySpan, in range: RangeID, at timestamp: Timestamp? = nil, fromNearest: Bool = false, end: Instant
+    ) async throws -> [KeyedVersion] {
         var rows: [KeyedVersion] = []
-        try await visitPages(of: span, in: range, end: end) {
-            .scan($0, limit: 2_000, byteLimit: 1 << 20)
-        } _: {
-            rows += $0
+        let operation = ReadOperation.scan(span, limit: Self.page.rows, byteLimit: Self.page.bytes)
+        try await visitPages(of: operation, in: range, at: timestamp, fromNearest: fromNearest, end: end) {
+            rows += $0.rows
+            return true
         }
         return rows
     }

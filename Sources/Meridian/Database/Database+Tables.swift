@@ -61,7 +61,7 @@ extension Database {
     private func find(_ name: String, end: Instant) async throws -> TableRecord? {
         let key = try Catalog.key(ofTable: name)
         let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-        return try result.rows[0].first?.version.value.map { try TableRecord(encoded: $0) }
+        return try result.row(0)?.version.value.map { try TableRecord(encoded: $0) }
     }
 
     private func make<Row>(
@@ -72,8 +72,8 @@ extension Database {
         var serving: Set<Region> = []
         while true {
             let result = try await read(Catalog.systemRange, [.get(key), .get(counters)], at: nil, end: end)
-            if let value = result.rows[0].first?.version.value { return try TableRecord(encoded: value) }
-            var next = try CatalogCounters(result.rows[1].first?.version.value)
+            if let value = result.row(0)?.version.value { return try TableRecord(encoded: value) }
+            var next = try CatalogCounters(result.row(1)?.version.value)
             let record = try plan(table, layout, numbers: &next)
             let homes = record.descriptor.failover == .automatic ? Set(record.ranges.map(\.home)) : []
             if !homes.isSubset(of: serving) {

@@ -46,7 +46,7 @@ public final class ReadTransaction: Sendable {
     /// - Parameters:
     ///   - prefix: the first parts of the key; none reads all rows.
     ///   - region: reads the rows of this home region only.
-    ///   - limit: the most rows to return.
+    ///   - limit: the most rows to return; none if it is not positive.
     public func scan<Row, each Part: Encodable & Sendable>(
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {

@@ -48,9 +48,6 @@ struct RowReader: Sendable {
         }
     }
 
-    private static let pageRows = 2_000
-    private static let pageBytes = 1 << 20
-
     /// The row with this key, wherever it is at home.
     func find(_ key: [Value], of table: ResolvedTable, in region: Region?) async throws -> Found? {
         if let region { return try await get(key, table, try table.range(in: region)) }
@@ -70,7 +67,7 @@ struct RowReader: Sendable {
         let stored = try table.key(key, in: range)
         let result = try await database.read(
             range.id, [.get(stored)], at: timestamp, fromNearest: isNear(table), end: end)
-        return try result.rows[0].first.flatMap { try found($0, table, range) }
+        return try result.row(0).flatMap { try found($0, table, range) }
     }
 
     private func isNear(_ table: ResolvedTable) -> Bool {
@@ -85,6 +82,7 @@ struct RowReader: Sendable {
         _ table: ResolvedTable, prefix: [Value], in region: Region?, limit: Int
     ) async throws -> [Found] {
         let ranges = try ranges(of: table, prefix: prefix, in: region)
+        guard limit > 0 else { return [] }
         let parts = try await withThrowingTaskGroup(of: (Int, [Found]).self) { group in
             for (position, range) in ranges.enumerated() {
                 group.addTask { (position, try await scan(table, prefix, range, limit)) }
@@ -115,26 +113,32 @@ struct RowReader: Sendable {
     private func scan(
         _ table: ResolvedTable, _ prefix: [Value], _ range: RangeDescriptor, _ limit: Int
     ) async throws -> [Found] {
-        var span = try table.span(prefix, in: range)
         var rows: [Found] = []
-        var at = timestamp
-        while rows.count < limit {
-            let count = min(Self.pageRows, limit - rows.count)
-            let result = try await database.read(
-                range.id, [.scan(span, limit: count, byteLimit: Self.pageBytes)], at: at, fromNearest: isNear(table),
-                end: end)
-            // Later pages are of the same moment.
-            at = result.timestamp
-            for row in result.rows[0] { if let found = try found(row, table, range) { rows.append(found) } }
-            let bytes = result.rows[0].reduce(0) { $0 + ($1.version.value?.count ?? 0) }
-            // A page that is neither full nor long is the last one.
-            guard let last = result.rows[0].last, result.rows[0].count == count || bytes >= Self.pageBytes else {
-                break
-            }
-            if let upper = span.upper, last.key.successor >= upper { break }
-            span = KeySpan(lower: last.key.successor, upper: span.upper)
+        try await visit(try table.span(prefix, in: range), of: table, in: range, wanted: limit) { page, _ in
+            rows += page
+            return rows.count < limit
         }
-        return rows
+        return Array(rows.prefix(limit))
+    }
+
+    /// Visits the rows of a span in key order, a page at a time, until the visitor returns false or nothing is left.
+    /// - Parameters:
+    ///   - wanted: how many rows are likely to be enough.
+    ///   - visit: gets the rows of a page, and the part of the span of which it has got all rows by then.
+    func visit(
+        _ span: KeySpan, of table: ResolvedTable, in range: RangeDescriptor, wanted: Int,
+        _ visit: ([Found], _ covered: KeySpan) throws -> Bool
+    ) async throws {
+        guard wanted > 0 else { return }
+        // What an active-active table keeps of deleted rows stands in pages, too.
+        let count = table.isActiveActive ? Database.page.rows : min(Database.page.rows, wanted)
+        let scan = ReadOperation.scan(span, limit: count, byteLimit: Database.page.bytes)
+        try await database.visitPages(
+            of: scan, in: range.id, at: timestamp, fromNearest: isNear(table), end: end
+        ) { page in
+            let next: Key? = if case .key(let key)? = page.resume { key } else { nil }
+            return try visit(try page.rows.compactMap { try found($0, table, range) }, span.upTo(next))
+        }
     }
 
     private func found(

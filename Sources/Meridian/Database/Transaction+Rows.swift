@@ -108,9 +108,42 @@ extension Transaction {
         let timestamp = try await readTimestamp()
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
         buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
-        return try result.rows[0].first.flatMap { row in
+        return try result.row(0).flatMap { row in
             try row.version.value.flatMap { try RowReader.Found(stored, $0, table, range) }
         }
+    }
+
+    /// The first rows of a span, with this transaction's own writes.
+    ///
+    /// What it depends on are the rows up to the last one that it returns, and the gaps between them: that is what the
+    /// commit checks. Where it has come to the end of the span, it is all of it.
+    func scan(
+        _ span: KeySpan, of table: ResolvedTable, in range: RangeDescriptor, limit: Int
+    ) async throws -> [RowReader.Found] {
+        try buffer.withLock { try $0.touch(range, table: table.name) }
+        guard limit > 0 else { return [] }
+        let timestamp = try await readTimestamp()
+        let reader = RowReader(database: database, end: deadline, timestamp: timestamp)
+        var stored: [Key: RowReader.Found] = [:]
+        var found: [RowReader.Found] = []
+        try await reader.visit(span, of: table, in: range, wanted: limit) { page, covered in
+            for row in page { stored[row.key] = row }
+            let isEnd = covered == span
+            guard isEnd || stored.count >= limit else { return true }
+            found = try buffer.withLock { buffer in
+                var rows = stored
+                for (key, value) in buffer.writes(in: covered) {
+                    rows[key] = try value.flatMap { try RowReader.Found(key, $0, table, range) }
+                }
+                let first = rows.values.sorted { $0.key < $1.key }.prefix(limit)
+                guard isEnd || first.count == limit else { return [] }
+                let seen = first.count == limit ? covered.upTo(first.last?.key.successor) : covered
+                buffer.require(.unchangedSpan(seen, since: timestamp), in: range.id)
+                return Array(first)
+            }
+            return found.isEmpty
+        }
+        return found
     }
 
     func readTimestamp() async throws -> Timestamp {

@@ -144,26 +144,18 @@ public final class Transaction: Sendable {
     }
 
     /// The rows of one home region whose keys begin with the given parts, with this transaction's own writes. If
-    /// anybody adds, changes or removes such a row before the commit, the closure runs again.
-    /// - Parameter region: required in a table that is regional by row; the client's own region if not given.
+    /// anybody adds, changes or removes such a row before the commit, the closure runs again; with a `limit` that was
+    /// reached, a row up to the last one that was returned.
+    /// - Parameters:
+    ///   - region: required in a table that is regional by row; the client's own region if not given.
+    ///   - limit: the most rows to return; none if it is not positive.
     public func scan<Row, each Part: Encodable & Sendable>(
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
         let resolved = try await database.resolve(table, end: deadline)
         let range = try region.map { try resolved.range(in: $0) } ?? resolved.homes(nearest: database.region)[0]
         let span = try resolved.span(try table.keyPrefixValues(repeat each prefix), in: range)
-        try buffer.withLock { try $0.touch(range, table: table.name) }
-        let timestamp = try await readTimestamp()
-        let reader = RowReader(database: database, end: deadline, timestamp: timestamp)
-        let found = try await reader.scan(
-            resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: range.partition, limit: .max)
-        var rows = Dictionary(uniqueKeysWithValues: found.map { ($0.key, $0) })
-        let own = buffer.withLock { buffer in
-            buffer.require(.unchangedSpan(span, since: timestamp), in: range.id)
-            return buffer.order.filter { span.contains($0.key) }.map { ($0.key, buffer.values[$0.key] ?? nil) }
-        }
-        for (key, value) in own { rows[key] = try value.flatMap { try RowReader.Found(key, $0, resolved, range) } }
-        return try rows.sorted { $0.key < $1.key }.prefix(limit).map { try table.decode($0.value) }
+        return try await scan(span, of: resolved, in: range, limit: limit).map { try table.decode($0) }
     }
 
     func end() { buffer.withLock { $0.isEnded = true } }

@@ -66,6 +66,11 @@ struct WriteBuffer: Sendable {
         if values.updateValue(value, forKey: key) == nil { order.append((key, range.id)) }
     }
 
+    /// What is written of a span; a `nil` value deletes.
+    func writes(in span: KeySpan) -> [(key: Key, value: [UInt8]?)] {
+        order.filter { span.contains($0.key) }.map { ($0.key, values[$0.key] ?? nil) }
+    }
+
     /// The mutations of one range.
     func mutations(in range: RangeID) -> [Mutation] {
         order.lazy.filter { $0.range == range }.map { Mutation(key: $0.key, value: values[$0.key] ?? nil) }

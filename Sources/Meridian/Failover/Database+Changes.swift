@@ -145,10 +145,10 @@ extension Database {
     /// The tables as this region's own copy of the system range has them.
     func tableRecords(end: Instant) async throws -> [TableRecord] {
         guard let now = host.latestTimestamp(in: region) else { return [] }
-        let scan = ReadOperation.scan(Catalog.tableSpan, limit: .max, byteLimit: .max)
         let timestamp = now.advanced(byNanoseconds: -Self.recordStaleness.nanoseconds)
-        let result = try await read(Catalog.systemRange, [scan], at: timestamp, fromNearest: true, end: end)
-        return result.rows[0].compactMap { row in row.version.value.flatMap { try? TableRecord(encoded: $0) } }
+        let rows = try await rows(
+            of: Catalog.tableSpan, in: Catalog.systemRange, at: timestamp, fromNearest: true, end: end)
+        return rows.compactMap { row in row.version.value.flatMap { try? TableRecord(encoded: $0) } }
     }
 
     func record(_ name: String, end: Instant) async throws -> TableRecord {
@@ -170,7 +170,7 @@ extension Database {
     func datedRecord(_ name: String, end: Instant) async throws -> DatedRecord {
         let key = try Catalog.key(ofTable: name)
         let result = try await read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-        return try DatedRecord(name, result.rows[0].first, at: result.timestamp)
+        return try DatedRecord(name, result.row(0), at: result.timestamp)
     }
 
     private static func noTable(_ name: String) -> MeridianError {

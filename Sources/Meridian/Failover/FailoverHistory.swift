@@ -37,8 +37,8 @@ extension Database {
     ) async throws -> [FailoverReport] {
         let end = host.deadline(after: deadline)
         let span = try FailoverHistory.span(ofTable: table.name)
-        let result = try await read(
-            Catalog.systemRange, [.scan(span, limit: .max, byteLimit: .max)], at: nil, end: end)
-        return try result.rows[0].compactMap { try $0.version.value.map { try FailoverHistory.report(in: $0) } }
+        return try await rows(of: span, in: Catalog.systemRange, end: end).compactMap { row in
+            try row.version.value.map { try FailoverHistory.report(in: $0) }
+        }
     }
 }

@@ -40,7 +40,7 @@ struct RegionAuthority {
             let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
             guard let now = database.host.latestTimestamp(in: database.region) else { return }
             let grant = Authority.Grant(region: region, until: now.advanced(byNanoseconds: term.nanoseconds))
-            if let value = result.rows[0].first?.version.value,
+            if let value = result.row(0)?.version.value,
                 let known = try Authority.grant(in: Mutation(key: key, value: value)), known.until >= grant.until
             {
                 return
@@ -63,7 +63,7 @@ struct RegionAuthority {
     ) async throws -> FailoverProcedure.Lapsed? {
         let key = try Authority.key(of: region)
         let result = try await database.read(Catalog.systemRange, [.get(key)], at: nil, end: end)
-        return try lapsed(key, result.rows[0].first, result.timestamp, seenBy: database)
+        return try lapsed(key, result.row(0), result.timestamp, seenBy: database)
     }
 
     /// The authority of a region, if it is over on every clock, and a table's record, by one question.
@@ -74,8 +74,8 @@ struct RegionAuthority {
         let operations: [ReadOperation] = [.get(key), .get(try Catalog.key(ofTable: table))]
         let result = try await database.read(Catalog.systemRange, operations, at: nil, end: end)
         return (
-            try lapsed(key, result.rows[0].first, result.timestamp, seenBy: database),
-            try Database.DatedRecord(table, result.rows[1].first, at: result.timestamp)
+            try lapsed(key, result.row(0), result.timestamp, seenBy: database),
+            try Database.DatedRecord(table, result.row(1), at: result.timestamp)
         )
     }
 

@@ -173,13 +173,13 @@ package protocol StateReader: AnyObject {
     func read(_ keys: [Key], at timestamp: Timestamp) throws -> [Version?]
 
     /// The rows of a span as of `timestamp`, in key order, deletions left out, until `limit` rows or `byteLimit`
-    /// bytes of values are exceeded (at least one row is returned if there is one).
-    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion]
+    /// bytes of values are exceeded; at least one row is returned if there is one. The page resumes at a key.
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> Page
 
     /// The rows of a span whose newest version at or below `timestamp` lies above `since`, in the order of these
     /// versions' timestamps and then of their keys, deletions left out. Rows of one timestamp, which one commit wrote,
     /// come together: after `limit` rows or `byteLimit` bytes of values, what remains of the last timestamp still
-    /// follows. So the last row's timestamp is where the next call goes on, and nothing is the end.
+    /// follows. The page resumes after its last timestamp.
     ///
     /// Complete however early `since` is: of a row that is live at `timestamp` the newest version is never collected
     /// before the threshold has passed `timestamp`.
@@ -187,11 +187,11 @@ package protocol StateReader: AnyObject {
     /// Fast in spans of an outbox (`IndexID.outbox`). Elsewhere it goes through the whole span.
     func changes(
         in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
-    ) throws -> [KeyedVersion]
+    ) throws -> Page
 
-    /// The newest version of each key of a span, deletions included, if it lies above `since`; in key order. It goes
-    /// through the whole span.
-    func newest(in span: KeySpan, since: Timestamp) throws -> [KeyedVersion]
+    /// The newest version of each key of a span, deletions included, if it lies above `since`, in key order, in pages
+    /// as those of `scan`.
+    func newest(in span: KeySpan, since: Timestamp, limit: Int, byteLimit: Int) throws -> Page
 
     /// The newest timestamp, deletions included, that a version in the span has. `nil` when it has none.
     func latestTimestamp(in span: KeySpan) throws -> Timestamp?

@@ -47,9 +47,12 @@ extension NodeMessage {
         case .request(let request): request.body.visitRowBytes(visit)
         case .reply(let reply):
             guard case .read(let result) = reply.body else { return }
-            for row in result.rows.joined() {
-                visit(row.key.bytes)
-                if let value = row.version.value { visit(value) }
+            for page in result.pages {
+                for row in page.rows {
+                    visit(row.key.bytes)
+                    if let value = row.version.value { visit(value) }
+                }
+                if case .key(let key)? = page.resume { visit(key.bytes) }
             }
         case .snapshotChunk(let chunk): visit(chunk.chunk.bytes)
         }

@@ -24,6 +24,8 @@ package struct NodeConfiguration: Sendable {
     /// How often a range's old versions are given free (`Replica+Collection.swift`): often enough that they are not
     /// kept for much longer than they must be.
     package var collectionIntervalNanoseconds: Int64 { min(10_000_000_000, max(100_000_000, retentionNanoseconds / 4)) }
+    /// How many rows and bytes are read for one answer.
+    package var pageLimits = PageLimits.node
     /// Who may ask from where.
     package var rules = JurisdictionRules.none
 

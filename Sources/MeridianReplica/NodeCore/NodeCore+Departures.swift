@@ -72,8 +72,15 @@ package struct Salvage: Sendable {
     /// shortly before.
     package mutating func addRows(from reader: any StateReader) throws {
         guard compacted > 0 else { return }
+        rows = []
         // At the lower bound there is no row, but the mark of an erasure.
-        rows = try reader.newest(in: span, since: completeTo).filter { $0.key != span.lower }
+        var rest: KeySpan? = KeySpan(lower: span.lower.successor, upper: span.upper)
+        while let left = rest {
+            let limits = PageLimits.node
+            let page = try reader.newest(in: left, since: completeTo, limit: limits.rows, byteLimit: limits.bytes)
+            rows += page.rows
+            rest = if case .key(let next)? = page.resume { left.from(next) } else { nil }
+        }
     }
 }
 

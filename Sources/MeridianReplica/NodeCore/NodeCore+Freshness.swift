@@ -52,7 +52,7 @@ extension NodeCore {
     ) {
         let body: GatewayAnswer.Body
         if let timestamp = freshestTimestamp(question, at: now) {
-            body = .read(ReadResult(timestamp: timestamp, term: .zero, rows: []))
+            body = .read(ReadResult(timestamp: timestamp, term: .zero, pages: []))
         } else {
             body = .failed(
                 MeridianError(

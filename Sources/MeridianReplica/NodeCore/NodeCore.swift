@@ -387,6 +387,7 @@ package struct NodeCore: Sendable {
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
         replicas[slot].collectionIntervalNanoseconds = configuration.collectionIntervalNanoseconds
         replicas[slot].protectedTimestamp = catalog.protectedTimestamp(of: range)
+        replicas[slot].pageLimits = configuration.pageLimits
         replicas[slot].raft.isDiskFull = logFailure?.code == .diskFull
         replicas[slot].raft.isClockTrusted = isClockTrusted
         grantAuthority(slot)

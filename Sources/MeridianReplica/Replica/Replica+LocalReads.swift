@@ -84,7 +84,7 @@ extension Replica {
         effects.evaluate(
             Evaluation(
                 range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
-                body: .read(read.request.operations, at: read.timestamp, []), isLocal: true))
+                body: .read(read.request.operations, at: read.timestamp, []), isLocal: true, pageLimits: pageLimits))
     }
 
     /// More is closed, more is applied, or time has passed.
@@ -112,7 +112,7 @@ extension Replica {
         guard let read = local.evaluating.removeValue(forKey: result.ticket.rawValue) else { return }
         let body: RangeReply.Body
         switch result.outcome {
-        case .rows(let rows): body = .read(ReadResult(timestamp: read.timestamp, term: .zero, rows: rows))
+        case .pages(let pages): body = .read(ReadResult(timestamp: read.timestamp, term: .zero, pages: pages))
         case .failed(let error): body = .failed(error)
         case .mayCommit, .alreadyApplied, .wasAborted:
             preconditionFailure("a read of \(descriptor.id) was taken for a commit")

@@ -240,8 +240,8 @@ extension Replica {
             self.serving?.requests[result.ticket] = nil
             release(result.ticket, at: now, &effects)
             lookedUp(resolve, outcome, served.address, at: now, &effects)
-        case (.read(let read, let timestamp), .rows(let rows)):
-            let answer = ReadResult(timestamp: timestamp, term: raft.term, rows: rows)
+        case (.read(let read, let timestamp), .pages(let pages)):
+            let answer = ReadResult(timestamp: timestamp, term: raft.term, pages: pages)
             finishRead(.read(answer), served, ticket: result.ticket, at: now, &effects)
             if let owner = read.unlocks { unlock(owner, at: now, &effects) }
         case (.read, .failed(let error)):

@@ -79,7 +79,7 @@ extension Replica {
         case .wasAborted:
             // Once is enough: which of two aborts is remembered could differ from replica to replica.
             effects.reply(.standing(.aborted), to: address, range: descriptor.id)
-        case .mayCommit, .rows:
+        case .mayCommit, .pages:
             if transactions?.held[request.id] != nil || transactions?.resolving[request.id] != nil {
                 // It has come in the meantime.
                 return begin(request, address, at: now, &effects)

@@ -81,6 +81,8 @@ package struct Replica: Sendable {
     var reported: LogIndex?
     /// Nothing that a read at or above this can see is collected.
     var protectedTimestamp = Timestamp.distantFuture
+    /// How long a page of rows is at most.
+    var pageLimits = PageLimits.node
     /// How far ahead of the clock timestamps are closed; 0 except for global tables.
     var closeLeadNanoseconds: Int64 = 0
     /// When this node's timer wheel will look at the replica next.

@@ -23,6 +23,8 @@ package struct Evaluation: Sendable {
     package var body: Body
     /// Asked by `Replica+LocalReads.swift`: the ticket is of its own count, and no latch is held.
     package var isLocal = false
+    /// How long a page of rows may be, whatever was asked for.
+    package var pageLimits = PageLimits.node
 }
 
 package struct EvaluationResult: Sendable {
@@ -31,7 +33,7 @@ package struct EvaluationResult: Sendable {
         case alreadyApplied(AppliedRequest)
         /// The attempt was aborted here, and that is remembered.
         case wasAborted
-        case rows([[KeyedVersion]])
+        case pages([Page])
         case failed(MeridianError)
     }
 
@@ -69,12 +71,12 @@ extension Evaluation {
                 return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
             case .read(let operations, let timestamp, let preconditions):
                 if let error = try violation(of: preconditions, with: reader) { return .failed(error) }
-                let rows = try Self.rows(of: operations, at: timestamp, with: reader)
+                let pages = try pages(of: operations, at: timestamp, with: reader)
                 // Asked when the rows have been read: what had gone by then lies below it.
                 if try timestamp < reader.threshold(of: range), !Planted.isOn(.readsWhatIsCollected) {
                     return .failed(Self.readTooOld)
                 }
-                return .rows(rows)
+                return .pages(pages)
             }
         } catch let error as MeridianError {
             return .failed(error)
@@ -90,30 +92,31 @@ extension Evaluation {
                 + "closure sooner, or raise ClusterConfiguration.retention")
     }
 
-    private static func rows(
+    private func pages(
         of operations: [ReadOperation], at timestamp: Timestamp, with reader: any StateReader
-    ) throws -> [[KeyedVersion]] {
+    ) throws -> [Page] {
         let keys = operations.compactMap { operation in
             if case .get(let key) = operation { key } else { nil }
         }
         var found = try keys.isEmpty ? [][...] : reader.read(keys, at: timestamp)[...]
         return try operations.map { operation in
-            switch operation {
+            switch operation.limited(to: pageLimits) {
             case .get(let key):
-                guard let version = found.removeFirst(), version.value != nil else { return [] }
-                return [KeyedVersion(key: key, version: version)]
+                guard let version = found.removeFirst(), version.value != nil else { return Page() }
+                return Page(rows: [KeyedVersion(key: key, version: version)])
             case .scan(let span, let limit, let byteLimit):
                 return try reader.scan(span, at: timestamp, limit: limit, byteLimit: byteLimit)
             case .changes(let span, let since, let limit, let byteLimit):
                 return try reader.changes(in: span, since: since, at: timestamp, limit: limit, byteLimit: byteLimit)
             case .digests(let span, let prefix):
-                let digests = try reader.digests(of: span, prefix: prefix, at: timestamp)
+                let digests = try reader.digests(of: span, prefix: prefix, at: timestamp, pages: pageLimits)
                 // It is no version of a row, and the read's own timestamp need not be past.
                 let version = Version(timestamp: .zero, value: digests.encoded)
-                return [KeyedVersion(key: span.lower, version: version)]
+                return Page(rows: [KeyedVersion(key: span.lower, version: version)])
             case .bucketRows(let span, let prefix, let buckets, let limit, let byteLimit):
-                return try reader.rows(
-                    of: span, in: buckets, prefix: prefix, at: timestamp, limit: limit, byteLimit: byteLimit)
+                var builder = PageBuilder(span, limit: limit, byteLimit: byteLimit)
+                try reader.fill(&builder, span, buckets, prefix: prefix, at: timestamp, pages: pageLimits)
+                return builder.page
             }
         }
     }

@@ -157,17 +157,18 @@ package struct FreshnessQuestion: Hashable, Sendable {
     }
 }
 
+/// One question to a range's rows. It is answered with a page, which can be shorter than was asked for: a node has limits
+/// of its own. `rest(after:)` says what to ask next.
 package enum ReadOperation: Hashable, Sendable {
     case get(Key)
     case scan(KeySpan, limit: Int, byteLimit: Int)
     /// The rows whose newest version at the read's timestamp lies above `since`, in the order of their timestamps,
-    /// deletions left out. A page holds whole commits: go on from its last row's timestamp; an empty page is the end.
+    /// deletions left out. A page holds whole commits.
     case changes(KeySpan, since: Timestamp, limit: Int, byteLimit: Int)
     /// One row, under the span's lower bound, whose value is the encoded `RowDigests` of the live rows. Keys count from
     /// their byte `prefix` on. It reads the whole span.
     case digests(KeySpan, prefix: Int)
-    /// The live rows that `digests` put into these buckets, in key order. Go on behind the last key; an empty page is
-    /// the end.
+    /// The live rows that `digests` put into these buckets, in key order.
     case bucketRows(KeySpan, prefix: Int, buckets: Set<UInt8>, limit: Int, byteLimit: Int)
 
     /// The keys that the answer depends on.
@@ -183,6 +184,45 @@ package enum ReadOperation: Hashable, Sendable {
     package enum Footprint: Hashable, Sendable {
         case key(Key)
         case span(KeySpan)
+    }
+
+    /// What is left to ask after a page of the answer; `nil`: nothing.
+    package func rest(after page: Page) -> ReadOperation? {
+        if Planted.isOn(.shortPageTakenForLast), page.rows.count < limits?.rows ?? 0 { return nil }
+        switch (self, page.resume) {
+        case (_, nil): return nil
+        case (.scan(let span, let limit, let byteLimit), .key(let key)?):
+            return .scan(span.from(key), limit: limit, byteLimit: byteLimit)
+        case (.bucketRows(let span, let prefix, let buckets, let limit, let byteLimit), .key(let key)?):
+            return .bucketRows(span.from(key), prefix: prefix, buckets: buckets, limit: limit, byteLimit: byteLimit)
+        case (.changes(let span, _, let limit, let byteLimit), .after(let timestamp)?):
+            return .changes(span, since: timestamp, limit: limit, byteLimit: byteLimit)
+        case (.get, _?), (.digests, _?), (.scan, .after?), (.bucketRows, .after?), (.changes, .key?):
+            preconditionFailure("a read was answered with the page of another")
+        }
+    }
+
+    /// How long a page may be.
+    private var limits: PageLimits? {
+        switch self {
+        case .get, .digests: nil
+        case .scan(_, let limit, let byteLimit), .changes(_, _, let limit, let byteLimit),
+            .bucketRows(_, _, _, let limit, let byteLimit):
+            PageLimits(rows: limit, bytes: byteLimit)
+        }
+    }
+
+    /// The same in pages that are no longer than the node allows.
+    func limited(to node: PageLimits) -> ReadOperation {
+        guard let page = limits?.limited(to: node) else { return self }
+        switch self {
+        case .get, .digests: return self
+        case .scan(let span, _, _): return .scan(span, limit: page.rows, byteLimit: page.bytes)
+        case .changes(let span, let since, _, _):
+            return .changes(span, since: since, limit: page.rows, byteLimit: page.bytes)
+        case .bucketRows(let span, let prefix, let buckets, _, _):
+            return .bucketRows(span, prefix: prefix, buckets: buckets, limit: page.rows, byteLimit: page.bytes)
+        }
     }
 }
 
@@ -257,12 +297,15 @@ package struct ReadResult: Hashable, Sendable {
     package var timestamp: Timestamp
     /// The leaseholder's term; zero when another replica served the read.
     package var term: Term
-    /// One element an operation: the rows found, in key order.
-    package var rows: [[KeyedVersion]]
+    /// One element an operation.
+    package var pages: [Page]
 
-    package init(timestamp: Timestamp, term: Term, rows: [[KeyedVersion]]) {
+    package init(timestamp: Timestamp, term: Term, pages: [Page]) {
         self.timestamp = timestamp
         self.term = term
-        self.rows = rows
+        self.pages = pages
     }
+
+    /// What a `get`, or `digests`, has found.
+    package func row(_ position: Int) -> KeyedVersion? { pages[position].rows.first }
 }

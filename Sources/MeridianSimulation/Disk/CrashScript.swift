@@ -118,8 +118,7 @@ package struct CrashScript {
     }
 
     private static func rows(_ state: any StateStore, _ range: RangeID) throws -> [Key: [UInt8]] {
-        let found = try state.makeReader().scan(
-            Script.span(range), at: .distantFuture, limit: .max, byteLimit: .max)
+        let found = try state.makeReader().rows(of: Script.span(range), at: .distantFuture)
         return Dictionary(uniqueKeysWithValues: found.map { ($0.key, $0.version.value ?? []) })
     }
 }

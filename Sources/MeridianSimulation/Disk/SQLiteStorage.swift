@@ -78,7 +78,7 @@ final class SQLiteStorage: NodeStorage {
             throw MeridianError(.corruption, "log.sqlite: the last commit is damaged")
         }
         _ = try stores.state.load()
-        _ = try stores.state.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)
+        _ = try stores.state.makeReader().rows(of: .all, at: .distantFuture)
         var configuration = Configuration()
         configuration.readonly = true
         let queue = try DatabaseQueue(path: directory + "/state.sqlite", configuration: configuration)

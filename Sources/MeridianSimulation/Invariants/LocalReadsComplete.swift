@@ -41,10 +41,11 @@ final class LocalReadsComplete: Invariant {
             return nil
         }
         // What lies below the threshold is refused, by the node's or by that of the whole range.
-        guard case .rows(let shown) = evaluation.run(with: own).outcome,
-            case .rows(let expected) = evaluation.run(with: reader).outcome, shown != expected
+        guard case .pages(let shown) = evaluation.run(with: own).outcome,
+            case .pages(let expected) = evaluation.run(with: reader).outcome, shown != expected
         else { return nil }
-        return "\(evaluation.range): \(step.node.id) reads \(shown.joined().count) rows as of \(timestamp.rawValue), "
-            + "which are not the \(expected.joined().count) that were committed by then"
+        let counts = [shown, expected].map { $0.reduce(0) { $0 + $1.rows.count } }
+        return "\(evaluation.range): \(step.node.id) reads \(counts[0]) rows as of \(timestamp.rawValue), "
+            + "which are not the \(counts[1]) that were committed by then"
     }
 }

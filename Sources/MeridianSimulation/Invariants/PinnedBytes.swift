@@ -34,7 +34,7 @@ final class PinnedBytes: Invariant {
                 range = id
             case .snapshotChunk(let chunk): range = chunk.range
             case .reply(let reply):
-                guard case .read(let result) = reply.body, result.rows.contains(where: { !$0.isEmpty }) else {
+                guard case .read(let result) = reply.body, result.pages.contains(where: { !$0.rows.isEmpty }) else {
                     continue
                 }
                 guard let law = law(of: reply.range, from: frame.from),

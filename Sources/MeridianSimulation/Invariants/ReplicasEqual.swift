@@ -45,10 +45,9 @@ final class ReplicasEqual: Invariant {
                 var hash = EventHash()
                 hash.mix(UInt64(bitPattern: applied.threshold.rawValue))
                 for timestamp in [Timestamp.distantFuture, max(recent, applied.threshold), applied.threshold] {
-                    guard
-                        let rows = try? reader.scan(
-                            replica.descriptor.span, at: timestamp, limit: .max, byteLimit: .max)
-                    else { return "\(range): the rows of \(node.id) cannot be read" }
+                    guard let rows = try? reader.rows(of: replica.descriptor.span, at: timestamp) else {
+                        return "\(range): the rows of \(node.id) cannot be read"
+                    }
                     for row in rows {
                         hash.mix(row.key.bytes)
                         hash.mix(UInt64(bitPattern: row.version.timestamp.rawValue))

@@ -16,7 +16,7 @@ final class VisibleIsPast: Invariant {
             case .committed(let result, _):
                 if result.timestamp >= now { return text(step, "a commit is answered", result.timestamp, now) }
             case .read(let result):
-                for row in result.rows.joined() where row.version.timestamp >= now {
+                for row in result.pages.lazy.flatMap(\.rows) where row.version.timestamp >= now {
                     return text(step, "a row is read", row.version.timestamp, now)
                 }
             case .done, .status, .failed: break

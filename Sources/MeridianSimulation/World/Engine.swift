@@ -42,6 +42,8 @@ final class Engine {
         var retentionNanoseconds: Int64
         /// A checkpoint takes up to this long.
         var checkpointNanoseconds: Int64
+        /// In some worlds a page of rows ends after a row or two, so that page ends fall everywhere.
+        var pageLimits: PageLimits
 
         init(seed: UInt64, nodeCount: Int) {
             var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
@@ -55,6 +57,9 @@ final class Engine {
             maximumEntriesPerMessage = [1, 3, 1024][Int(random.below(3))]
             retentionNanoseconds = [15_000_000_000, 60_000_000_000][Int(random.below(2))]
             checkpointNanoseconds = [1_000_000, 100_000_000, 2_000_000_000][Int(random.below(3))]
+            let rows = [PageLimits.node.rows, PageLimits.node.rows, 12, 3, 1][Int(random.below(5))]
+            let bytes = [PageLimits.node.bytes, PageLimits.node.bytes, 600, 100, 1][Int(random.below(5))]
+            pageLimits = PageLimits(rows: rows, bytes: bytes)
         }
     }
 
@@ -196,12 +201,13 @@ final class Engine {
         configuration.leaseExtensionNanoseconds = settings.leaseExtensionNanoseconds
         configuration.maximumEntriesPerMessage = settings.maximumEntriesPerMessage
         configuration.retentionNanoseconds = settings.retentionNanoseconds
+        configuration.pageLimits = settings.pageLimits
         configuration.rules = rules
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()
             let reader = try state.makeReader()
-            let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+            let rows = try reader.rows(of: Catalog.storedSpan, at: .distantFuture)
             let core = try NodeCore(
                 configuration: configuration, logs: log.load(), states: state.load(),
                 systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: moment(node))
@@ -381,7 +387,7 @@ final class Engine {
             }
         }
         if effects.rereadsCatalog, let reader = node.reader,
-            let rows = try? reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
+            let rows = try? reader.rows(of: Catalog.storedSpan, at: .distantFuture)
         {
             events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
         }

@@ -87,7 +87,7 @@ final class MemoryStorage: NodeStorage {
     func takeStallNanoseconds() -> Int64 { 0 }
 
     func holds(_ bytes: [UInt8]) -> Bool {
-        let rows = (try? state.makeReader().scan(.all, at: .distantFuture, limit: .max, byteLimit: .max)) ?? []
+        let rows = (try? state.makeReader().rows(of: .all, at: .distantFuture)) ?? []
         if rows.contains(where: { $0.key.bytes.holds(bytes) || $0.version.value?.holds(bytes) == true }) {
             return true
         }

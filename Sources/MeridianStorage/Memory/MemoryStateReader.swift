@@ -10,26 +10,21 @@ final class MemoryStateReader: StateReader {
         store.read { $0.versions.version(of: key, at: timestamp) }
     }
 
-    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) -> [KeyedVersion] {
-        precondition(limit > 0, "a scan for \(limit) rows")
-        return store.read { contents in
-            var rows: [KeyedVersion] = []
-            var byteCount = 0
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) -> Page {
+        store.read { contents in
+            var builder = PageBuilder(span, limit: limit, byteLimit: byteLimit)
             contents.versions.visit(span) { key, chain in
-                guard let slot = chain.visible(at: timestamp), let value = chain[slot].value else { return true }
-                if !rows.isEmpty, byteCount + value.count > byteLimit { return false }
-                rows.append(KeyedVersion(key: key, version: chain[slot]))
-                byteCount += value.count
-                return rows.count < limit && byteCount < byteLimit
+                guard let slot = chain.visible(at: timestamp), chain[slot].value != nil else { return true }
+                return builder.take(key, chain[slot])
             }
-            return rows
+            return builder.page
         }
     }
 
     func changes(
         in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
-    ) -> [KeyedVersion] {
-        var page = ChangesPage(limit: limit, byteLimit: byteLimit)
+    ) -> Page {
+        var builder = ChangesPageBuilder(limit: limit, byteLimit: byteLimit)
         let changed = store.read { contents in
             var changed: [KeyedVersion] = []
             contents.versions.visit(span) { key, chain in
@@ -39,20 +34,18 @@ final class MemoryStateReader: StateReader {
             }
             return changed
         }
-        for row in changed.inOrderOfChange where !page.take(row) { break }
-        return page.rows
+        for row in changed.inOrderOfChange where !builder.take(row) { break }
+        return builder.page
     }
 
-    func newest(in span: KeySpan, since: Timestamp) -> [KeyedVersion] {
+    func newest(in span: KeySpan, since: Timestamp, limit: Int, byteLimit: Int) -> Page {
         store.read { contents in
-            var newest: [KeyedVersion] = []
+            var builder = PageBuilder(span, limit: limit, byteLimit: byteLimit)
             contents.versions.visit(span) { key, chain in
-                if let slot = chain.visible(at: .distantFuture), chain[slot].timestamp > since {
-                    newest.append(KeyedVersion(key: key, version: chain[slot]))
-                }
-                return true
+                guard let newest = chain.last, newest.timestamp > since else { return true }
+                return builder.take(key, newest)
             }
-            return newest
+            return builder.page
         }
     }
 

@@ -62,92 +62,78 @@ final class SQLiteStateReader: StateReader {
         }
     }
 
-    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> [KeyedVersion] {
-        precondition(limit > 0, "a scan for \(limit) rows")
-        var rows: [KeyedVersion] = []
-        var byteCount = 0
-        /// Takes a row in, and says whether there is room for more.
-        func take(_ key: Key, _ version: Version) -> Bool {
-            guard let value = version.value else { return true }
-            if !rows.isEmpty, byteCount + value.count > byteLimit { return false }
-            rows.append(KeyedVersion(key: key, version: version))
-            byteCount += value.count
-            return rows.count < limit && byteCount < byteLimit
+    func scan(_ span: KeySpan, at timestamp: Timestamp, limit: Int, byteLimit: Int) throws -> Page {
+        var builder = PageBuilder(span, limit: limit, byteLimit: byteLimit)
+        try visit(span, at: timestamp) { key, version in
+            version.value == nil || builder.take(key, version)
         }
+        return builder.page
+    }
+
+    func changes(
+        in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
+    ) throws -> Page {
+        var builder = ChangesPageBuilder(limit: limit, byteLimit: byteLimit)
+        guard span.isOfOutbox else {
+            var changed: [KeyedVersion] = []
+            try visit(span, at: timestamp) { key, version in
+                if version.timestamp > since { changed.append(KeyedVersion(key: key, version: version)) }
+                return true
+            }
+            for row in changed.inOrderOfChange where !builder.take(row) { break }
+            return builder.page
+        }
+        let fresh = recent.newest(in: span, at: timestamp)
+        try connection.perform {
+            try changes.fill(&builder, span, since: since, at: timestamp, recent: fresh) { try find($0, timestamp) }
+        }
+        return builder.page
+    }
+
+    func newest(in span: KeySpan, since: Timestamp, limit: Int, byteLimit: Int) throws -> Page {
+        var builder = PageBuilder(span, limit: limit, byteLimit: byteLimit)
+        try visit(span, at: .distantFuture) { key, version in
+            version.timestamp <= since || builder.take(key, version)
+        }
+        return builder.page
+    }
+
+    /// Visits the newest version at or below `timestamp` of each key of a span, deletions included, in key order, until
+    /// the visitor returns false.
+    private func visit(_ span: KeySpan, at timestamp: Timestamp, _ visitor: (Key, Version) throws -> Bool) throws {
         var recentRows = recent.rows(in: span, at: timestamp)
-        /// Takes in the recent rows before a key, or all.
-        func takeRecent(before key: Key?) -> Bool {
+        /// Visits the recent rows before a key, or all.
+        func visitRecent(before key: Key?) throws -> Bool {
             while let row = recentRows.next, key.map({ row.key < $0 }) ?? true {
-                if !take(row.key, row.version) { return false }
+                if try !visitor(row.key, row.version) { return false }
                 recentRows.advance()
             }
             return true
         }
-        /// Takes in the version that is visible in the file, or the recent one of the same key if that is newer.
-        func merge(_ key: Key, _ version: Version) -> Step {
-            guard let row = recentRows.next, row.key == key else { return take(key, version) ? .nextKey : .stop }
-            recentRows.advance()
-            return take(key, row.version.timestamp >= version.timestamp ? row.version : version) ? .nextKey : .stop
+        /// Visits the version that is visible in the file, or the recent one of the same key if that is newer.
+        func merge(_ key: Key, _ version: Version) throws -> Step {
+            var version = version
+            if let row = recentRows.next, row.key == key {
+                recentRows.advance()
+                if row.version.timestamp >= version.timestamp { version = row.version }
+            }
+            return try visitor(key, version) ? .nextKey : .stop
         }
         let isComplete = try connection.perform {
             try walk(span) { key, row, position in
-                if position == 0, !takeRecent(before: key) { return .stop }
+                if position == 0, try !visitRecent(before: key) { return .stop }
                 if row.integer(1) <= timestamp.rawValue {
-                    return merge(
+                    return try merge(
                         key,
                         try key.bytes.withUnsafeBytes {
                             try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
                         })
                 }
                 guard position == Self.stepsBeforeSeek else { return .nextVersion }
-                return try find(key, timestamp).map { merge(key, $0) } ?? .nextKey
+                return try find(key, timestamp).map { try merge(key, $0) } ?? .nextKey
             }
         }
-        if isComplete { _ = takeRecent(before: nil) }
-        return rows
-    }
-
-    func changes(
-        in span: KeySpan, since: Timestamp, at timestamp: Timestamp, limit: Int, byteLimit: Int
-    ) throws -> [KeyedVersion] {
-        var page = ChangesPage(limit: limit, byteLimit: byteLimit)
-        guard span.isOfOutbox else {
-            for row in try changesByWalking(span, since, timestamp) where !page.take(row) { break }
-            return page.rows
-        }
-        let fresh = recent.newest(in: span, at: timestamp)
-        try connection.perform {
-            try changes.fill(&page, span, since: since, at: timestamp, recent: fresh) { try find($0, timestamp) }
-        }
-        return page.rows
-    }
-
-    /// In order, a page of rows at a time.
-    private func changesByWalking(_ span: KeySpan, _ since: Timestamp, _ timestamp: Timestamp) throws -> [KeyedVersion]
-    {
-        var changed: [KeyedVersion] = []
-        var rest = span
-        while true {
-            let rows = try scan(rest, at: timestamp, limit: 1024, byteLimit: 1 << 20)
-            changed += rows.lazy.filter { $0.version.timestamp > since }
-            guard let next = rows.last?.key.successor, span.upper.map({ next < $0 }) ?? true else { break }
-            rest = KeySpan(lower: next, upper: span.upper)
-        }
-        return changed.inOrderOfChange
-    }
-
-    func newest(in span: KeySpan, since: Timestamp) throws -> [KeyedVersion] {
-        var newest = recent.newest(in: span, at: .distantFuture).filter { $0.value.timestamp > since }
-        _ = try connection.perform {
-            try walk(span) { key, row, _ in
-                guard row.integer(1) > since.rawValue, newest[key] == nil else { return .nextKey }
-                newest[key] = try key.bytes.withUnsafeBytes {
-                    try row.version(of: $0, timestamp: 1, value: 2, checksum: 3)
-                }
-                return .nextKey
-            }
-        }
-        return newest.map { KeyedVersion(key: $0.key, version: $0.value) }.sorted { $0.key < $1.key }
+        if isComplete { _ = try visitRecent(before: nil) }
     }
 
     func latestTimestamp(in span: KeySpan) throws -> Timestamp? {

@@ -51,8 +51,8 @@ final class ChangesReader {
     ///   - recent: newest recent versions at or below `timestamp`, by key.
     ///   - find: the newest version of a key in the file at or below `timestamp`.
     func fill(
-        _ page: inout ChangesPage, _ span: KeySpan, since: Timestamp, at timestamp: Timestamp, recent: [Key: Version],
-        find: (Key) throws -> Version?
+        _ page: inout ChangesPageBuilder, _ span: KeySpan, since: Timestamp, at timestamp: Timestamp,
+        recent: [Key: Version], find: (Key) throws -> Version?
     ) throws {
         try begin.run()
         defer { try? end.run() }
@@ -61,16 +61,12 @@ final class ChangesReader {
         defer { changes.reset() }
         var pending = recent.lazy.filter { $1.timestamp > since }.map { KeyedVersion(key: $0, version: $1) }
             .inOrderOfChange[...]
-        /// Takes in a recent row, than which the file has nothing newer. Says whether the page goes on.
-        func take(_ row: KeyedVersion) -> Bool {
-            page.hasRoom(at: row.version.timestamp) && page.take(row)
-        }
         while try changes.step() {
             let key = Key([UInt8](changes.blob(1)))
             let changed = Timestamp(rawValue: changes.integer(0))
             guard span.contains(key) else { continue }
             while let row = pending.first, (row.version.timestamp, row.key) < (changed, key) {
-                guard take(row) else { return }
+                guard page.take(row) else { return }
                 pending.removeFirst()
             }
             guard page.hasRoom(at: changed) else { return }
@@ -81,7 +77,7 @@ final class ChangesReader {
             guard stored.timestamp == changed else { continue }
             guard page.take(KeyedVersion(key: key, version: stored)) else { return }
         }
-        for row in pending where !take(row) { return }
+        for row in pending where !page.take(row) { return }
     }
 }
 

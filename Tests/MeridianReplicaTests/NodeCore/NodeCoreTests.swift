@@ -143,7 +143,7 @@ import Testing
             Issue.record("\(found.body)")
             return
         }
-        #expect(result.timestamp == timestamp && result.rows[0].count == 1)
+        #expect(result.timestamp == timestamp && result.pages[0].rows.count == 1)
     }
 
     // MARK: Attempts

@@ -103,7 +103,7 @@ import Testing
             return
         }
         #expect(result.term == .zero)
-        #expect(result.rows[0].count == 1)
+        #expect(result.pages[0].rows.count == 1)
     }
 
     @Test func whatIsNotClosedYetIsAskedOfTheLeaseholder() throws {

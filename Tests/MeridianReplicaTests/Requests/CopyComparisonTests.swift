@@ -40,14 +40,14 @@ import Testing
         Key(prefix + [UInt8(number >> 8), UInt8(number & 0xFF)])
     }
 
-    private func rows(
+    private func page(
         _ operation: ReadOperation, at timestamp: Int64, with reader: any StateReader
-    ) throws -> [KeyedVersion] {
+    ) throws -> Page {
         let evaluation = Evaluation(
             range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
             body: .read([operation], at: Timestamp(rawValue: timestamp), []))
         switch evaluation.run(with: reader).outcome {
-        case .rows(let rows): return rows[0]
+        case .pages(let pages): return pages[0]
         case .failed(let error): throw error
         case .mayCommit, .alreadyApplied, .wasAborted: preconditionFailure("another answer")
         }
@@ -57,7 +57,7 @@ import Testing
         _ prefix: [UInt8], at timestamp: Int64, with reader: any StateReader
     ) throws -> RowDigests {
         let span = KeySpan(prefix: prefix)
-        let rows = try rows(.digests(span, prefix: prefix.count), at: timestamp, with: reader)
+        let rows = try page(.digests(span, prefix: prefix.count), at: timestamp, with: reader).rows
         #expect(rows.map(\.key) == [span.lower])
         // The sums are of no one time that could be waited for.
         #expect(rows.map(\.version.timestamp) == [.zero])
@@ -69,18 +69,17 @@ import Testing
         _ prefix: [UInt8], _ buckets: Set<UInt8>, at timestamp: Int64, limit: Int, byteLimit: Int,
         with reader: any StateReader
     ) throws -> [Int] {
-        var span = KeySpan(prefix: prefix)
         var numbers: [Int] = []
-        while true {
-            let operation = ReadOperation.bucketRows(
-                span, prefix: prefix.count, buckets: buckets, limit: limit, byteLimit: byteLimit)
-            let page = try rows(operation, at: timestamp, with: reader)
-            guard let last = page.last else { return numbers }
-            #expect(page.count <= limit)
-            #expect(page.count == 1 || page.reduce(0) { $0 + $1.version.value!.count } <= byteLimit)
-            numbers += page.map { Int($0.key.bytes[prefix.count]) << 8 | Int($0.key.bytes[prefix.count + 1]) }
-            span = KeySpan(lower: last.key.successor, upper: span.upper)
+        var rest: ReadOperation? = .bucketRows(
+            KeySpan(prefix: prefix), prefix: prefix.count, buckets: buckets, limit: limit, byteLimit: byteLimit)
+        while let operation = rest {
+            let page = try page(operation, at: timestamp, with: reader)
+            #expect(page.rows.count <= limit)
+            #expect(page.rows.count <= 1 || page.rows.reduce(0) { $0 + $1.version.value!.count } <= byteLimit)
+            numbers += page.rows.map { Int($0.key.bytes[prefix.count]) << 8 | Int($0.key.bytes[prefix.count + 1]) }
+            rest = operation.rest(after: page)
         }
+        return numbers
     }
 
     @Test func copiesUnderOtherPrefixesHaveTheSameDigests() throws {
@@ -138,7 +137,7 @@ import Testing
         func changes(since: Int64, at timestamp: Int64) throws -> [Key] {
             let operation = ReadOperation.changes(
                 KeySpan(prefix: [1]), since: Timestamp(rawValue: since), limit: 2, byteLimit: 5)
-            return try rows(operation, at: timestamp, with: reader).map(\.key)
+            return try page(operation, at: timestamp, with: reader).rows.map(\.key)
         }
         #expect(try changes(since: 10, at: 20) == [key([1], 3), key([1], 1700)])
         #expect(try changes(since: 0, at: 20).count == Self.rowCount - 3, "one commit is one page")

@@ -40,7 +40,7 @@ import Testing
         switch evaluation.run(with: try reader(threshold: threshold)).outcome {
         case .mayCommit: return nil
         case .failed(let error): return error.code
-        case .rows, .wasAborted, .alreadyApplied: preconditionFailure("another answer")
+        case .pages, .wasAborted, .alreadyApplied: preconditionFailure("another answer")
         }
     }
 
@@ -142,10 +142,30 @@ import Testing
             body: .read(
                 [.get(key(1)), .get(key(9)), .scan(KeySpan(lower: key(0), upper: nil), limit: 10, byteLimit: 100)],
                 at: Timestamp(rawValue: 15), []))
-        guard case .rows(let rows) = evaluation.run(with: try reader()).outcome else {
+        guard case .pages(let pages) = evaluation.run(with: try reader()).outcome else {
             Issue.record("no rows")
             return
         }
-        #expect(rows.map { $0.map(\.version.value) } == [[[1]], [], [[1], [2]]])
+        #expect(pages.map { $0.rows.map(\.version.value) } == [[[1]], [], [[1], [2]]])
+        #expect(pages.allSatisfy { $0.resume == nil })
+    }
+
+    /// Whatever is asked for, a node reads no more at once than it may, and says where to go on.
+    @Test func aNodesLimitsEndAPageAndTheRestFollows() throws {
+        var operation: ReadOperation? = .scan(KeySpan(lower: key(0), upper: nil), limit: .max, byteLimit: .max)
+        var found: [[[UInt8]?]] = []
+        while let asked = operation {
+            var evaluation = Evaluation(
+                range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+                body: .read([asked], at: Timestamp(rawValue: 15), []))
+            evaluation.pageLimits = PageLimits(rows: 1, bytes: .max)
+            guard case .pages(let pages) = evaluation.run(with: try reader()).outcome else {
+                Issue.record("no rows")
+                return
+            }
+            found.append(pages[0].rows.map(\.version.value))
+            operation = asked.rest(after: pages[0])
+        }
+        #expect(found == [[[1]], [[2]], []])
     }
 }

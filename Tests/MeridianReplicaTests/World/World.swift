@@ -444,7 +444,6 @@ final class World {
     }
 
     func contents(_ position: Int) -> [KeyedVersion] {
-        (try? nodes[position].state.makeReader().scan(
-            Self.span, at: .distantFuture, limit: .max, byteLimit: .max)) ?? []
+        (try? nodes[position].state.makeReader().rows(of: Self.span, at: .distantFuture)) ?? []
     }
 }

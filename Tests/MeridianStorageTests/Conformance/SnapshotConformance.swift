@@ -39,7 +39,7 @@ import Testing
     private func history(_ store: any StateStore) throws -> [[KeyedVersion]] {
         let reader = try store.makeReader()
         return try (0...70).map {
-            try reader.scan(span, at: Timestamp($0), limit: 1000, byteLimit: 1_000_000)
+            try reader.scan(span, at: Timestamp($0), limit: 1000, byteLimit: 1_000_000).rows
         }
     }
 

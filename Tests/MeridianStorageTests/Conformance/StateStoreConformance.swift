@@ -37,7 +37,7 @@ import Testing
         let reader = try world.state.makeReader()
         #expect(try reader.read(Key("a"), at: .distantFuture) == nil)
         #expect(try reader.latestTimestamp(in: .all) == nil)
-        #expect(try reader.scan(.all, at: .distantFuture, limit: 1, byteLimit: 1).isEmpty)
+        #expect(try reader.scan(.all, at: .distantFuture, limit: 1, byteLimit: 1) == Page())
     }
 
     @Test(arguments: Adapter.allCases) func readsTheNewestVersionAtOrBelow(_ adapter: Adapter) throws {
@@ -78,7 +78,7 @@ import Testing
         try apply(world.state, 2, at: 20, [("b", nil), ("c", "2"), ("d", "2")])
         let reader = try world.state.makeReader()
         func scan(_ span: KeySpan, _ timestamp: Int64, limit: Int = 100, byteLimit: Int = 1000) throws -> [String] {
-            rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: byteLimit))
+            rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: byteLimit).rows)
         }
         #expect(try scan(.all, 20) == ["=0", "a=1", "a\0=z", "c=2", "d=2"])
         #expect(try scan(.all, 19) == ["=0", "a=1", "a\0=z", "b=1", "c=1"])
@@ -109,7 +109,7 @@ import Testing
         #expect(try reader.read([], at: .distantFuture).isEmpty)
 
         func changed(_ span: KeySpan, since: Int64) throws -> [String] {
-            try reader.newest(in: span, since: Timestamp(since)).map { row in
+            try reader.newest(in: span, since: Timestamp(since), limit: 9, byteLimit: 99).rows.map { row in
                 let value = row.version.value.map { String(decoding: $0, as: UTF8.self) } ?? "-"
                 return "\(String(decoding: row.key.bytes, as: UTF8.self))=\(value)"
             }
@@ -126,7 +126,7 @@ import Testing
         try apply(world.state, 1, at: 10, [("a", "xxxx"), ("b", "xxxx"), ("c", "x"), ("d", "x")])
         let reader = try world.state.makeReader()
         func count(_ byteLimit: Int) throws -> Int {
-            try reader.scan(.all, at: .distantFuture, limit: 100, byteLimit: byteLimit).count
+            try reader.scan(.all, at: .distantFuture, limit: 100, byteLimit: byteLimit).rows.count
         }
         #expect(try count(0) == 1)
         #expect(try count(7) == 1)
@@ -141,10 +141,10 @@ import Testing
         for index in 2...60 { try apply(world.state, UInt64(index), at: Int64(index), [("b", "\(index)")]) }
         let reader = try world.state.makeReader()
         for timestamp in 2...60 {
-            let found = try reader.scan(.all, at: Timestamp(Int64(timestamp)), limit: 10, byteLimit: 1000)
+            let found = try reader.scan(.all, at: Timestamp(Int64(timestamp)), limit: 10, byteLimit: 1000).rows
             #expect(rows(found) == ["a=1", "b=\(timestamp)", "c=1"])
         }
-        #expect(rows(try reader.scan(.all, at: Timestamp(1), limit: 10, byteLimit: 99)) == ["a=1", "c=1"])
+        #expect(rows(try reader.scan(.all, at: Timestamp(1), limit: 10, byteLimit: 99).rows) == ["a=1", "c=1"])
         #expect(try reader.latestTimestamp(in: .all) == Timestamp(60))
     }
 
@@ -299,7 +299,7 @@ import Testing
                 let reader = try store.makeReader()
                 var previous = 0
                 while previous < last {
-                    let rows = try reader.scan(KeySpan("a", "c"), at: .distantFuture, limit: 9, byteLimit: 99)
+                    let rows = try reader.scan(KeySpan("a", "c"), at: .distantFuture, limit: 9, byteLimit: 99).rows
                     let newest = try reader.read(Key("a"), at: .distantFuture)
                     guard rows.count == 2 else { continue }
                     #expect(rows[0].version == rows[1].version)
@@ -313,7 +313,8 @@ import Testing
         }
         try world.restart(crash: true)
         #expect(try world.state.load()[a]?.position.index == LogIndex(last))
-        #expect(try world.state.makeReader().scan(.all, at: .distantFuture, limit: 999, byteLimit: .max).count == 102)
+        #expect(
+            try world.state.makeReader().scan(.all, at: .distantFuture, limit: 999, byteLimit: .max).rows.count == 102)
     }
 
     @Test(arguments: Adapter.allCases) func removesAReplicaAndNothingElse(_ adapter: Adapter) throws {
@@ -324,7 +325,7 @@ import Testing
         for _ in 0..<2 {
             #expect(try world.state.load().keys.sorted() == [RangeID(2)])
             let reader = try world.state.makeReader()
-            #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99)) == ["c=1"])
+            #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99).rows) == ["c=1"])
             #expect(try reader.outcome(of: RequestID(high: 1, low: 1), in: a) == nil)
             try world.restart(crash: false)
         }
@@ -352,7 +353,7 @@ import Testing
         #expect(try reader.read(Key("d"), at: Timestamp(29))?.value == bytes("1"))
         try world.raiseThreshold(to: 30)
         #expect(try world.collect(in: KeySpan("b", nil), limit: 100) == 2)
-        #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99)) == ["a=3"])
+        #expect(rows(try reader.scan(.all, at: .distantFuture, limit: 9, byteLimit: 99).rows) == ["a=3"])
     }
 
     @Test(arguments: Adapter.allCases) func aLimitedCollectionBringsNothingBack(_ adapter: Adapter) throws {
@@ -526,7 +527,7 @@ import Testing
                 let span = KeySpan(min(lower, upper), random.below(4) == 0 ? nil : max(lower, upper))
                 let limit = 1 + Int(random.below(20))
                 #expect(
-                    rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: .max))
+                    rows(try reader.scan(span, at: Timestamp(timestamp), limit: limit, byteLimit: .max).rows)
                         == model.scan(span, timestamp, limit), "seed \(seed)")
                 #expect(
                     try reader.read(Key(lower), at: Timestamp(timestamp))?.value

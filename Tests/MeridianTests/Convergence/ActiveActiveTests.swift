@@ -339,7 +339,7 @@ import Testing
                 table.span(of: .outbox, in: table.own), since: .zero, limit: 100, byteLimit: 1 << 20)
             func outboxCount() async throws -> Int {
                 let end = east.host.deadline(after: .seconds(5))
-                return try await east.read(table.own.range.id, [operation], at: nil, end: end).rows[0].count
+                return try await east.read(table.own.range.id, [operation], at: nil, end: end).pages[0].rows.count
             }
             cluster.isolate(Self.west)
             let kept = try await outboxCount()

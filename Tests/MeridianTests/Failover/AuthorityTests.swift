@@ -34,10 +34,10 @@ import Testing
         try await db.create(second)
         let record = try await db.read(
             Catalog.systemRange, [.get(try Catalog.key(ofTable: second.name))], at: nil, end: end)
-        let made = try #require(record.rows[0].first?.version.timestamp)
+        let made = try #require(record.row(0)?.version.timestamp)
         let key = try Authority.key(of: Self.home)
         let authority = try await db.read(Catalog.systemRange, [.get(key)], at: made, end: end)
-        let value = try #require(authority.rows[0].first?.version.value)
+        let value = try #require(authority.row(0)?.version.value)
         let grant = try #require(try Authority.grant(in: Mutation(key: key, value: value)))
         #expect(grant.until > made)
         #expect(try await db.failovers(of: second).isEmpty)
