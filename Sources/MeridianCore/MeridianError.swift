@@ -38,6 +38,8 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         /// The commit may or may not have happened; asking again with the same request id tells.
         public static let commitStatusUnknown = Code("commitStatusUnknown")
         public static let conflict = Code("conflict")
+        /// Two savepoints of a transaction ran at the same time, and one has read what the other has written.
+        public static let savepointConflict = Code("savepointConflict")
         public static let overloaded = Code("overloaded")
         public static let readTooOld = Code("readTooOld")
         public static let diskFull = Code("diskFull")

@@ -41,6 +41,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case tokenIgnored
     // Transactions and requests.
     case conflictUnseen
+    case savepointKept
+    case savepointForgetsReads
     case latchIgnored
     case retryAppliesTwice
     case duplicateAppliesTwice
@@ -128,6 +130,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .shortPageTakenForLast: "a page that is shorter than was asked for is taken for the last one"
         case .tokenIgnored: "a read after a token forgets the token (Terry et al., session guarantees)"
         case .conflictUnseen: "a transaction's reads are not checked at its commit (TiDB 2.1.7; FC 7)"
+        case .savepointKept: "a savepoint that fails leaves its writes behind"
+        case .savepointForgetsReads: "what a failed savepoint has read is not checked at the commit (S11)"
         case .latchIgnored: "requests for one row do not wait for each other (FC 7)"
         case .retryAppliesTwice: "a commit that is asked for again is applied again (CockroachDB beta 2016; FC 2)"
         case .duplicateAppliesTwice: "a frame that arrives twice is served twice (FC 2)"

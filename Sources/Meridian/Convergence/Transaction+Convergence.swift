@@ -52,16 +52,18 @@ extension Transaction {
     ) async throws {
         guard let shape = table.shape else { preconditionFailure("table \(table.name) is not active-active") }
         let outbox = try table.key(key, index: .outbox, in: range)
+        let scope = scope
         while true {
+            let mark = buffer.withLock(\.mark)
             let found = try await recordBytes(at: stored, table, range)
             let record = try found.map { try RecordCoding.decode($0, shape, name: table.name) }
             let changed = try RecordCoding.encode(
                 try body(record, shape, try await readTimestamp()), shape, name: table.name)
             // A child task of the closure may have written it meanwhile.
             let isDone = try buffer.withLock { buffer in
-                if let own = buffer.values[stored], own != found { return false }
-                try buffer.set(stored, changed, in: range, table: table.name)
-                try buffer.set(outbox, changed, in: range, table: table.name)
+                if buffer.isWritten(stored, since: mark, from: scope) { return false }
+                let drafts = [stored, outbox].map { WriteBuffer.Draft(key: $0, value: changed, range: range) }
+                try buffer.write(drafts, table: table.name, from: scope)
                 return true
             }
             if isDone { return }
@@ -72,14 +74,17 @@ extension Transaction {
     private func recordBytes(
         at stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor
     ) async throws -> [UInt8]? {
+        let scope = scope
         let own = try buffer.withLock { buffer in
             try buffer.touch(range, table: table.name)
-            return buffer.values[stored]
+            return try buffer.look(at: stored, from: scope)
         }
-        if let own { return own }
+        if let own { return own.value }
         let timestamp = try await readTimestamp()
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
-        buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
+        try buffer.withLock {
+            try $0.note(.unchanged(stored, since: timestamp), in: range, table: table.name, from: scope)
+        }
         return result.row(0)?.version.value
     }
 }

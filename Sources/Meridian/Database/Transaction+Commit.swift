@@ -15,7 +15,7 @@ extension Transaction {
             return buffer
         }
         // What was only read is as of one moment, so it needs no look at whether it is still so.
-        guard let first = buffer.order.first else {
+        guard let first = buffer.firstWritten else {
             let timestamp: Timestamp
             if let read = buffer.timestamp {
                 timestamp = read
@@ -24,15 +24,9 @@ extension Transaction {
             }
             return Receipt(id: id, timestamp: timestamp, latency: .init(), attempts: attempts)
         }
-        let parts = buffer.parts.compactMap { part -> TransactionRequest.Part? in
-            let mutations = buffer.mutations(in: part.range.id)
-            guard !mutations.isEmpty || !part.preconditions.isEmpty else { return nil }
-            return TransactionRequest.Part(
-                range: part.range.id, preconditions: part.preconditions, mutations: mutations)
-        }
         do {
             let (result, route) = try await send(
-                parts, id, first: first.range, priority: priority, mayBeRepeated: mayBeRepeated,
+                buffer.parts, id, first: first.range.id, priority: priority, mayBeRepeated: mayBeRepeated,
                 acknowledgesDecided: acknowledgement == .decided)
             var receipt = Receipt(id: id, timestamp: result.timestamp, latency: .init(), attempts: attempts)
             receipt.latency.total = .nanoseconds(database.host.now.nanoseconds(since: start))
@@ -43,7 +37,7 @@ extension Transaction {
             receipt.latency.commitWait = .nanoseconds(result.commitWaitNanoseconds)
             return receipt
         } catch var error as MeridianError {
-            if let name = buffer.parts.first?.tableName, !error.message.hasPrefix("table ") {
+            if let name = buffer.shares.first?.tableName, !error.message.hasPrefix("table ") {
                 error.message = "table \(name): \(error.message)"
             }
             throw error

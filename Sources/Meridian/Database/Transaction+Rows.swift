@@ -20,6 +20,10 @@ extension Transaction {
         }
         var missing: MeridianError { Self.missing(resolved.name) }
 
+        func draft(if condition: Precondition?) -> WriteBuffer.Draft {
+            .init(key: key, value: encoded, range: range, condition: condition)
+        }
+
         static func missing(_ table: String) -> MeridianError {
             MeridianError(.rowNotFound, "table \(table): no row has this key; insert it first")
         }
@@ -40,10 +44,15 @@ extension Transaction {
             values: values, encoded: resolved.isActiveActive ? [] : try RowCoding.encode(values, name: table.name))
     }
 
-    func isBuffered(_ key: Key) -> Bool { buffer.withLock { $0.values[key] != nil } }
+    /// Whether this transaction has written a row there.
+    func isAlive(_ key: Key) throws -> Bool {
+        let scope = scope
+        return try buffer.withLock { try $0.look(at: key, from: scope)?.value != nil }
+    }
 
     /// The row changes its home: it goes there and comes here, in one commit.
-    func move(_ target: Target, from found: RowReader.Found) async throws {
+    /// - Returns: `false` where it may be elsewhere by now: a child task of the closure has written it since.
+    func move(_ target: Target, from found: RowReader.Found, unlessWrittenSince mark: UInt64) throws -> Bool {
         let table = target.resolved
         let laws = [found.range.partition, target.range.partition].map { table.topology.jurisdiction(of: $0) }
         if table.record.descriptor.placement == .restricted, laws[0] != laws[1] {
@@ -53,13 +62,16 @@ extension Transaction {
                     + "move to \(target.range.partition) "
                     + "(\(laws[1])). Delete it there and insert a new one, if the law allows")
         }
-        try buffer.withLock { buffer in
-            try buffer.touch(found.range, table: table.name)
-            if buffer.values[found.key] == nil { buffer.require(.present(found.key), in: found.range.id) }
-            try buffer.set(found.key, nil, in: found.range, table: table.name)
-            try buffer.touch(target.range, table: table.name)
-            if buffer.values[target.key] == nil { buffer.require(.absent(target.key), in: target.range.id) }
-            try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
+        let scope = scope
+        return try buffer.withLock { buffer in
+            let there = try buffer.look(at: found.key, from: scope)
+            let here = try buffer.look(at: target.key, from: scope)
+            if buffer.isWritten(found.key, since: mark, from: scope) || here?.value != nil { return false }
+            let departure = WriteBuffer.Draft(
+                key: found.key, value: nil, range: found.range, condition: there == nil ? .present(found.key) : nil)
+            let arrival = target.draft(if: here == nil ? .absent(target.key) : nil)
+            try buffer.write([departure, arrival], table: table.name, from: scope)
+            return true
         }
     }
 
@@ -76,11 +88,12 @@ extension Transaction {
     func find(
         _ key: [Value], of table: ResolvedTable, first: RangeDescriptor? = nil
     ) async throws -> RowReader.Found? {
+        let scope = scope
         let stages = table.stages(of: database.region, first: first?.home, rules: database.host.rules)
         for range in stages.joined() {
             let stored = try table.key(key, in: range)
-            let own = buffer.withLock { $0.values[stored] }
-            if let own, let value = own { return try RowReader.Found(stored, value, table, range) }
+            let own = try buffer.withLock { try $0.look(at: stored, from: scope) }
+            if let value = own?.value { return try RowReader.Found(stored, value, table, range) }
         }
         for stage in stages where !stage.isEmpty {
             let found = try await withThrowingTaskGroup(of: RowReader.Found?.self) { group in
@@ -99,15 +112,18 @@ extension Transaction {
         _ key: [Value], of table: ResolvedTable, in range: RangeDescriptor
     ) async throws -> RowReader.Found? {
         let stored = try table.key(key, in: range)
+        let scope = scope
         let own = try buffer.withLock { buffer in
             try buffer.touch(range, table: table.name)
-            return buffer.values[stored]
+            return try buffer.look(at: stored, from: scope)
         }
-        if let own { return try own.flatMap { try RowReader.Found(stored, $0, table, range) } }
+        if let own { return try own.value.flatMap { try RowReader.Found(stored, $0, table, range) } }
         // All reads are of one moment, also those that child tasks make at once.
         let timestamp = try await readTimestamp()
         let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
-        buffer.withLock { $0.require(.unchanged(stored, since: timestamp), in: range.id) }
+        try buffer.withLock {
+            try $0.note(.unchanged(stored, since: timestamp), in: range, table: table.name, from: scope)
+        }
         return try result.row(0).flatMap { row in
             try row.version.value.flatMap { try RowReader.Found(stored, $0, table, range) }
         }
@@ -120,6 +136,7 @@ extension Transaction {
     func scan(
         _ span: KeySpan, of table: ResolvedTable, in range: RangeDescriptor, limit: Int
     ) async throws -> [RowReader.Found] {
+        let scope = scope
         try buffer.withLock { try $0.touch(range, table: table.name) }
         guard limit > 0 else { return [] }
         let timestamp = try await readTimestamp()
@@ -132,13 +149,14 @@ extension Transaction {
             guard isEnd || stored.count >= limit else { return true }
             found = try buffer.withLock { buffer in
                 var rows = stored
-                for (key, value) in buffer.writes(in: covered) {
-                    rows[key] = try value.flatMap { try RowReader.Found(key, $0, table, range) }
+                for (key, write) in try buffer.look(in: covered, from: scope) {
+                    rows[key] = try write.value.flatMap { try RowReader.Found(key, $0, table, range) }
                 }
                 let first = rows.values.sorted { $0.key < $1.key }.prefix(limit)
                 guard isEnd || first.count == limit else { return [] }
                 let seen = first.count == limit ? covered.upTo(first.last?.key.successor) : covered
-                buffer.require(.unchangedSpan(seen, since: timestamp), in: range.id)
+                try buffer.note(
+                    .unchangedSpan(seen, since: timestamp), in: range, table: table.name, from: scope)
                 return Array(first)
             }
             return found.isEmpty

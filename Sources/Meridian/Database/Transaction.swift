@@ -8,6 +8,10 @@ import Synchronization
 ///
 /// All reads are as of one timestamp, which the first of them fixes. At the commit every range checks that nobody has
 /// written since what was read there, so the transaction is as if it had happened at one moment, the receipt's.
+///
+/// Child tasks of the closure may use it at the same time. They share it as they would share an actor: each call is
+/// whole, and a row that two of them read and then write has what was written last. What must be whole over several
+/// calls goes into a `savepoint`.
 public final class Transaction: Sendable {
     let database: Database
     let deadline: Instant
@@ -26,14 +30,11 @@ public final class Transaction: Sendable {
     public func insert<Row>(_ row: Row, into table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isActiveActive { return try await converge(target, expecting: .absent) }
+        let scope = scope
         try buffer.withLock { buffer in
-            try buffer.touch(target.range, table: table.name)
-            switch buffer.values[target.key] {
-            case .some(.some): throw target.duplicate
-            case .some(.none): break
-            case .none: buffer.require(.absent(target.key), in: target.range.id)
-            }
-            try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
+            let own = try buffer.look(at: target.key, from: scope)
+            if own?.value != nil { throw target.duplicate }
+            try buffer.write([target.draft(if: own == nil ? .absent(target.key) : nil)], table: table.name, from: scope)
         }
     }
 
@@ -44,20 +45,30 @@ public final class Transaction: Sendable {
     public func update<Row>(_ row: Row, in table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isActiveActive { return try await converge(target, expecting: .present) }
-        if target.resolved.isRegionalByRow, !isBuffered(target.key) {
-            // Where the row says that it is at home, it mostly is.
-            let found = try await find(target.keyValues, of: target.resolved, first: target.range)
-            guard let found else { throw target.missing }
-            guard found.range.id == target.range.id else { return try await move(target, from: found) }
-        }
-        try buffer.withLock { buffer in
-            try buffer.touch(target.range, table: table.name)
-            switch buffer.values[target.key] {
-            case .some(.some): break
-            case .some(.none): throw target.missing
-            case .none: buffer.require(.present(target.key), in: target.range.id)
+        let scope = scope
+        while true {
+            let mark = buffer.withLock(\.mark)
+            if target.resolved.isRegionalByRow, try !isAlive(target.key) {
+                // Where the row says that it is at home, it mostly is.
+                let found = try await find(target.keyValues, of: target.resolved, first: target.range)
+                guard let found else { throw target.missing }
+                guard found.range.id == target.range.id else {
+                    if try move(target, from: found, unlessWrittenSince: mark) { return }
+                    continue
+                }
             }
-            try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
+            let isDone = try buffer.withLock { buffer in
+                let own = try buffer.look(at: target.key, from: scope)
+                if let own, own.value == nil {
+                    // A child task of the closure can have moved it meanwhile.
+                    if target.resolved.isRegionalByRow { return false }
+                    throw target.missing
+                }
+                let condition = own == nil ? Precondition.present(target.key) : nil
+                try buffer.write([target.draft(if: condition)], table: table.name, from: scope)
+                return true
+            }
+            if isDone { return }
         }
     }
 
@@ -66,10 +77,8 @@ public final class Transaction: Sendable {
     public func upsert<Row>(_ row: Row, into table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isActiveActive { return try await converge(target, expecting: .either) }
-        try buffer.withLock { buffer in
-            try buffer.touch(target.range, table: table.name)
-            try buffer.set(target.key, target.encoded, in: target.range, table: table.name)
-        }
+        let scope = scope
+        try buffer.withLock { try $0.write([target.draft(if: nil)], table: table.name, from: scope) }
     }
 
     /// Removes the row with this key.
@@ -81,44 +90,30 @@ public final class Transaction: Sendable {
     ) async throws {
         let resolved = try await database.resolve(table, end: deadline)
         let values = try table.keyValues(repeat each key)
-        let range: RangeDescriptor
-        if let region { range = try resolved.range(in: region) } else { range = try await locate(values, resolved) }
-        let stored = try resolved.key(values, in: range)
-        if resolved.isActiveActive { return try await convergeDeletion(values, resolved, range, stored) }
-        try buffer.withLock { buffer in
-            try buffer.touch(range, table: table.name)
-            switch buffer.values[stored] {
-            case .some(.some): break
-            case .some(.none): throw Target.missing(table.name)
-            case .none: buffer.require(.present(stored), in: range.id)
+        let scope = scope
+        while true {
+            let mark = buffer.withLock(\.mark)
+            let range: RangeDescriptor
+            if let region {
+                range = try resolved.range(in: region)
+            } else {
+                range = try await locate(values, resolved)
             }
-            try buffer.set(stored, nil, in: range, table: table.name)
-        }
-    }
-
-    // MARK: Savepoints
-
-    /// Runs a part of the transaction. If it throws, what it wrote is undone and the error passed on; who catches it
-    /// can go on with the transaction as it was before. Savepoints nest.
-    ///
-    /// What the part has read still counts: if anybody writes it before the commit, the whole closure runs again. What
-    /// child tasks write at the same time outside of the part is undone with it.
-    ///
-    /// ```swift
-    /// try? await transaction.savepoint {
-    ///     try await transaction.insert(order, into: orders)
-    ///     guard try await isAffordable(order, transaction) else { throw OutOfFunds() }
-    /// }
-    /// ```
-    public func savepoint<Result>(
-        isolation: isolated (any Actor)? = #isolation, _ body: () async throws -> Result
-    ) async throws -> Result {
-        let mark = buffer.withLock { $0 }
-        do {
-            return try await body()
-        } catch {
-            buffer.withLock { $0.rollBack(to: mark) }
-            throw error
+            let stored = try resolved.key(values, in: range)
+            if resolved.isActiveActive { return try await convergeDeletion(values, resolved, range, stored) }
+            let isDone = try buffer.withLock { buffer in
+                let own = try buffer.look(at: stored, from: scope)
+                if let own, own.value == nil {
+                    // A child task of the closure can have moved it meanwhile.
+                    if region == nil, buffer.isWritten(stored, since: mark, from: scope) { return false }
+                    throw Target.missing(table.name)
+                }
+                let condition = own == nil ? Precondition.present(stored) : nil
+                let draft = WriteBuffer.Draft(key: stored, value: nil, range: range, condition: condition)
+                try buffer.write([draft], table: table.name, from: scope)
+                return true
+            }
+            if isDone { return }
         }
     }
 

@@ -55,10 +55,6 @@ extension Transaction {
 
     /// The ranges that its commit went to.
     var committedRanges: Set<RangeID> {
-        buffer.withLock { buffer in
-            guard !buffer.isEmpty else { return [] }
-            let checked = buffer.parts.lazy.filter { !$0.preconditions.isEmpty }.map(\.range.id)
-            return Set(checked).union(buffer.order.lazy.map(\.range))
-        }
+        buffer.withLock { $0.firstWritten == nil ? [] : Set($0.parts.map(\.range)) }
     }
 }

@@ -74,9 +74,7 @@ extension Session {
 extension Transaction {
     /// The home region of the first row written.
     fileprivate var home: Region? {
-        buffer.withLock { buffer in
-            buffer.order.first.flatMap { first in buffer.parts.first { $0.range.id == first.range }?.range.home }
-        }
+        buffer.withLock { $0.firstWritten?.range.home }
     }
 }
 

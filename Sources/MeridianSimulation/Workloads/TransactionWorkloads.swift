@@ -59,10 +59,9 @@ struct ListAppendWorkload: Workload {
 
     private func run(_ steps: [TransactionStep], _ client: WorkloadClient) async {
         let (table, spread) = (table, spread)
-        let isReadOnly = steps.allSatisfy { if case .readList = $0 { true } else { false } }
-        await client.record(.transaction(steps)) {
-            if isReadOnly {
-                return try await client.database.read(deadline: client.deadline) { transaction in
+        if steps.allSatisfy({ if case .readList = $0 { true } else { false } }) {
+            await client.record(.transaction(steps)) {
+                try await client.database.read(deadline: client.deadline) { transaction in
                     var seen: [TransactionStep] = []
                     for case .readList(.int(let id), _) in steps {
                         let row = try await transaction.get(id, from: table, in: spread.home(of: id))
@@ -71,9 +70,12 @@ struct ListAppendWorkload: Workload {
                     return .transaction(seen)
                 }
             }
+            return
+        }
+        let parts = TransactionParts(steps, client.world)
+        await client.record(.transaction(parts.asked)) {
             let seen = try await client.database.transact(deadline: client.deadline) { transaction in
-                var seen: [TransactionStep] = []
-                for step in steps {
+                try await parts.run(transaction) { step in
                     switch step {
                     case .append(.int(let id), let value):
                         let home = spread.home(of: id)
@@ -83,14 +85,13 @@ struct ListAppendWorkload: Workload {
                         if row.values.count >= Self.longest { throw WorkloadClient.Abandoned() }
                         row.values.append(value)
                         try await transaction.upsert(row, into: table)
-                        seen.append(step)
+                        return step
                     case .readList(.int(let id), _):
                         let row = try await transaction.get(id, from: table, in: spread.home(of: id))
-                        seen.append(.readList(.int(id), row?.values))
+                        return .readList(.int(id), row?.values)
                     case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
                     }
                 }
-                return seen
             }
             return .transaction(seen.result)
         }
@@ -125,23 +126,21 @@ struct RegistersWorkload: Workload {
             default: steps += [.read(key, nil), .write(key, client.recorder.uniqueValue())]
             }
         }
-        let (asked, table, spread) = (steps, table, spread)
-        await client.record(.transaction(asked)) {
+        let (parts, table, spread) = (TransactionParts(steps, world), table, spread)
+        await client.record(.transaction(parts.asked)) {
             let seen = try await client.database.transact(deadline: client.deadline) { transaction in
-                var seen: [TransactionStep] = []
-                for step in asked {
+                try await parts.run(transaction) { step in
                     switch step {
                     case .write(.int(let id), let value):
                         let row = HomedRow(id: id, region: spread.home(of: id).rawValue, value: value)
                         try await transaction.upsert(row, into: table)
-                        seen.append(step)
+                        return step
                     case .read(.int(let id), _):
                         let row = try await transaction.get(id, from: table, in: spread.home(of: id))
-                        seen.append(.read(.int(id), row?.value))
+                        return .read(.int(id), row?.value)
                     case .append, .readList, .write, .read: preconditionFailure("a step of another workload")
                     }
                 }
-                return seen
             }
             return .transaction(seen.result)
         }

@@ -117,7 +117,7 @@ import Testing
                     range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
                     body: .read([operation], at: Timestamp(rawValue: time), []))
                 switch evaluation.run(with: try reader(threshold: 31)).outcome {
-                case .rows: #expect(isServed, "\(operation)")
+                case .pages: #expect(isServed, "\(operation)")
                 case .failed(let error): #expect(error.code == .readTooOld && !isServed, "\(operation)")
                 default: Issue.record("another answer")
                 }
