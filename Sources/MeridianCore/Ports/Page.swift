@@ -1,8 +1,8 @@
 /// A part of the rows that were asked for, and where the rest begins.
 ///
 /// Whoever answers says whether there is more. Nobody else can tell: a page ends at a number of rows, at a number of
-/// bytes, or before a row that does not fit, and by limits that its reader does not know. So no reader concludes anything
-/// from how long a page is; one without rows can have a successor.
+/// bytes, or before a row that does not fit, and by limits that its reader does not know. So no reader concludes
+/// anything from how long a page is; one without rows can have a successor.
 package struct Page: Hashable, Sendable {
     package var rows: [KeyedVersion]
     /// Where to go on; `nil`: nothing is left.

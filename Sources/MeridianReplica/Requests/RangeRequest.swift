@@ -157,8 +157,8 @@ package struct FreshnessQuestion: Hashable, Sendable {
     }
 }
 
-/// One question to a range's rows. It is answered with a page, which can be shorter than was asked for: a node has limits
-/// of its own. `rest(after:)` says what to ask next.
+/// One question to a range's rows. It is answered with a page, which can be shorter than was asked for: a node has
+/// limits of its own. `rest(after:)` says what to ask next.
 package enum ReadOperation: Hashable, Sendable {
     case get(Key)
     case scan(KeySpan, limit: Int, byteLimit: Int)
