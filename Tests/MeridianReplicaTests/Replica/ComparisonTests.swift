@@ -26,8 +26,7 @@ import Testing
     }
 
     private func rows(_ world: World, _ position: Int) throws -> [KeyedVersion] {
-        try world.nodes[position].state.makeReader().scan(
-            World.span, at: .distantFuture, limit: 1000, byteLimit: 1 << 20)
+        try world.nodes[position].state.makeReader().rows(of: World.span, at: .distantFuture)
     }
 
     /// Lets nodes apply another value where something is written under a key.
