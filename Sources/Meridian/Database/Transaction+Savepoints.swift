@@ -23,9 +23,9 @@ extension Transaction {
     ///
     /// Child tasks that the part begins belong to it. Parts may also run at the same time, in child tasks of the
     /// closure: none sees the writes of another one before that has ended well, and together they are as if they had
-    /// run one after the other, in the order of their ends. Of two that would not be, the later one to end is undone and
-    /// throws `.savepointConflict`: it has read what the other one has written meanwhile. Run it again, or let one wait
-    /// for the other.
+    /// run one after the other, in the order of their ends. Of two that would not be, the later one to end is undone
+    /// and throws `.savepointConflict`: it has read what the other one has written meanwhile. Run it again, or let one
+    /// wait for the other.
     ///
     /// ```swift
     /// try? await transaction.savepoint {
