@@ -41,6 +41,34 @@ package final class FigureReport: Sendable {
         return String(decoding: try encoder.encode(document), as: UTF8.self)
     }
 
+    /// The same object with one more field, for what is no figure.
+    package func json(with extra: some Encodable, named name: String) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let document = Document(environment: RunEnvironment.current, figures: figures.with { $0 })
+        return String(
+            decoding: try encoder.encode(Extended(document: document, name: name, extra: extra)), as: UTF8.self)
+    }
+
+    private struct Extended<Extra: Encodable>: Encodable {
+        let document: Document
+        let name: String
+        let extra: Extra
+
+        struct Name: CodingKey {
+            let stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            try document.encode(to: encoder)
+            var container = encoder.container(keyedBy: Name.self)
+            try container.encode(extra, forKey: Name(stringValue: name))
+        }
+    }
+
     /// The figures for people, one a line, with their limits.
     package func text() -> String {
         figures.with { $0 }.map { figure in

@@ -22,13 +22,21 @@ public struct Minimiser {
 
     /// - Returns: the numbers of the episodes that are left, and how many runs it took.
     public func run() throws -> (episodes: [Int], attempts: Int) {
+        try run { episodes in
+            var smaller = simulation
+            smaller.episodes = Set(episodes)
+            return try smaller.run().violation?.rule == rule
+        }
+    }
+
+    /// - Parameter isBroken: runs with these episodes alone, and says whether the rule is broken too. Whoever calls can
+    ///   do so in another process, where a run may trap.
+    public func run(_ isBroken: ([Int]) throws -> Bool) throws -> (episodes: [Int], attempts: Int) {
         var kept = try simulation.plan().episodes.map(\.number)
         var attempts = 0
         func fails(_ numbers: [Int]) throws -> Bool {
             attempts += 1
-            var smaller = simulation
-            smaller.episodes = Set(numbers)
-            return try smaller.run().violation?.rule == rule
+            return try isBroken(numbers)
         }
         var size = max(1, kept.count / 2)
         while !kept.isEmpty, attempts < attemptLimit {

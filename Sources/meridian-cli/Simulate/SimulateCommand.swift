@@ -1,4 +1,5 @@
 import ArgumentParser
+import BenchSupport
 import Foundation
 import MeridianCheckers
 import MeridianCore
@@ -11,13 +12,14 @@ struct SimulateCommand: ParsableCommand {
         abstract: "Run a cluster in virtual time under faults, one seed one run, and judge what happened.",
         discussion: """
             Exit code 0: every promise was kept. 1: one was broken; the seed, the rule, the faults that it needs and \
-            the command that repeats it are printed. 64: wrong arguments.
+            the command that repeats it are printed. A campaign ends with 1 too if a run's process ended or had to \
+            be ended. 64: wrong arguments.
             """)
 
-    @Option(help: "The first seed.")
-    var seed: UInt64 = 1
-    @Option(help: "How many seeds, from the first one on.")
-    var seeds: UInt64 = 1
+    @Option(help: "The first seed: 1, or of a campaign one that the clock says.")
+    var seed: UInt64?
+    @Option(help: "How many seeds, from the first one on: 1; a campaign goes on until its time is up.")
+    var seeds: UInt64?
     @Option(help: "A workload, a list of them, or all: \(Workloads.names.joined(separator: ", ")).")
     var workload = "all"
     @Option(help: "standard, all (with lying clocks), nondestructive, none, or a list such as crash,partition.")
@@ -34,6 +36,20 @@ struct SimulateCommand: ParsableCommand {
     var history: String?
     @Option(help: "Only these episodes of the fault plan, by number; none leaves the weather alone.")
     var episodes: String?
+    @Flag(help: "Run fresh seeds whatever fails, in several processes; group failures and make one of each smaller.")
+    var campaign = false
+    @Option(help: "Of a campaign: how many seconds it lasts; without --seeds and this, 600.")
+    var seconds: Double?
+    @Option(help: "Of a campaign: how many processes, instead of one for each core.")
+    var jobs: Int?
+    @Option(help: "Of a campaign: after how many seconds a run is ended and counts as a failure.")
+    var patience: Int?
+    @Option(help: "Of a campaign: append failures to this file.")
+    var failures: String?
+    @Option(help: "Of a campaign: text or json.")
+    var format = OutputFormat.text
+    @Flag(help: .hidden)
+    var worker = false
     @Flag(help: "Print a line for each seed.")
     var verbose = false
     @Flag(help: "Find every planted bug and print how many seeds it took (builds with MERIDIAN_PLANTED=1 only).")
@@ -42,7 +58,16 @@ struct SimulateCommand: ParsableCommand {
     var bug: String?
 
     func validate() throws {
-        guard seeds > 0 else { throw ValidationError("--seeds 0 runs nothing; ask for at least one") }
+        guard seeds != 0 else { throw ValidationError("--seeds 0 runs nothing; ask for at least one") }
+        if let seconds, seconds <= 0 { throw ValidationError("--seconds \(seconds) is no time; ask for more than 0") }
+        if let jobs, jobs <= 0 { throw ValidationError("--jobs \(jobs) runs nothing; ask for at least one") }
+        if let patience, patience <= 0 {
+            throw ValidationError("--patience \(patience) ends every run; ask for at least one second")
+        }
+        let isOnlyForCampaigns = seconds != nil || jobs != nil || patience != nil || failures != nil || format == .json
+        guard campaign || !isOnlyForCampaigns else {
+            throw ValidationError("--seconds, --jobs, --patience, --failures and --format json go with --campaign")
+        }
         if let hours, hours <= 0 { throw ValidationError("--hours \(hours) is no time; ask for more than 0") }
         _ = try chosenEpisodes()
     }
@@ -60,19 +85,25 @@ struct SimulateCommand: ParsableCommand {
             })
     }
 
+    private var names: [String] {
+        workload == "all" ? Workloads.names : workload.split(separator: ",").map(String.init)
+    }
+
     func run() throws {
-        if planted { return try PlantedSearch(seeds: seeds > 1 ? seeds : 4_000).run() }
+        if planted { return try PlantedSearch(seeds: seeds ?? 4_000).run() }
         if let bug { try PlantedSearch.carry(bug) }
-        let names = workload == "all" ? Workloads.names : workload.split(separator: ",").map(String.init)
+        if worker { return try SeedWorker(simulation: simulation).run() }
+        if campaign { return try runCampaign() }
         let clock = ContinuousClock()
         let start = clock.now
         var totals = SimulateTotals()
-        for number in seed..<seed + seeds {
+        let (first, count) = (seed ?? 1, seeds ?? 1)
+        for number in first..<first + count {
             let simulation = try simulation(number, names[Int(number % UInt64(names.count))])
             let began = clock.now
             let report = try execute(simulation)
             totals.add(report)
-            if verbose || seeds == 1 { print(report.summary(simulation.workload, clock.now - began)) }
+            if verbose || count == 1 { print(report.summary(simulation.workload, clock.now - began)) }
             progress(totals, clock.now - start)
             if let violation = report.violation {
                 if bug != nil { print("FOUND \(totals.runs) \(violation)") }
@@ -81,6 +112,46 @@ struct SimulateCommand: ParsableCommand {
             }
         }
         print(totals.summary(clock.now - start))
+    }
+
+    private func runCampaign() throws {
+        guard trace == nil, history == nil, episodes == nil, bug == nil else {
+            throw ValidationError("--trace, --history, --episodes and --bug are for single runs; leave --campaign out")
+        }
+        // Wrong arguments are refused here, and not by every worker.
+        for name in names { _ = try simulation(seed ?? 1, name) }
+        // Room for a thousand seeds in each second, so that two campaigns run different ones.
+        let base = seed ?? UInt64(Date().timeIntervalSince1970) * 1_000
+        var arguments = ["simulate", "--worker", "--faults", faults, "--storage", storage.rawValue]
+        arguments += ["--topology", topology] + (hours.map { ["--hours", "\($0)"] } ?? [])
+        var command = WorkerPool.Command(
+            executable: URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath(), arguments: arguments)
+        // Where it trapped tells failures apart; the question what to do about it would wait for ever.
+        command.environment["SWIFT_BACKTRACE"] =
+            "enable=yes,interactive=no,color=no,threads=crashed,images=none,registers=none,limit=16"
+        let report = try Campaign(
+            simulation: simulation, command: { job in self.command(job) }, workloads: names, base: base, seeds: seeds,
+            seconds: seconds ?? (seeds == nil ? 600 : nil), workers: command,
+            jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+            patienceSeconds: patience ?? 120 + Int((hours ?? 0) * 600), failures: failures,
+            note: { line in
+                let handle = format == .json ? FileHandle.standardError : FileHandle.standardOutput
+                handle.write(Data((line + "\n").utf8))
+            }
+        ).run()
+        print(format == .json ? try report.json() : report.lines.joined(separator: "\n"))
+        if !report.findings.isEmpty { throw ExitCode(1) }
+    }
+
+    private func simulation(_ job: SeedJob) throws -> Simulation {
+        var simulation = try simulation(job.seed, job.workload)
+        if let episodes = job.episodes { simulation.episodes = Set(episodes) }
+        return simulation
+    }
+
+    private func command(_ job: SeedJob) -> String {
+        guard let simulation = try? simulation(job) else { return "" }
+        return command(simulation)
     }
 
     private func simulation(_ number: UInt64, _ name: String) throws -> Simulation {
@@ -127,7 +198,7 @@ struct SimulateCommand: ParsableCommand {
     }
 
     private func progress(_ totals: SimulateTotals, _ elapsed: Duration) {
-        guard seeds > 1, totals.runs % 25 == 0 else { return }
+        guard (seeds ?? 1) > 1, totals.runs % 25 == 0 else { return }
         FileHandle.standardError.write(Data(("\r" + totals.summary(elapsed)).utf8))
     }
 
