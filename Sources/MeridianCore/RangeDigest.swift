@@ -62,30 +62,19 @@ package struct RangeDigest: Hashable, Sendable {
 package struct DigestReport: Hashable, Sendable {
     package var range: RangeID
     package var index: LogIndex
-    /// Over the versions, and over what else is applied state.
     package var digest: RangeDigest
-    package var state: UInt64
     /// All that lies below the threshold is collected. Otherwise the digest is no one else's.
     package var isComplete: Bool
     /// The rows are still those that were applied, as far as they were looked through.
     package var isSound: Bool
 
     package init(
-        range: RangeID, index: LogIndex, digest: RangeDigest, state: UInt64, isComplete: Bool, isSound: Bool
+        range: RangeID, index: LogIndex, digest: RangeDigest, isComplete: Bool, isSound: Bool
     ) {
         self.range = range
         self.index = index
         self.digest = digest
-        self.state = state
         self.isComplete = isComplete
         self.isSound = isSound
     }
-
-    /// What is to be equal.
-    package struct Content: Hashable, Sendable {
-        var digest: RangeDigest
-        var state: UInt64
-    }
-
-    package var content: Content { Content(digest: digest, state: state) }
 }

@@ -73,7 +73,7 @@ extension Replica {
     mutating func foundDamage(at now: Moment, _ effects: inout StepEffects) {
         tell(
             DigestReport(
-                range: descriptor.id, index: .zero, digest: RangeDigest(), state: 0, isComplete: false, isSound: false),
+                range: descriptor.id, index: .zero, digest: RangeDigest(), isComplete: false, isSound: false),
             at: now, &effects)
     }
 
@@ -110,15 +110,15 @@ extension Replica {
 extension Comparison {
     /// Who is known to differ by now, and was not before.
     fileprivate mutating func judge(_ quorum: JointQuorum, in range: RangeID) -> [Divergence] {
-        var groups: [DigestReport.Content: [NodeID]] = [:]
+        var groups: [RangeDigest: [NodeID]] = [:]
         for (node, report) in reports where report.isComplete && report.isSound {
-            groups[report.content, default: []].append(node)
+            groups[report.digest, default: []].append(node)
         }
         // Two quorums share a voter, so at most one group is one.
         let agreed = groups.first { _, group in quorum.voteResult { group.contains($0) } == .won }
         if let agreed {
             return differing(range, agreeing: agreed.value.sorted()) { report in
-                !report.isSound || (report.isComplete && report.content != agreed.key)
+                !report.isSound || (report.isComplete && report.digest != agreed.key)
             }
         }
         // Those who have not reported yet may make one of these a quorum, or one of their own.

@@ -111,7 +111,7 @@ struct Books: Hashable, Sendable {
     func report(of range: RangeID, _ state: AppliedState) -> DigestReport {
         let book = self[range]
         return DigestReport(
-            range: range, index: state.position.index, digest: book.digest ?? RangeDigest(), state: state.hash,
+            range: range, index: state.position.index, digest: book.digest ?? RangeDigest(),
             isComplete: book.digest != nil && book.collected >= state.threshold, isSound: book.isSound)
     }
 }
@@ -122,19 +122,4 @@ extension Books.Inspection {
 
 extension CollectionProgress {
     static let nothing = CollectionProgress(removed: 0, isComplete: true)
-}
-
-extension AppliedState {
-    /// Over all of it, by the bytes that it has in a file.
-    fileprivate var hash: UInt64 {
-        var writer = ByteWriter()
-        writer.put(position.term.rawValue)
-        writer.put(closed.rawValue)
-        writer.put(threshold.rawValue)
-        MembershipCoding.encode(membership, to: &writer)
-        TransactionCoding.encode(transactions, to: &writer)
-        var hash = RowHash()
-        hash.combine(writer.bytes)
-        return hash.value
-    }
 }
