@@ -73,6 +73,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     // Placement and residency.
     case pinIgnored
     case outsidersServed
+    case gatewayTakenForClient
     case lookupsLeave
     // Active-active tables.
     case cursorBeforeRows
@@ -159,6 +160,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .checkpointLies: "a checkpoint reports what it did not write (etcd #13766; FC 9)"
         case .pinIgnored: "restricted rows are placed anywhere (the pin is ignored)"
         case .outsidersServed: "restricted rows are read from outside although the rule refuses it"
+        case .gatewayTakenForClient: "a client is judged by the law of the gateway through which it asks (S15)"
         case .lookupsLeave: "a key that is not found at home is asked for in every region (uniqueness probes)"
         case .cursorBeforeRows: "a copy notes how far it has pulled before it has merged the rows"
         case .outboxTrimmedUnasked: "an outbox is trimmed without asking the slowest copy"

@@ -144,7 +144,7 @@ package final class NodeDriver: @unchecked Sendable {
 
     /// Asks this node's gateway. Ends by the deadline at the latest.
     package func call(
-        _ range: RangeID, _ body: GatewayCall.Body, deadline: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, for client: Region? = nil, deadline: Duration, mayBeRepeated: Bool
     ) async -> Answer {
         let at = Instant(rawValue: time.now().instant.rawValue).advanced(byNanoseconds: deadline.nanoseconds)
         return await withUnsafeContinuation { continuation in
@@ -160,7 +160,9 @@ package final class NodeDriver: @unchecked Sendable {
                 return
             }
             enqueue(
-                .call(GatewayCall(id: id, range: range, body: body, deadline: at, mayBeRepeated: mayBeRepeated)))
+                .call(
+                    GatewayCall(
+                        id: id, range: range, body: body, client: client, deadline: at, mayBeRepeated: mayBeRepeated)))
         }
     }
 

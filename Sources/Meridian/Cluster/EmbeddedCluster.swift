@@ -221,10 +221,11 @@ public final class EmbeddedCluster: DatabaseHost {
     }
 
     package func call(
-        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, for client: Region, patience: Duration,
+        mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
         let gateway = try gateway(in: region, for: range, prefersReplica: body.isForReplicas)
-        return await gateway.call(range, body, deadline: patience, mayBeRepeated: mayBeRepeated)
+        return await gateway.call(range, body, for: client, deadline: patience, mayBeRepeated: mayBeRepeated)
     }
 
     /// A node of a region to talk to: the range's leaseholder if it is there, else the next of those that run.

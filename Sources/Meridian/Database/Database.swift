@@ -8,13 +8,18 @@ import MeridianRuntime
 /// Every operation is linearizable, unless a read asks for less (`ReadConsistency`), and a commit's timestamp orders it
 /// after everything that ended before it began, in any region. docs/CONSISTENCY.md says what rests on which assumption.
 public struct Database: Sendable {
-    /// Where the client is. Its requests enter the cluster at a node of this region.
+    /// Where requests enter the cluster, at a node of this region; the client's own region, unless a router has chosen
+    /// another.
     public let region: Region
+    /// Where the client is. By the law of this region it is judged what it may read and write, and answers go there.
+    public let client: Region
     let host: any DatabaseHost
 
-    package init(host: any DatabaseHost, region: Region) {
+    /// - Parameter client: where the client is, if not beside its gateway.
+    package init(host: any DatabaseHost, region: Region, client: Region? = nil) {
         self.host = host
         self.region = region
+        self.client = client ?? region
     }
 
     /// How long an operation may take, unless it says otherwise.
@@ -138,8 +143,12 @@ public struct Database: Sendable {
             let left = max(0, end.nanoseconds(since: host.now))
             let answer: GatewayAnswer.Body
             do {
+                noteEgress(body.rowByteCount, over: .request, from: client, to: region, of: range)
                 answer = try await host.call(
-                    range, body, from: region, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
+                    range, body, from: region, for: client, patience: .nanoseconds(left), mayBeRepeated: isRepeated)
+                if case .read(let result) = answer {
+                    noteEgress(result.rowByteCount, over: .answer, from: region, to: client, of: range)
+                }
             } catch var error as MeridianError {
                 // Nobody was asked this time, but an attempt before, which a stopping node took with it, may commit.
                 if isRepeated, body.isCommit { error.commitOutcome = .unknown }
@@ -155,6 +164,19 @@ public struct Database: Sendable {
                 body = .transaction(transaction)
             }
         }
+    }
+
+    /// Counts what goes between a client and a gateway under another law: no frame between nodes tells of that.
+    private func noteEgress(
+        _ byteCount: @autoclosure () -> Int, over channel: EgressChannel, from origin: Region, to destination: Region,
+        of range: RangeID
+    ) {
+        guard client != region else { return }
+        let route = EgressRoute(
+            from: host.topology.jurisdiction(of: origin), to: host.topology.jurisdiction(of: destination))
+        guard route.from != route.to else { return }
+        host.noteEgress(
+            EgressCount(messages: 1, bytes: UInt64(byteCount())), over: channel, on: route, of: range)
     }
 
     /// A timestamp above those of all commits that have ended, for reads of several ranges as of one moment.

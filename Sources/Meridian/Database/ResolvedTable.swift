@@ -63,11 +63,21 @@ final class ResolvedTable: Sendable {
     ///
     /// To ask is to tell the key. So a restricted table's key is told to other jurisdictions only after the client's
     /// own, and not at all where its rule refuses that (`JurisdictionRule.lookupsOutside`).
-    /// - Parameter first: the home to ask first, if not the nearest. One that the rule would not ask is asked last.
-    func stages(of client: Region, first: Region? = nil, rules: JurisdictionRules) -> [[RangeDescriptor]] {
-        if isActiveActive { return [[copy(nearest: client)]] }
+    /// - Parameters:
+    ///   - gateway: the nearest to it is asked first.
+    ///   - client: whose law tells what may be asked.
+    ///   - first: the home to ask first, if not the nearest. One that the rule would not ask is asked last.
+    func stages(
+        near gateway: Region, for client: Region, first: Region? = nil, rules: JurisdictionRules
+    ) -> [[RangeDescriptor]] {
+        if isActiveActive { return [[copy(nearest: gateway)]] }
         let own = topology.jurisdiction(of: client)
-        var homes = homes(nearest: first ?? client)
+        var homes = homes(nearest: first ?? gateway)
+        if gateway != client, record.descriptor.placement == .restricted {
+            // A detour to another gateway tells a key to nobody to whom it would not be told without.
+            homes.removeAll { !rules.allowsLookup(from: own, to: topology.jurisdiction(of: $0.home)) }
+            if homes.isEmpty { return [] }
+        }
         if record.descriptor.placement == .restricted, let law = first.map({ topology.jurisdiction(of: $0) }),
             !rules.allowsLookup(from: own, to: law)
         {

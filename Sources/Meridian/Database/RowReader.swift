@@ -51,7 +51,8 @@ struct RowReader: Sendable {
     /// The row with this key, wherever it is at home.
     func find(_ key: [Value], of table: ResolvedTable, in region: Region?) async throws -> Found? {
         if let region { return try await get(key, table, try table.range(in: region)) }
-        for stage in table.stages(of: database.region, rules: database.host.rules) where !stage.isEmpty {
+        for stage in table.stages(near: database.region, for: database.client, rules: database.host.rules)
+        where !stage.isEmpty {
             let found = try await withThrowingTaskGroup(of: Found?.self) { group in
                 for range in stage { group.addTask { try await get(key, table, range) } }
                 var found: Found?
@@ -101,7 +102,8 @@ struct RowReader: Sendable {
     ) throws(MeridianError) -> [RangeDescriptor] {
         if let region { return [try table.range(in: region)] }
         if prefix.isEmpty { return table.homes(nearest: database.region) }
-        let ranges = table.stages(of: database.region, rules: database.host.rules).flatMap(\.self)
+        let ranges = table.stages(near: database.region, for: database.client, rules: database.host.rules).flatMap(
+            \.self)
         guard ranges.count == table.record.ranges.count else {
             throw MeridianError(
                 .jurisdictionViolation,

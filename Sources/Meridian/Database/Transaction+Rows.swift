@@ -89,7 +89,8 @@ extension Transaction {
         _ key: [Value], of table: ResolvedTable, first: RangeDescriptor? = nil
     ) async throws -> RowReader.Found? {
         let scope = scope
-        let stages = table.stages(of: database.region, first: first?.home, rules: database.host.rules)
+        let stages = table.stages(
+            near: database.region, for: database.client, first: first?.home, rules: database.host.rules)
         for range in stages.joined() {
             let stored = try table.key(key, in: range)
             let own = try buffer.withLock { try $0.look(at: stored, from: scope) }

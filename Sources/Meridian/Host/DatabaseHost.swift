@@ -25,9 +25,11 @@ package protocol DatabaseHost: AnyObject, Sendable {
     func randomNumber() -> UInt64
 
     /// Asks a range through a node of a region. Ends within `patience`.
+    /// - Parameter client: where whoever asks is, by whose law he is judged.
     /// - Throws: `.unavailable` when no node of the region runs, `.shutDown`.
     func call(
-        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, for client: Region, patience: Duration,
+        mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body
 
     /// The latest that a running node of this region says it can be; `nil` when no clock of theirs is usable, or
@@ -51,6 +53,14 @@ extension DatabaseHost {
     package func noteEgress(
         _ count: EgressCount, over channel: EgressChannel, on route: EgressRoute, of range: RangeID
     ) {}
+
+    /// For whoever asks in the region of his gateway.
+    package func call(
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+    ) async throws -> GatewayAnswer.Body {
+        try await call(
+            range, body, from: region, for: region, patience: patience, mayBeRepeated: mayBeRepeated)
+    }
 
     /// The instant at which an operation that begins now must have ended.
     func deadline(after duration: Duration) -> Instant { now.advanced(byNanoseconds: duration.nanoseconds) }

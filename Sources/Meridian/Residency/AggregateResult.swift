@@ -16,7 +16,8 @@ public struct AggregateResult: Sendable, Hashable {
     public var timestamp: Timestamp
     /// The home regions that did not answer, sorted by name; empty when the result is whole.
     public var missing: [Region]
-    /// How many groups each jurisdiction has kept to itself because they were smaller than its rule asks.
+    /// Below how many persons each other jurisdiction keeps groups and values to itself. It says what its rule is,
+    /// never whether something was withheld: that would tell of a person, too.
     public var withheldGroups: [Jurisdiction: Int]
 
     public var isComplete: Bool { missing.isEmpty }
@@ -30,8 +31,11 @@ public enum AggregateValue: Sendable, Hashable {
     /// No row had a number.
     case none
     case number(Double)
-    /// Rows in each bucket; `nil` where a jurisdiction withheld a bucket that holds too few.
+    /// Rows in each bucket; `nil` where a jurisdiction withheld a bucket.
     case buckets([Int?])
+    /// A jurisdiction has kept its part to itself: too few persons have such a number, or it would follow from other
+    /// values of the group what those have.
+    case withheld
 
     public var number: Double? { if case .number(let number) = self { number } else { nil } }
 }

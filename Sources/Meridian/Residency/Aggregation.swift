@@ -92,6 +92,8 @@ struct AggregatePart: Sendable, Hashable {
     var largest = -Double.infinity
     /// `nil`: withheld.
     var buckets: [Int?]
+    /// Whether the value stays at home. The buckets of a histogram stay one by one.
+    var isWithheld = false
 
     init(function: JurisdictionRule.Aggregate, bounds: [Double]) {
         self.function = function
@@ -99,8 +101,13 @@ struct AggregatePart: Sendable, Hashable {
         buckets = function == .histogram ? Array(repeating: 0, count: bounds.count + 1) : []
     }
 
-    mutating func add(_ number: Double) {
-        guard !number.isNaN else { return }
+    /// How many values it is, for the question which of them may leave.
+    var cellCount: Int { max(1, buckets.count) }
+
+    /// - Returns: in which of its cells the number counts; `nil` where it is no number.
+    @discardableResult
+    mutating func add(_ number: Double) -> Int? {
+        guard !number.isNaN else { return nil }
         count += 1
         sum += number
         smallest = Swift.min(smallest, number)
@@ -108,7 +115,9 @@ struct AggregatePart: Sendable, Hashable {
         if function == .histogram {
             let bucket = bounds.firstIndex { number < $0 } ?? bounds.count
             buckets[bucket] = (buckets[bucket] ?? 0) + 1
+            return bucket
         }
+        return 0
     }
 
     static func + (lhs: AggregatePart, rhs: AggregatePart) -> AggregatePart {
@@ -121,12 +130,17 @@ struct AggregatePart: Sendable, Hashable {
         both.buckets = zip(lhs.buckets, rhs.buckets).map { first, second in
             if let first, let second { first + second } else { nil }
         }
+        both.isWithheld = lhs.isWithheld || rhs.isWithheld
         return both
     }
 
-    /// Only what this function says; a bucket of a few rows is withheld.
-    func published(minimumGroupSize: Int) -> AggregatePart {
+    /// Only what this function says, and of that only the cells that are told.
+    func published(_ told: [Bool]) -> AggregatePart {
         var part = AggregatePart(function: function, bounds: bounds)
+        if function != .histogram, told == [false] {
+            part.isWithheld = true
+            return part
+        }
         switch function {
         case .count: part.count = count
         case .sum: (part.sum, part.count) = (sum, count)
@@ -134,16 +148,14 @@ struct AggregatePart: Sendable, Hashable {
         case .min: (part.smallest, part.count) = (smallest, count)
         case .max: (part.largest, part.count) = (largest, count)
         case .histogram:
-            part.count = count
-            part.buckets = buckets.map { bucket in
-                bucket.flatMap { $0 == 0 || $0 >= minimumGroupSize ? $0 : nil }
-            }
+            part.buckets = zip(buckets, told).map { $1 ? $0 : nil }
         }
         return part
     }
 
     var value: AggregateValue {
-        switch function {
+        if isWithheld { return .withheld }
+        return switch function {
         case .count: .number(Double(count))
         case .sum: .number(sum)
         case .mean: count == 0 ? .none : .number(sum / Double(count))

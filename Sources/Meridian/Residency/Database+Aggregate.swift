@@ -12,23 +12,23 @@ extension Database {
     /// for group in spending.groups { print(group.name ?? "", group.values) }
     /// ```
     ///
-    /// Each jurisdiction's rows are read through a node of theirs, and combined there over its regions. What leaves is
-    /// a number of rows and the values of each group that has at least as many rows, or persons, as the jurisdiction's
-    /// rule asks (`JurisdictionRule.minimumGroupSize`), counted in the ledger as `aggregate`. Smaller groups, and
-    /// smaller buckets of a histogram, are withheld; only how many groups is told. Rows under the client's own law are
-    /// not subject to it.
+    /// Each jurisdiction's rows are read through a node of theirs, and combined there over its regions. What leaves are
+    /// the values of each group to which at least as many persons contribute as the jurisdiction's rule asks
+    /// (`JurisdictionRule.minimumGroupSize`), counted in the ledger as `aggregate`. Smaller groups, values to which
+    /// fewer persons contribute, and what would follow from the others are withheld, and that they are is not told of
+    /// groups. Rows under the client's own law are not subject to it.
     ///
-    /// What this does not prevent: two questions whose difference is one person. A minimum size is a rule for single
-    /// answers, not differential privacy.
+    /// What this does not prevent: two questions whose difference is one person, and values that are made for one
+    /// (docs/RESIDENCY.md). A minimum size is a rule for single answers, not differential privacy.
     ///
     /// All rows are seen as of one timestamp. Regions that do not answer are left out, and named.
     /// - Parameters:
     ///   - group: what the rows of a group have in common; `nil` makes one group of all.
-    ///   - person: whose row it is: a group's size is then its number of persons, not of rows.
-    ///   - minimumGroupSize: a higher minimum than the rules'.
+    ///   - person: whose row it is. Needed where a rule asks for a minimum of persons.
+    ///   - minimumGroupSize: a higher minimum than the rules', of persons, or of rows where nobody says whose they are.
     ///   - filter: which rows count.
-    /// - Throws: `.jurisdictionViolation` where a rule does not let such a value leave; what reading throws, but for
-    ///   regions that do not answer.
+    /// - Throws: `.jurisdictionViolation` where a rule does not let such a value leave, or asks for a minimum of
+    ///   persons and `person` is missing; what reading throws, but for regions that do not answer.
     public func aggregate<Row>(
         over table: Table<Row>, _ aggregations: [Aggregation<Row>],
         groupedBy group: (@Sendable (Row) -> String)? = nil, person: (@Sendable (Row) -> String)? = nil,
@@ -39,7 +39,7 @@ extension Database {
         let resolved = try await resolve(table, end: end)
         let question = AggregateQuestion(
             aggregations: aggregations, group: group, person: person, filter: filter)
-        let own = host.topology.jurisdiction(of: region)
+        let own = host.topology.jurisdiction(of: client)
         var homes: [Jurisdiction: [RangeDescriptor]] = [:]
         // Each copy of an active-active table has all rows.
         let ranges = resolved.isActiveActive ? resolved.homes(nearest: region) : resolved.record.ranges
@@ -66,10 +66,9 @@ extension Database {
         var groups: [String?: [AggregatePart]] = [:]
         for (law, answer) in zip(laws, answers) {
             let size = max(minimumGroupSize, host.rules[law]?.minimumGroupSize ?? 1)
-            let published = law == own ? answer : answer.published(minimumGroupSize: size)
+            let published = law == own ? answer : answer.published(minimum: size)
             result.missing += answer.missing
-            let withheld = answer.groups.count - published.groups.count
-            if withheld > 0 { result.withheldGroups[law] = withheld }
+            if law != own, size > 1 { result.withheldGroups[law] = size }
             if law != own, let range = homes[law]?.first {
                 host.noteEgress(
                     EgressCount(messages: 1, bytes: UInt64(published.byteCount)), over: .aggregate,
@@ -87,6 +86,12 @@ extension Database {
 
     private func check<Row>(_ question: AggregateQuestion<Row>, under law: Jurisdiction) throws(MeridianError) {
         guard let rule = host.rules[law] else { return }
+        guard rule.minimumGroupSize == 1 || question.person != nil else {
+            throw MeridianError(
+                .jurisdictionViolation,
+                "the rule of \(law) lets values over \(rule.minimumGroupSize) persons or more leave; say whose row "
+                    + "each is (person:), or ask from a region of \(law)")
+        }
         for aggregation in question.aggregations where !rule.aggregates.contains(aggregation.function) {
             let allowed = rule.aggregates.map(\.rawValue).joined(separator: ", ")
             throw MeridianError(
@@ -113,7 +118,9 @@ extension Database {
                         do {
                             var answer = AggregateAnswer()
                             let rows = try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
-                            for found in rows { question.add(try table.decode(found), to: &answer) }
+                            for (number, found) in rows.enumerated() {
+                                question.add(try table.decode(found), .row(range.id, number), to: &answer)
+                            }
                             return answer
                         } catch let error as MeridianError where error.code == .unavailable {
                             continue
@@ -136,19 +143,13 @@ private struct AggregateQuestion<Row: Codable & Sendable>: Sendable {
     var person: (@Sendable (Row) -> String)?
     var filter: @Sendable (Row) -> Bool
 
-    func add(_ row: Row, to answer: inout AggregateAnswer) {
+    /// - Parameter row: names the row, where nobody says whose it is.
+    func add(_ row: Row, _ name: Contributor, to answer: inout AggregateAnswer) {
         guard filter(row) else { return }
-        let name = group.map { $0(row) }
-        var found =
-            answer.groups[name]
-            ?? AggregateAnswer.Group(
-                parts: aggregations.map { AggregatePart(function: $0.function, bounds: $0.bounds) })
-        found.rows += 1
-        if let person { found.persons.insert(person(row)) } else { found.countsRows = true }
-        for (position, aggregation) in aggregations.enumerated() {
-            if let number = aggregation.number(row) { found.parts[position].add(number) }
-        }
-        answer.groups[name] = found
+        let empty = AggregateAnswer.Group(
+            parts: aggregations.map { AggregatePart(function: $0.function, bounds: $0.bounds) })
+        let contributor = person.map { .person($0(row)) } ?? name
+        answer.groups[group.map { $0(row) }, default: empty].add(aggregations.map { $0.number(row) }, contributor)
     }
 }
 
@@ -156,11 +157,15 @@ private struct AggregateQuestion<Row: Codable & Sendable>: Sendable {
 private struct AggregateAnswer: Sendable {
     struct Group: Sendable {
         var parts: [AggregatePart]
-        var rows = 0
-        var persons: Set<String> = []
-        var countsRows = false
+        /// Where rows count, in each of the parts, and whose such rows are (`CellSuppression`).
+        var patterns: [[Int?]: Set<Contributor>] = [:]
 
-        var size: Int { countsRows ? rows : persons.count }
+        mutating func add(_ numbers: [Double?], _ contributor: Contributor) {
+            let pattern = numbers.indices.map { position in numbers[position].flatMap { parts[position].add($0) } }
+            patterns[pattern, default: []].insert(contributor)
+        }
+
+        var personCount: Int { patterns.values.reduce(into: Set<Contributor>()) { $0.formUnion($1) }.count }
     }
 
     var groups: [String?: Group] = [:]
@@ -173,19 +178,21 @@ private struct AggregateAnswer: Sendable {
                 groups[name] = theirs
                 continue
             }
-            mine.rows += theirs.rows
-            mine.persons.formUnion(theirs.persons)
-            mine.countsRows = mine.countsRows || theirs.countsRows
+            mine.patterns.merge(theirs.patterns) { $0.union($1) }
             mine.parts = zip(mine.parts, theirs.parts).map { $0 + $1 }
             groups[name] = mine
         }
     }
 
-    func published(minimumGroupSize size: Int) -> AggregateAnswer {
+    func published(minimum: Int) -> AggregateAnswer {
         var published = AggregateAnswer(missing: missing)
-        for (name, group) in groups where group.size >= size {
-            let parts = group.parts.map { $0.published(minimumGroupSize: size) }
-            published.groups[name] = Group(parts: parts)
+        for (name, group) in groups where group.personCount >= minimum {
+            let widths = group.parts.map(\.cellCount)
+            let told =
+                minimum > 1
+                ? CellSuppression(widths: widths, patterns: group.patterns, minimum: minimum).told
+                : widths.map { Array(repeating: true, count: $0) }
+            published.groups[name] = Group(parts: zip(group.parts, told).map { $0.published($1) })
         }
         return published
     }

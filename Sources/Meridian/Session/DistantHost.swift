@@ -36,7 +36,8 @@ final class DistantHost: DatabaseHost {
     }
 
     func call(
-        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, for client: Region, patience: Duration,
+        mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
         guard patience > roundTrip else {
             await base.pause(for: max(.zero, patience))
@@ -50,7 +51,8 @@ final class DistantHost: DatabaseHost {
         do {
             answer = .success(
                 try await base.call(
-                    range, body, from: region, patience: patience - roundTrip, mayBeRepeated: mayBeRepeated))
+                    range, body, from: region, for: client, patience: patience - roundTrip,
+                    mayBeRepeated: mayBeRepeated))
         } catch {
             answer = .failure(error)
         }

@@ -37,10 +37,10 @@ public final class RegionRouter: Sendable {
         _ database: Database, configuration: RoutingConfiguration = RoutingConfiguration()
     ) throws(MeridianError) {
         try configuration.validate(database.host.topology)
-        self.region = database.region
+        self.region = database.client
         self.configuration = configuration
         self.host = database.host
-        let regions = host.topology.regionsByDistance(from: database.region).filter {
+        let regions = host.topology.regionsByDistance(from: database.client).filter {
             configuration.regions?.contains($0) ?? true
         }
         self.measured = Mutex(MeasuredRouter(regions: regions, configuration: configuration.measured))
@@ -141,10 +141,10 @@ public final class RegionRouter: Sendable {
     }
 
     /// The store as a client of this router's region sees it through a region.
-    func database(through gateway: Region) -> Database {
+    package func database(through gateway: Region) -> Database {
         let roundTrip = host.clientRoundTrip(from: region, to: gateway)
         return Database(
-            host: roundTrip == .zero ? host : DistantHost(host, roundTrip: roundTrip), region: gateway)
+            host: roundTrip == .zero ? host : DistantHost(host, roundTrip: roundTrip), region: gateway, client: region)
     }
 }
 

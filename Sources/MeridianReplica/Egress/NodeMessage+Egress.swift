@@ -47,14 +47,43 @@ extension NodeMessage {
         case .request(let request): request.body.visitRowBytes(visit)
         case .reply(let reply):
             guard case .read(let result) = reply.body else { return }
-            for page in result.pages {
-                for row in page.rows {
-                    visit(row.key.bytes)
-                    if let value = row.version.value { visit(value) }
-                }
-                if case .key(let key)? = page.resume { visit(key.bytes) }
-            }
+            result.visitRowBytes(visit)
         case .snapshotChunk(let chunk): visit(chunk.chunk.bytes)
+        }
+    }
+}
+
+extension GatewayCall.Body {
+    /// Bytes of keys and encoded rows that a client gives its gateway.
+    package var rowByteCount: Int {
+        var count = 0
+        switch self {
+        case .request(let body): body.visitRowBytes { count += $0.count }
+        case .transaction(let transaction):
+            for part in transaction.parts {
+                for precondition in part.preconditions { precondition.visitBytes { count += $0.count } }
+                for mutation in part.mutations { mutation.visitRowBytes { count += $0.count } }
+            }
+        }
+        return count
+    }
+}
+
+extension ReadResult {
+    /// Bytes of keys and encoded rows in it.
+    package var rowByteCount: Int {
+        var count = 0
+        visitRowBytes { count += $0.count }
+        return count
+    }
+
+    fileprivate func visitRowBytes(_ visit: ([UInt8]) -> Void) {
+        for page in pages {
+            for row in page.rows {
+                visit(row.key.bytes)
+                if let value = row.version.value { visit(value) }
+            }
+            if case .key(let key)? = page.resume { visit(key.bytes) }
         }
     }
 }

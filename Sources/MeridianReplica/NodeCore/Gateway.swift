@@ -20,6 +20,8 @@ struct Gateway: Sendable {
         var body: RangeRequest.Body
         var range: RangeID
         var owner = Owner.client
+        /// Where the client is for whom it is asked; `nil`: at this node.
+        var client: Region?
         var arrival: Instant
         var deadline: Instant
         var attempts = 0
@@ -104,7 +106,7 @@ extension NodeCore {
         case .request(let body):
             begin(
                 Gateway.Call(
-                    body: body, range: call.range, arrival: now.instant, deadline: call.deadline,
+                    body: body, range: call.range, client: call.client, arrival: now.instant, deadline: call.deadline,
                     retryAt: .distantFuture, mayHaveCommitted: call.mayBeRepeated,
                     isFirstAttempt: !call.mayBeRepeated),
                 call.id, at: now, &effects)
@@ -149,7 +151,7 @@ extension NodeCore {
         gateway.calls[id] = call
         gateway.noteAlarm(at: call.retryAt)
         let request = RangeRequest(
-            id: id, range: call.range, body: call.body, freshIn: freshIn, attempt: call.attempts)
+            id: id, range: call.range, body: call.body, client: call.client, freshIn: freshIn, attempt: call.attempts)
         if target == configuration.node {
             receive(request, from: target, at: now, &effects)
         } else {

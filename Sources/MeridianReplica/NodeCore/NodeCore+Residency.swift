@@ -3,16 +3,24 @@ import MeridianPlacement
 
 /// Requests that cross a border: whether the rule of the range's jurisdiction lets them in.
 ///
-/// The replica that is asked decides, not the node that asks. Where that node stands is what the topology says.
+/// The replica that is asked decides, not the node that asks. Both must be inside: the client, who gets the rows, and
+/// the gateway, through which they pass. Where the gateway stands is what the topology says; where the client stands is
+/// what the gateway says.
 extension NodeCore {
-    func refusalFromOutside(_ body: RangeRequest.Body, _ slot: Int, from gateway: NodeID) -> RangeReply.Body? {
-        guard !configuration.rules.isEmpty, gateway != configuration.node, !Planted.isOn(.outsidersServed),
-            let law = replicas[slot].descriptor.jurisdiction, let node = configuration.topology.node(gateway)
+    func refusalFromOutside(_ request: RangeRequest, _ slot: Int, from gateway: NodeID) -> RangeReply.Body? {
+        guard !configuration.rules.isEmpty, !Planted.isOn(.outsidersServed),
+            let law = replicas[slot].descriptor.jurisdiction
         else { return nil }
-        let origin = configuration.topology.jurisdiction(of: node.region)
-        let error = configuration.rules.refusal(
-            ofReads: body.asksForRows, ofWrites: body.changesRows, from: origin, to: law)
-        return error.map { .failed($0) }
+        let topology = configuration.topology
+        let passage = gateway == configuration.node ? nil : topology.node(gateway)?.region
+        let client = Planted.isOn(.gatewayTakenForClient) ? nil : request.client
+        for region in [passage, client].compactMap(\.self) {
+            let error = configuration.rules.refusal(
+                ofReads: request.body.asksForRows, ofWrites: request.body.changesRows,
+                from: topology.jurisdiction(of: region), to: law)
+            if let error { return .failed(error) }
+        }
+        return nil
     }
 }
 

@@ -18,6 +18,8 @@ struct Transactions: Sendable {
         var candidate: Timestamp
         /// The calls that wait for the outcome.
         var clients: [GatewayRequestID]
+        /// Where they are.
+        var client: Region?
         var arrival: Instant
         var deadline: Instant
         /// The slowest participant's share of the time.
@@ -69,7 +71,7 @@ extension NodeCore {
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
             machine: machine, request: request, anchor: anchor.range, candidate: candidate,
-            clients: [call.id], arrival: now.instant,
+            clients: [call.id], client: call.client, arrival: now.instant,
             deadline: min(call.deadline, now.instant.advanced(byNanoseconds: Self.coordinationNanoseconds)),
             names: SplitMix64(seed: call.id.rawValue ^ request.id.attempt))
         drive(request.id, at: now, &effects) { $0.begin() }
@@ -263,10 +265,12 @@ extension NodeCore {
         _ range: RangeID, _ body: RangeRequest.Body, _ name: GatewayRequestID, for owner: Gateway.Owner,
         until end: Instant, at now: Moment, _ effects: inout StepEffects
     ) {
+        var client: Region?
+        if case .coordinator(let id) = owner { client = transactions.coordinated[id]?.client }
         begin(
             Gateway.Call(
-                body: body, range: range, owner: owner, arrival: now.instant, deadline: end, retryAt: .distantFuture,
-                mayHaveCommitted: false, isFirstAttempt: true),
+                body: body, range: range, owner: owner, client: client, arrival: now.instant, deadline: end,
+                retryAt: .distantFuture, mayHaveCommitted: false, isFirstAttempt: true),
             name, at: now, &effects)
     }
 

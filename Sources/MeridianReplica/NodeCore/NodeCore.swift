@@ -258,7 +258,7 @@ package struct NodeCore: Sendable {
             effects.reply(noReplica(for: request), to: address, range: request.range)
             return
         }
-        if let refusal = refusalFromOutside(request.body, slot, from: gateway) ?? refusalBeyondRecovery(slot) {
+        if let refusal = refusalFromOutside(request, slot, from: gateway) ?? refusalBeyondRecovery(slot) {
             effects.reply(refusal, to: address, range: request.range)
             return
         }

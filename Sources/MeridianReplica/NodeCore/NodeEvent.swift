@@ -43,6 +43,8 @@ package struct GatewayCall: Sendable {
     /// The range that is asked; a transaction's first.
     package var range: RangeID
     package var body: Body
+    /// Where the client is who asks; `nil`: at this node.
+    package var client: Region?
     /// When to give up.
     package var deadline: Instant
     /// Whether an earlier call with this commit's id may have been made: it is looked up instead of assumed new.
@@ -72,8 +74,10 @@ package struct GatewayCall: Sendable {
     }
 
     package init(
-        id: GatewayRequestID, range: RangeID, body: Body, deadline: Instant, mayBeRepeated: Bool = false
+        id: GatewayRequestID, range: RangeID, body: Body, client: Region? = nil, deadline: Instant,
+        mayBeRepeated: Bool = false
     ) {
+        self.client = client
         self.id = id
         self.range = range
         self.body = body

@@ -7,6 +7,8 @@ package struct RangeRequest: Hashable, Sendable {
     package var id: GatewayRequestID
     package var range: RangeID
     package var body: Body
+    /// Where the client is for whom the gateway asks, if he is not at the gateway: by his law he is judged.
+    package var client: Region?
     /// How often the gateway has asked by then. The reply names it: of an answer that a network delivers twice, or
     /// late, the second must not send the call elsewhere again.
     package var attempt: Int
@@ -35,8 +37,11 @@ package struct RangeRequest: Hashable, Sendable {
         }
     }
 
-    package init(id: GatewayRequestID, range: RangeID, body: Body, freshIn: Term?, attempt: Int = 1) {
+    package init(
+        id: GatewayRequestID, range: RangeID, body: Body, client: Region? = nil, freshIn: Term?, attempt: Int = 1
+    ) {
         self.id = id
+        self.client = client
         self.attempt = attempt
         self.range = range
         self.body = body

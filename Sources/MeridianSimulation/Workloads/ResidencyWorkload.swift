@@ -110,7 +110,12 @@ struct ResidencyWorkload: Workload {
 
     private func readFromOutside(_ client: WorkloadClient) async {
         guard let home = closed.first else { return }
-        let rows = try? await client.database.read(deadline: client.deadline) {
+        var database = client.database
+        if client.world.randomNumber(below: 2) == 0, let router = try? RegionRouter(client.database) {
+            // As a session would whose own region is down.
+            database = router.database(through: home)
+        }
+        let rows = try? await database.read(deadline: client.deadline) {
             try await $0.scan(self.table, in: home)
         }
         if let rows, !rows.isEmpty { given.count += rows.count }

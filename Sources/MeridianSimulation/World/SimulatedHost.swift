@@ -73,7 +73,8 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     }
 
     func call(
-        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+        _ range: RangeID, _ body: GatewayCall.Body, from region: Region, for client: Region, patience: Duration,
+        mayBeRepeated: Bool
     ) async throws -> GatewayAnswer.Body {
         guard !isEnded else { throw MeridianError(.shutDown, "the world has ended") }
         guard let node = gateway(in: region, for: range, prefersReplica: body.isForReplicas) else {
@@ -85,7 +86,7 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
         }
         let number = engine.takeCallNumber()
         let call = GatewayCall(
-            id: GatewayRequestID(rawValue: number), range: range, body: body,
+            id: GatewayRequestID(rawValue: number), range: range, body: body, client: client,
             deadline: engine.moment(node).instant.advanced(byNanoseconds: patience.nanoseconds),
             mayBeRepeated: mayBeRepeated)
         return await withUnsafeContinuation { continuation in

@@ -36,7 +36,8 @@ import Testing
         func earliestTimestamp(in region: Region) -> Timestamp? { nil }
 
         func call(
-            _ range: RangeID, _ body: GatewayCall.Body, from region: Region, patience: Duration, mayBeRepeated: Bool
+            _ range: RangeID, _ body: GatewayCall.Body, from region: Region, for client: Region, patience: Duration,
+            mayBeRepeated: Bool
         ) async throws -> GatewayAnswer.Body {
             let count = asked.withLock { asked in
                 asked.append(Asked(body: body, mayBeRepeated: mayBeRepeated))

@@ -10,6 +10,7 @@ struct AggregateTests {
         var product: String
         var customer: Int
         var amount: Double
+        var goldAmount: Double { product == "gold" ? amount : .nan }
     }
 
     private let orders = Table<Order>(
@@ -46,8 +47,9 @@ struct AggregateTests {
     @Test func valuesAreThoseOfAllRows() async throws {
         try await withOrders { cluster in
             let result = try await cluster.database(in: "us-east-1").aggregate(
-                over: orders, [.count, .sum(\.amount), .mean(\.amount), .histogram(\.amount, bounds: [10, 20])])
-            #expect(result.isComplete && result.withheldGroups.isEmpty)
+                over: orders, [.count, .sum(\.amount), .mean(\.amount), .histogram(\.amount, bounds: [10, 20])],
+                person: { "\($0.customer)" })
+            #expect(result.isComplete)
             #expect(
                 result[nil]?.values
                     == [.number(90), .number(3 * 435), .number(14.5), .buckets([30, 30, 30])])
@@ -57,12 +59,12 @@ struct AggregateTests {
     @Test func groupsBelowTheRulesMinimumStayAtHome() async throws {
         try await withOrders { cluster in
             let result = try await cluster.database(in: "us-east-1").aggregate(
-                over: orders, [.count], groupedBy: { $0.product })
+                over: orders, [.count], groupedBy: { $0.product }, person: { "\($0.customer)" })
             // In Europe: 40 of tea, 18 of salt, 2 of gold. At home in America all groups are seen.
             #expect(result["tea"]?.values == [.number(60)])
             #expect(result["salt"]?.values == [.number(27)])
             #expect(result["gold"]?.values == [.number(1)])
-            #expect(result.withheldGroups == ["EU": 1])
+            #expect(result.withheldGroups == ["EU": 10], "the rule, and not how many there were")
         }
     }
 
@@ -73,23 +75,56 @@ struct AggregateTests {
             let persons = try await america.aggregate(
                 over: orders, [.count], groupedBy: { $0.product }, person: { "\($0.customer)" }, minimumGroupSize: 20)
             #expect(persons["tea"]?.values == [.number(60)])
-            #expect(persons.withheldGroups == ["EU": 2])
+            #expect(persons["salt"]?.values == [.number(9)])
+            #expect(persons.withheldGroups == ["EU": 20])
         }
     }
 
     @Test func smallBucketsAreWithheld() async throws {
         try await withOrders { cluster in
             let result = try await cluster.database(in: "us-east-1").aggregate(
-                over: orders, [.histogram(\.amount, bounds: [2, 20])])
-            // Europe has 4 rows below 2.
-            #expect(result[nil]?.values == [.buckets([nil, 54, 30])])
+                over: orders, [.histogram(\.amount, bounds: [2, 20])], person: { "\($0.customer)" })
+            // Europe has 4 persons below 2; without a second bucket a count would tell of them.
+            #expect(result[nil]?.values == [.buckets([nil, nil, 30])])
+        }
+    }
+
+    @Test func whereARuleAsksForPersonsTheyMustBeSaid() async throws {
+        try await withOrders { cluster in
+            let error = await #expect(throws: MeridianError.self) {
+                _ = try await cluster.database(in: "us-east-1").aggregate(over: orders, [.count])
+            }
+            #expect(error?.code == .jurisdictionViolation)
+        }
+    }
+
+    /// The finding: whether a group was withheld told, by bisection, what one person had.
+    @Test func aWithheldGroupLeavesNoTrace() async throws {
+        try await withOrders { cluster in
+            for amount in [0.0, 5, 20, 100] {
+                let answer = try await cluster.database(in: "us-east-1").aggregate(
+                    over: orders, [.count], person: { "\($0.customer)" },
+                    where: { $0.region == "eu-west-1" && $0.customer == 7 && $0.amount >= amount })
+                #expect(answer.groups.isEmpty && answer.withheldGroups == ["EU": 10])
+            }
+        }
+    }
+
+    /// Eleven of twelve have no number: the value of the group would be the one's.
+    @Test func aValueOfOnePersonInALargeGroupIsWithheld() async throws {
+        try await withOrders { cluster in
+            let answer = try await cluster.database(in: "us-east-1").aggregate(
+                over: orders, [.count, .sum(\.goldAmount), .mean(\.goldAmount)], person: { "\($0.customer)" },
+                where: { $0.region == "eu-west-1" })
+            #expect(answer[nil]?.values == [.number(30), .withheld, .withheld])
         }
     }
 
     @Test func whatTheRuleDoesNotLetLeaveIsRefused() async throws {
         try await withOrders { cluster in
             let error = await #expect(throws: MeridianError.self) {
-                _ = try await cluster.database(in: "us-east-1").aggregate(over: orders, [.max(\.amount)])
+                _ = try await cluster.database(in: "us-east-1").aggregate(
+                    over: orders, [.max(\.amount)], person: { "\($0.customer)" })
             }
             #expect(error?.code == .jurisdictionViolation)
             #expect(error?.message.contains("max") == true)
@@ -99,7 +134,8 @@ struct AggregateTests {
     @Test func aggregatesCrossBordersAndRowsDoNot() async throws {
         try await withOrders { cluster in
             let before = cluster.egress
-            _ = try await cluster.database(in: "us-east-1").aggregate(over: orders, [.count, .sum(\.amount)])
+            _ = try await cluster.database(in: "us-east-1").aggregate(
+                over: orders, [.count, .sum(\.amount)], person: { "\($0.customer)" })
             let after = cluster.egress
             #expect(after[.aggregate].bytes - before[.aggregate].bytes == 32)
             #expect(after.answeredBytes == before.answeredBytes && after.leakedBytes == 0)
@@ -110,7 +146,7 @@ struct AggregateTests {
         try await withOrders { cluster in
             for node in cluster.topology.nodes(in: "eu-central-1") { await cluster.kill(node.id) }
             let result = try await cluster.database(in: "us-east-1").aggregate(
-                over: orders, [.count], deadline: .seconds(2))
+                over: orders, [.count], person: { "\($0.customer)" }, deadline: .seconds(2))
             #expect(result.missing == ["eu-central-1"])
             #expect(result[nil]?.values == [.number(60)])
         }

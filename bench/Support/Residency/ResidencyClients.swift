@@ -254,7 +254,7 @@ final class ResidencyClients: Sendable {
             await attempt {
                 let result = try await database.aggregate(
                     over: self.people, [.count, .mean(\.age), .histogram(\.age, bounds: [30, 60])],
-                    groupedBy: { $0.region }, deadline: deadline)
+                    groupedBy: { $0.region }, person: { $0.id }, deadline: deadline)
                 self.matrix.look(at: "\(result)", .aggregates, "an aggregate")
             }
             await attempt {
