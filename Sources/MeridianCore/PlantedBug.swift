@@ -94,6 +94,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case seedNotMostComplete
     case salvageDropped
     case keeperActsOnStaleRecord
+    case departureForgotten
+    case sealedAmidSnapshot
 
     /// What it does, and whose bug or which rule it is modelled on (FC: shared/anchors/reliability.md, section 3).
     package var summary: String {
@@ -178,6 +180,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .replicasUnsealed: "a failover asks replicas that go on in the old history"
         case .seedNotMostComplete: "a new history begins from the copy that has the least"
         case .salvageDropped: "what a failover has left behind is removed without a report"
+        case .departureForgotten: "a restart takes rows back in that were about to go (modes 7016442)"
+        case .sealedAmidSnapshot: "a replica says that it is sealed while a snapshot is being written"
         case .keeperActsOnStaleRecord: "a failover gives up the home of a later record than its caller saw"
         }
     }

@@ -278,6 +278,7 @@ package final class NodeDriver: @unchecked Sendable {
         if !effects.log.isEmpty { log.enqueue(effects.log) }
         let applied = applier.carryOut(effects, self)
         if !effects.answers.isEmpty { answer(effects.answers) }
+        for damage in effects.mendings { note(damage, while: "starting") }
         if !effects.leaderships.isEmpty {
             led.withLock { led in
                 for change in effects.leaderships {

@@ -68,7 +68,8 @@ final class StateApplier: @unchecked Sendable {
     func carryOut(_ effects: borrowing NodeEffects, _ driver: NodeDriver) -> [AppliedConfirmation] {
         let isIdle = effects.applies.isEmpty && effects.snapshotReads.isEmpty && effects.snapshotWrites.isEmpty
         guard !isIdle || !effects.salvages.isEmpty else { return [] }
-        let isFree = queue.withLock { $0.pendingApplies == 0 }
+        // What makes a replica's rows go waits for the disk, and comes behind the checkpoints that still had them.
+        let isFree = queue.withLock { $0.pendingApplies == 0 } && effects.applies.allSatisfy { $0.cleared == nil }
         let applied = isFree ? applyNow(effects.applies, driver) : nil
         let wasEmpty = queue.withLock { queue in
             let wasEmpty = queue.work.isEmpty

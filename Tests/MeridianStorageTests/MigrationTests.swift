@@ -24,7 +24,12 @@ import Testing
                 range: a, commands: [IndexedCommand(index: LogIndex(2), command: command)], state: state)
         ])
         try stores.close()
-        try change("log.sqlite") { try $0.execute(sql: "UPDATE meta SET value = '2' WHERE name = 'format'") }
+        try change("log.sqlite") { database in
+            for column in ["floor_term", "floor_index", "departing"] {
+                try database.execute(sql: "ALTER TABLE groups DROP COLUMN \(column)")
+            }
+            try database.execute(sql: "UPDATE meta SET value = '2' WHERE name = 'format'")
+        }
         try change("state.sqlite") { database in
             try database.execute(
                 sql: """
@@ -86,7 +91,7 @@ import Testing
         #expect(try format("log.sqlite") == "2")
         #expect(try format("state.sqlite") == "1")
         try SQLiteStores.open(directory).close()
-        #expect(try format("log.sqlite") == "5")
+        #expect(try format("log.sqlite") == "6")
         #expect(try format("state.sqlite") == "4")
     }
 

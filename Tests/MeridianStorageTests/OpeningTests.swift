@@ -213,7 +213,7 @@ import Testing
             let rest = isLog ? ["write_ahead_log_bytes=0"] : []
             #expect(
                 rows.map { "\($0[0] as String)=\($0[1] as String)" } == [
-                    "cluster=c1", "format=\(isLog ? 5 : 4)", "jurisdiction=EU", "kind=\(isLog ? "log" : "state")",
+                    "cluster=c1", "format=\(isLog ? 6 : 4)", "jurisdiction=EU", "kind=\(isLog ? "log" : "state")",
                     "name=n1", "node=1", "region=eu-central-1",
                 ] + rest)
             try queue.close()

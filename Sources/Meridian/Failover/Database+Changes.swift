@@ -53,11 +53,24 @@ extension Database {
     private func change(
         _ name: String, end: Instant, _ body: @escaping @Sendable (inout TableRecord) throws -> Void
     ) async throws {
-        // Members are changed one step at a time: what is under way is finished first.
-        try await finishChanges(name, end: end)
         let planner = ReplicaPlanner(topology: host.topology)
+        // Members are changed one step at a time: what is under way is finished first, also what somebody else has
+        // begun meanwhile. A record names the change that it is in, and so which rules commits were acknowledged by.
+        while try await !beginChange(name, planner, end: end, body) {}
+        try await finishChanges(name, end: end)
+    }
+
+    /// - Returns: `false` when another change is under way.
+    private func beginChange(
+        _ name: String, _ planner: ReplicaPlanner, end: Instant,
+        _ body: @escaping @Sendable (inout TableRecord) throws -> Void
+    ) async throws -> Bool {
+        try await finishChanges(name, end: end)
         try await giveAuthority(for: name, after: body, planner, end: end)
+        var isFree = true
         _ = try await updateRecord(name, end: end) { record in
+            isFree = record.ranges.allSatisfy { $0.transition == nil }
+            guard isFree else { return false }
             let old = record
             try body(&record)
             for position in record.ranges.indices {
@@ -66,7 +79,7 @@ extension Database {
             }
             return record != old
         }
-        try await finishChanges(name, end: end)
+        return isFree
     }
 
     static func cannotMove(_ name: String) -> MeridianError {

@@ -13,15 +13,11 @@ import MeridianReplica
 /// 2. **Ask.** All replicas are asked until they are sealed: those of the lost home as long as an answer takes, the
 ///    others longer, by `window`.
 /// 3. **Choose** the replica that has the most, and where the old history ends in it (the *fork*).
-///    - *Semi-synchronous*, n of the n + 1 remote regions: an acknowledged commit is durable in n of them. When so many
-///      have been sealed that fewer than n are left, then none can be acknowledged any more, and of those that were one
-///      of the sealed has each. The most up-to-date log has them all, by the argument of Raft's elections (Raft
-///      §5.4.1): so its end is the fork. Nothing is lost.
-///    - *Asynchronous*: the remote copies may lag. Their known committed part is the fork: what lies behind it may have
-///      been overwritten at home, and its client told that it did not happen.
-///    - *A majority of the voters* has been sealed, whatever the mode: then nothing is acknowledged any more, and the
-///      most up-to-date log has everything. Amid a joint change, a majority of each of the two sets: who was to be
-///      replaced may have lost the change with a crash, and gone on alone.
+///    - *No commit can be acknowledged without one of the sealed* (`SealedCopies`): a majority of the voters is sealed,
+///      or so many of the copies elsewhere that a semi-synchronous rule cannot be met by the others. Then the most
+///      up-to-date log has every commit: its end is the fork, and nothing is lost.
+///    - *Asynchronous* otherwise: the remote copies may lag. Their known committed part is the fork: what lies behind
+///      it may have been overwritten at home, and its client told that it did not happen.
 /// 4. **Begin.** The record gets the generation, its seed, and the members that the mode plans for the new home. The
 ///    seed's node begins the new history alone, and serves; the others get its rows and then votes, as in any change of
 ///    members. Replicas of the old history that hold nothing behind the fork follow; all others depart, and what they
@@ -186,22 +182,8 @@ struct FailoverProcedure {
             // Nor does the one that was to begin it have any: it never began.
             return Choice(seed: seed, fork: begun.fork, isLossless: true)
         }
-        if isPresent, isMajority(statuses, of: longest.membership.members),
-            !longest.membership.isJoint || isMajority(statuses, of: longest.membership.outgoing)
-        {
-            // They are a majority, so the most up-to-date log of all has everything: also what was committed by members
-            // before them, since it names these.
+        if SealedCopies(statuses, of: fenced).areComplete {
             return Choice(seed: longest, fork: longest.last, isLossless: true)
-        }
-        let rule = fenced.transition?.commitRule ?? fenced.commitRule
-        if isPresent, case .semiSynchronous(let home, let needed) = rule {
-            let before = longest.membership.isJoint ? fenced.transition?.members ?? [] : []
-            let members = longest.membership.members + longest.membership.outgoing + before
-            let remote = Set(members.filter { $0.region != home }.map(\.region))
-            let sealed = Set(statuses.compactMap { database.host.topology.node($0.node)?.region })
-            if remote.subtracting(sealed).count < needed {
-                return Choice(seed: longest, fork: longest.last, isLossless: true)
-            }
         }
         // What had not been shipped may be lost in this mode, also while members change.
         guard acceptsLoss || mode == .asynchronous else {
@@ -218,11 +200,6 @@ struct FailoverProcedure {
             } ?? longest
         try checkAge(of: seed, fenced)
         return Choice(seed: seed, fork: seed.committed, isLossless: false)
-    }
-
-    private func isMajority(_ statuses: [ReplicaStatus], of members: [Member]) -> Bool {
-        let voters = members.filter { $0.role != .learner }.map(\.node)
-        return statuses.count { voters.contains($0.node) } > voters.count / 2
     }
 
     /// A copy that lags usually lags by moments. One that is older was still getting the rows when they were lost.

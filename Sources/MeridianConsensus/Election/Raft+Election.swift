@@ -15,7 +15,7 @@ extension Raft {
 
     /// Whether this replica may ask for votes at all, promises aside.
     func canCampaign(at now: Moment) -> Bool {
-        isEligible && !isRecovering && !hasLostEntries && knowsGeneration && !isDiskStuck(at: now)
+        isEligible && !isRecovering && log.lastPosition >= floor && knowsGeneration && !isDiskStuck(at: now)
     }
 
     /// `RaftInput.campaign`: as if the timer had run out. A live leader's followers still refuse the pre-vote.

@@ -41,8 +41,8 @@ extension Raft {
             becomeFollower(term: message.term, leader: nil, at: now)
         }
         let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
-        let isUpToDate = request.last >= log.lastPosition || Planted.isOn(.voteForShorterLog)
-        guard isFree || Planted.isOn(.voteTwice), isUpToDate, !hasLostEntries, !isRecovering, knowsGeneration
+        let isUpToDate = request.last >= max(log.lastPosition, floor) || Planted.isOn(.voteForShorterLog)
+        guard isFree || Planted.isOn(.voteTwice), isUpToDate, !isRecovering, knowsGeneration
         else {
             refuse(request, message)
             return

@@ -47,9 +47,11 @@ extension Raft {
         if role != .follower { becomeFollower(term: term, leader: nil, at: now) }
     }
 
-    /// What a restart must find, besides the log.
-    package var hardState: HardState {
-        HardState(term: term, vote: vote, commit: .zero, incarnation: incarnation, isRecovering: isRecovering)
+    /// What must be remembered of this replica when its log is let go of.
+    package var hardStateWithoutLog: HardState {
+        HardState(
+            term: term, vote: vote, commit: .zero, incarnation: incarnation, isRecovering: isRecovering,
+            floor: max(floor, log.lastPosition))
     }
 
     /// Goes on in a generation as a follower. Precondition: this replica holds nothing behind the generation's fork.

@@ -30,7 +30,8 @@ extension Raft {
         guard hasCommittedInTerm else { throw MembershipError("no entry of this term is committed yet") }
         guard history.currentIndex <= commitIndex else { throw MembershipError("another change is under way") }
         return try membership.step(
-            to: change, rule: change.rule ?? configuration.commitRule, isCaughtUp: isCaughtUp)
+            to: change, rule: change.rule ?? configuration.commitRule,
+            isCaughtUp: { change.takesStragglers || isCaughtUp($0) })
     }
 
     /// Whether a follower's log is near enough to the leader's that it may vote.

@@ -55,11 +55,28 @@ extension Raft {
     /// Whether this replica alone votes and has lost its disk: nobody can readmit it.
     package var isBeyondRecovery: Bool { isRecovering && quorum.voters == [configuration.node] }
 
+    /// Begins a new life although the disk seems whole: it lacks what this replica has acknowledged (etcd #10166 is the
+    /// story of those who did not notice). What it has is the beginning of a log like any other, and stays.
+    ///
+    /// The next number names the life. If a crash takes it back, then also everything that came of it, and the same
+    /// life begins again.
+    mutating func beginRecovery(at now: Moment) {
+        guard !isRecovering else { return }
+        precondition(role != .leader, "\(configuration.node) leads, and lacks what it has acknowledged")
+        becomeFollower(term: term, leader: leader, at: now)
+        incarnation = incarnation.next
+        isRecovering = true
+        isHardStateDirty = true
+        noteReadmission(from: log.firstIndex)
+        electionDeadline = now.instant
+    }
+
     /// Tells everybody that this replica recovers: whoever leads will answer, even if its group is quiescent.
     mutating func callForReadmission() {
         precondition(isRecovering, "\(configuration.node) has nothing to recover")
         var nodes = membership.members.map(\.node)
         for old in membership.outgoing where membership[old.node] == nil { nodes.append(old.node) }
+        for node in acquaintances where !nodes.contains(node) { nodes.append(node) }
         for node in nodes where node != configuration.node { send(.recoveryCall(incarnation), to: node) }
     }
 

@@ -66,7 +66,8 @@ extension Raft {
         }
         if isHardStateDirty || write.reset != nil {
             job.hardState = HardState(
-                term: term, vote: vote, commit: commitIndex, incarnation: incarnation, isRecovering: isRecovering)
+                term: term, vote: vote, commit: commitIndex, incarnation: incarnation, isRecovering: isRecovering,
+                floor: floor)
             if Planted.isOn(.voteForgotten) { job.hardState = nil }
             isHardStateDirty = false
             hardStateToken = lastToken

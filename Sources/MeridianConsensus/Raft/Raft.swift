@@ -32,13 +32,13 @@ package struct Raft: Sendable {
     package internal(set) var commitIndex: LogIndex = .zero
     package internal(set) var appliedIndex: LogIndex = .zero
     package internal(set) var isQuiescent = false
-    /// A leader knows that this replica acknowledged entries that it does not have: its disk lost them. It no longer
-    /// votes or campaigns; the host should replace it (etcd #10166 is the story of those who did not notice).
-    package internal(set) var hasLostEntries = false
-    /// The disk was lost: this replica follows, and neither votes nor counts until it is readmitted.
+    /// The disk was lost, or part of what was written to it: this replica follows, and neither votes nor counts until
+    /// it is readmitted.
     package internal(set) var isRecovering = false
     /// Which life this is.
-    package let incarnation: Incarnation
+    package internal(set) var incarnation: Incarnation
+    /// Whom a replica that recovers calls besides the members that it knows of, which may be others by now.
+    package var acquaintances: [NodeID] = []
     /// The host is not ready for the end of the recovery. It must have done all that depends on it when it ends.
     package var isRecoveryHeld = false
     /// The host knows why the disk does not answer: it is full, and nothing is lost. A leader then goes on, so that
@@ -52,6 +52,9 @@ package struct Raft: Sendable {
 
     // Persistent state, and what of it is durable.
     var vote: NodeID?
+    /// Up to where an earlier log of this replica may have been acknowledged. Nobody who has less gets its vote, and it
+    /// does not campaign with less: what it has let go of was part of quorums.
+    let floor: LogPosition
     var log: RaftLog
     var history: MembershipHistory
     var isHardStateDirty = false
@@ -121,6 +124,8 @@ package struct Raft: Sendable {
         self.log = RaftLog(base: stored.base, entries: stored.entries)
         self.term = max(stored.hardState.term, log.lastPosition.term, applied.position.term)
         self.vote = term == stored.hardState.term ? stored.hardState.vote : nil
+        precondition(!stored.hardState.isDeparting, "\(configuration.node) leaves, and takes part")
+        self.floor = stored.hardState.floor
         self.incarnation = stored.hardState.incarnation
         self.isRecovering = stored.hardState.isRecovering
         // Whatever is durable of this life, that it is recovering is durable with it.

@@ -24,9 +24,13 @@ extension Raft {
         let lease = accept(heartbeat.lease, at: now)
         // A heartbeat names only what this life of the replica acknowledged in this term, so its log agrees up to
         // there, or its disk forgot. What it says of an earlier life is not about this log.
-        let agreed = heartbeat.incarnation == incarnation ? heartbeat.commit : .zero
-        if agreed > log.lastIndex { hasLostEntries = true }
-        commit(through: min(agreed, log.lastIndex))
+        var agreed = heartbeat.incarnation == incarnation ? heartbeat.commit : .zero
+        if agreed > log.lastIndex {
+            // What is left of such a log need not be what the leader's log begins with.
+            beginRecovery(at: now)
+            agreed = .zero
+        }
+        commit(through: agreed)
         if heartbeat.quiesce, canQuiesce(at: agreed) {
             isQuiescent = true
             return

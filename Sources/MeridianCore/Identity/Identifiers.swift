@@ -69,6 +69,8 @@ package struct Incarnation: RawRepresentable, Hashable, Sendable, CustomStringCo
     }
 
     package static let first = Incarnation(0)
+    /// The life after this one, of a replica that remembers this one.
+    package var next: Incarnation { Incarnation(rawValue & (.max >> 1) == .max >> 1 ? 1 : rawValue + 1) }
     package var description: String { self == .first ? "first life" : "life \(rawValue)" }
 }
 

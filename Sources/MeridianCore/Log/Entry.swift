@@ -70,10 +70,16 @@ package struct HardState: Hashable, Sendable {
     package var incarnation: Incarnation
     /// The replica lost its disk and was not readmitted since: what it promised in earlier lives is not known.
     package var isRecovering: Bool
+    /// Up to here an earlier log of the replica went, which it has let go of since. It may have acknowledged all of it,
+    /// so it votes for nobody who has less (`MeridianReplica/NodeCore/NodeCore+Departures.swift`).
+    package var floor: LogPosition
+    /// The replica is leaving: what the state store has of the range is of no use any more, and goes before anything
+    /// else happens to it.
+    package var isDeparting: Bool
 
     package init(
         term: Term = .zero, vote: NodeID? = nil, commit: LogIndex = .zero, incarnation: Incarnation = .first,
-        isRecovering: Bool = false
+        isRecovering: Bool = false, floor: LogPosition = .zero, isDeparting: Bool = false
     ) {
         precondition(!isRecovering || incarnation != .first, "a first life has lost nothing to recover")
         self.term = term
@@ -81,6 +87,16 @@ package struct HardState: Hashable, Sendable {
         self.commit = commit
         self.incarnation = incarnation
         self.isRecovering = isRecovering
+        self.floor = floor
+        self.isDeparting = isDeparting
+    }
+
+    /// What a replica knows that begins anew, although it remembers its life so far: what it has or has had is not to
+    /// be relied upon. The number need not be drawn, since no life that was forgotten comes between these two.
+    package var nextLife: HardState {
+        HardState(
+            term: term, vote: vote, incarnation: incarnation.next, isRecovering: true, floor: floor,
+            isDeparting: isDeparting)
     }
 
     /// What a replica knows that begins anew after it lost its disk.

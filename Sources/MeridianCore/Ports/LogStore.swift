@@ -35,6 +35,9 @@ package struct StoredLog: Hashable, Sendable {
     /// Whether nothing was ever appended, or all of it was removed.
     package var isEmpty: Bool { entries.isEmpty && base.index == .zero }
 
+    /// Whether the group is still to be dealt with: it has a log, or was leaving.
+    package var isLeft: Bool { !isEmpty || hardState.isDeparting }
+
     package init(hardState: HardState = HardState(), base: LogPosition = .zero, entries: [Entry] = []) {
         self.hardState = hardState
         self.base = base

@@ -39,7 +39,7 @@ package protocol StateStore: AnyObject, Sendable {
     /// Begins to receive a snapshot. Nothing is visible before `SnapshotWriter.commit`.
     func receiveSnapshot(of range: RangeID, span: KeySpan, state: AppliedState) throws -> any SnapshotWriter
 
-    /// Forgets a replica: its versions and its applied state.
+    /// Forgets a replica: its versions and its applied state, durably. The log may forget afterwards that it did so.
     func remove(_ range: RangeID, span: KeySpan) throws
 
     /// Rewrites the files so that they hold no bytes of versions that are gone.
@@ -113,7 +113,7 @@ package struct ApplyBatch: Sendable {
     package var state: AppliedState
     /// A report of what the rows add up to afterwards is wanted (`StateStore.takeReports`).
     package var isCompared = false
-    /// Instead of applying anything, forget the replica and its rows of this span.
+    /// Instead of applying anything, forget the replica and its rows of this span, durably.
     package var cleared: KeySpan?
 
     package init(range: RangeID, commands: [IndexedCommand], state: AppliedState) {

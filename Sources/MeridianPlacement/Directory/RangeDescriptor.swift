@@ -15,6 +15,8 @@ package struct RangeDescriptor: Hashable, Sendable {
     package var home: Region
     /// Sorted by node, each node once.
     package private(set) var members: [Member]
+    /// Who founded the group: its members at the beginning of its log, whatever they are by now.
+    package var founders: [Member]
     package var commitRule: CommitRule
     /// The voters in the order in which they should lead.
     package var preferredLeaders: [NodeID]
@@ -85,6 +87,7 @@ package struct RangeDescriptor: Hashable, Sendable {
         self.partition = partition ?? home
         self.home = home
         self.members = Membership(members: members).members
+        self.founders = self.members
         self.commitRule = commitRule
         self.preferredLeaders = preferredLeaders
         self.jurisdiction = jurisdiction

@@ -19,7 +19,8 @@ package struct TableRecord: Hashable, Sendable {
     }
 
     /// 2: ranges that change after they were made. 3: active-active tables. 4: up to when forks are complete.
-    private static let format: Int64 = 4
+    /// 5: who founded a range's group.
+    private static let format: Int64 = 5
 
     package func encoded() throws(MeridianError) -> [UInt8] {
         var values: [Value] = [
@@ -58,6 +59,7 @@ package struct TableRecord: Hashable, Sendable {
             values += [.text(copy.region.rawValue), .integer(Int64(copy.state.rawValue))]
         }
         for fork in ranges.flatMap(\.forks) { values.append(.integer(fork.completeTo.rawValue)) }
+        for range in ranges { values += Self.values(of: range.founders) }
         return try RowCoding.encode(values, name: "system.tables")
     }
 
@@ -148,6 +150,9 @@ package struct TableRecord: Hashable, Sendable {
                 }
             }
         }
+        if format > 4 {
+            for range in ranges.indices { ranges[range].founders = try reader.members() }
+        }
         guard (locality == .activeActive) == (descriptor.resolvers != nil),
             locality != .activeActive || copies.map(\.range) == ranges.map(\.id)
         else { throw ValueReader.malformed }
@@ -236,7 +241,7 @@ private struct ValueReader {
         }
     }
 
-    private mutating func members() throws(MeridianError) -> [Member] {
+    mutating func members() throws(MeridianError) -> [Member] {
         var members: [Member] = []
         for _ in 0..<(try number()) {
             let node = try node()

@@ -23,6 +23,7 @@ extension NodeCore {
     mutating func follow(_ range: RangeDescriptor, at now: Moment, _ effects: inout StepEffects) {
         guard departures[range.id] == nil else { return }
         guard let slot = slots[range.id] else { return addReplica(range, isNew: false, at: now) }
+        replicas[slot].raft.acquaintances = range.hosts.map(\.node)
         let isGlobal = catalog.isGlobal(range)
         replicas[slot].follow(range, configuration.raft(for: range, isGlobal: isGlobal), at: now)
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
@@ -48,6 +49,11 @@ extension NodeCore {
             }
             return
         }
+        // A snapshot that is being written is of the history that ends here. What the replica holds when it has been
+        // written decides (`resumeChange`); until then it takes nothing more.
+        guard replicas[slot].snapshots.isAtRest else {
+            return replicas[slot].raft.seal(for: range.generation, at: now)
+        }
         if reseed(slot, at: now) { return }
         let raft = replicas[slot].raft
         if range.isHosted(by: configuration.node), !raft.isRecovering,
@@ -57,7 +63,7 @@ extension NodeCore {
             replicas[slot].closed.forgetWaiting()
             return
         }
-        if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter || hasReturned(slot) {
+        if !range.keepsEarlierHistory || range[configuration.node]?.role == .voter {
             depart(slot, as: .superseded, at: now, &effects)
         } else {
             replicas[slot].raft.seal(for: range.generation, at: now)
@@ -83,21 +89,16 @@ extension NodeCore {
         for range in ranges { if let slot = slots[range] { settleHistory(slot, at: now, &effects) } }
     }
 
-    /// Whether the replica holds a log, and has had no part in the generation that its range is in.
-    ///
-    /// Its term tells, unless it has departed before, begun anew, and lost in a crash that its rows had gone: the log
-    /// has the new term by then, and the rows are the old ones.
-    private func isOfEarlierHistory(_ slot: Int) -> Bool {
-        let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
-        guard range.generation > .first, raft.lastPosition.index > .zero else { return false }
-        return raft.term <= range.generation.seal || hasReturned(slot)
+    /// Goes on with a change of generation that waited for a snapshot to be written.
+    mutating func resumeChange(_ slot: Int, at now: Moment, _ effects: inout StepEffects) {
+        guard replicas[slot].snapshots.isAtRest, isOfEarlierHistory(slot) else { return }
+        settleHistory(slot, at: now, &effects)
     }
 
-    /// Whether rows that had gone with a departure are there again.
-    private func hasReturned(_ slot: Int) -> Bool {
+    /// Whether the replica holds a log, and has had no part in the generation that its range is in. Its term tells.
+    private func isOfEarlierHistory(_ slot: Int) -> Bool {
         let (range, raft) = (replicas[slot].descriptor, replicas[slot].raft)
-        return raft.term > range.generation.seal
-            && raft.lastPosition.index > range.commonIndex(with: raft.lastPosition.term.generation)
+        return range.generation > .first && raft.lastPosition.index > .zero && raft.term <= range.generation.seal
     }
 
     /// Begins the range's generation here, if this is the replica that it continues.

@@ -4,21 +4,33 @@ import MeridianPlacement
 
 /// How a replica leaves a node, and what is kept of it.
 ///
+/// What it holds lies in two files, which no write reaches together. So each step is durable before the next begins,
+/// and after a crash anywhere the files say which step is to be done again:
+///
 /// 1. **Salvage.** A replica whose history was superseded may hold commits that were acknowledged and that the new
 ///    history lacks. They are handed to the host (`Salvage`), which keeps them as a report. Of those that the log has
 ///    no more, because the replica went on for long without its followers, the host adds the rows. Nothing is removed
-///    before that report is durable.
-/// 2. **The log goes**, durably. What stays is the term and the vote: a node that becomes a member again must not vote
-///    twice in a term, and keeps the promises that it may have made.
-/// 3. **The rows go.** In this order, because a log that starts behind its rows could not be opened.
-/// 4. If the node is still a member, or has become one meanwhile, an empty replica takes the place.
+///    before that report is durable. *A crash before or after it finds the whole replica: it departs again, and what
+///    is salvaged the second time is at most the same.*
+/// 2. **The log goes**, and in the same write the replica is marked as departing. *From now on a start finds the mark,
+///    makes no replica of what the state file has, and goes on here.* What stays is the term and the vote, since a node
+///    that becomes a member again must not vote twice in a term, and where the log ended (`HardState.floor`).
+/// 3. **The rows go.** *A crash before this is durable finds them all, and the mark: never again are they taken for a
+///    member's.*
+/// 4. **The mark goes.** *A crash before this finds the mark and no rows: nothing is done twice.* If the node is still
+///    a member, or has become one meanwhile, an empty replica takes the place.
 ///
-/// A replica that leaves because its rows are damaged goes the same way, without a report: what it had committed a
-/// quorum of others has. What stays of it says that it is recovering.
+/// The **floor** is for those who never heard of any change. Let A, B and C be members until D, E and F take over, and
+/// let C sleep through it. A and B depart, and come back as learners, empty. Now C wakes and asks for their votes with
+/// a log in which it is a member, and they two. Their logs say nothing against it; what they acknowledged once does:
+/// they had the entry that replaced them, and C has not. So whoever has departed votes for no log that ends before the
+/// one that it has let go of, and does not campaign with one. Nobody is held up by it for good: a leader of a later
+/// term has an entry of that term.
 ///
-/// After a crash in between, the stored remains are of an earlier history, and all of it is done again
-/// (`NodeCore+Changes.swift`); the report is there already then, and what is salvaged the second time is at most the
-/// same.
+/// A replica that leaves because its rows are **damaged** goes the same way, without a report: what it had committed a
+/// quorum of others has. What stays of it says that it is recovering. So does one whose rows end before its log begins:
+/// its files are good, each by itself, but not together (a disk has brought an older state of one of them back), so
+/// nobody knows what else is missing. Both get everything from their peers.
 struct Departure: Sendable {
     enum Reason: Hashable, Sendable {
         /// The range has gone on in another generation.
@@ -37,13 +49,14 @@ struct Departure: Sendable {
         /// rows back.
         case awaitingSnapshots
         case clearing
+        case removingMark
     }
 
     var span: KeySpan
     var stage: Stage
     /// Writes of snapshots that were not answered yet.
-    var snapshotWrites: Int
-    /// What the node must remember of the replica if it comes back: in which term it has voted for whom.
+    var snapshotWrites = 0
+    /// What the node must remember of the replica if it comes back.
     var hardState: HardState
 }
 
@@ -100,50 +113,13 @@ extension NodeCore {
         departures[range.id] = Departure(
             span: range.span, stage: salvage == nil ? .removingLog : .salvaging,
             snapshotWrites: replicas[slot].snapshots.unanswered,
-            hardState: reason == .damaged ? newLife(of: slot, at: now) : replicas[slot].raft.hardState)
+            hardState: reason == .damaged
+                ? replicas[slot].raft.hardStateWithoutLog.nextLife : replicas[slot].raft.hardStateWithoutLog)
         slots[range.id] = nil
         flushed.removeAll { $0 == slot }
         if replicas[slot].announcedLeader == configuration.node { gateway.leaseholders[range.id] = nil }
         replicas[slot] = .placeholder(range, node: configuration.node, at: now)
         if let salvage { effects.node.salvages.append(salvage) } else { removeLog(of: range.id, &effects) }
-    }
-
-    /// What a replica remembers that has to begin anew. Its number must differ from that of every earlier life, which
-    /// nobody can draw in a pure core: it is mixed from what no two moments of a replica have in common.
-    private func newLife(of slot: Int, at now: Moment) -> HardState {
-        let raft = replicas[slot].raft
-        var hash = RowHash()
-        for word in [
-            configuration.seed, UInt64(configuration.node.rawValue), raft.incarnation.rawValue,
-            replicas[slot].descriptor.id.rawValue, raft.term.rawValue, raft.lastPosition.index.rawValue,
-            UInt64(bitPattern: now.instant.rawValue), UInt64(bitPattern: now.clock.latest.rawValue),
-        ] { hash.combine(word) }
-        var generator = SplitMix64(seed: hash.value)
-        var state = raft.hardState
-        state.incarnation = Incarnation(using: &generator)
-        state.isRecovering = true
-        return state
-    }
-
-    /// A replica that has to begin anew, whose log is gone, while a crash has kept its rows from going: they must never
-    /// be taken for what the range holds. (Rows of a snapshot that such a replica has installed look alike, if the
-    /// crash came before its log began behind them. They go too, and come again.)
-    /// - Returns: whether it is one. The first step goes on with its departure.
-    mutating func resumeDeparture(_ range: RangeDescriptor) -> Bool {
-        guard let log = unclaimedLogs[range.id], log.hardState.isRecovering, log.entries.isEmpty,
-            log.base == .zero, unclaimedStates[range.id] != nil
-        else { return false }
-        departures[range.id] = Departure(
-            span: range.span, stage: .awaitingSnapshots, snapshotWrites: 0, hardState: log.hardState)
-        unclaimedLogs[range.id] = nil
-        unclaimedStates[range.id] = nil
-        unfinished.append(range.id)
-        return true
-    }
-
-    mutating func finishDepartures(_ effects: inout StepEffects) {
-        for range in unfinished { clearIfPossible(range, &effects) }
-        unfinished = []
     }
 
     private func salvage(_ slot: Int) -> Salvage? {
@@ -166,23 +142,44 @@ extension NodeCore {
     }
 
     private mutating func removeLog(of range: RangeID, _ effects: inout StepEffects) {
-        departures[range]?.stage = .removingLog
+        writeLog(of: range, .removingLog, isDeparting: true, &effects)
+    }
+
+    /// Writes what is remembered of a replica in the place of all that the log store has of it.
+    private mutating func writeLog(
+        of range: RangeID, _ stage: Departure.Stage, isDeparting: Bool, _ effects: inout StepEffects
+    ) {
+        guard var departure = departures[range] else { preconditionFailure("\(range) does not depart") }
+        departure.stage = stage
+        departure.hardState.isDeparting = isDeparting && !Planted.isOn(.departureForgotten)
+        departures[range] = departure
         var write = LogWrite(range: range)
         write.remove = true
-        write.hardState = departures[range]?.hardState
+        write.hardState = departure.hardState
         effects.node.log.writes.append(write)
-        effects.node.log.confirmations.append(PersistConfirmation(range: range, token: Self.removalToken))
+        effects.node.log.confirmations.append(PersistConfirmation(range: range, token: Self.departureToken))
     }
 
     /// No job of a replica has this token.
-    private static var removalToken: PersistToken { PersistToken(rawValue: .max) }
+    private static var departureToken: PersistToken { PersistToken(rawValue: .max) }
 
     /// - Returns: whether the confirmation was of a departure.
-    mutating func removedLog(_ confirmation: PersistConfirmation, _ effects: inout StepEffects) -> Bool {
-        guard departures[confirmation.range] != nil else { return false }
-        if confirmation.token == Self.removalToken {
-            departures[confirmation.range]?.stage = .awaitingSnapshots
-            clearIfPossible(confirmation.range, &effects)
+    mutating func wrote(
+        _ confirmation: PersistConfirmation, at now: Moment, _ effects: inout StepEffects
+    ) -> Bool {
+        let range = confirmation.range
+        guard let departure = departures[range] else { return false }
+        guard confirmation.token == Self.departureToken else { return true }
+        switch departure.stage {
+        case .removingLog:
+            departures[range]?.stage = .awaitingSnapshots
+            clearIfPossible(range, &effects)
+        case .removingMark:
+            departures[range] = nil
+            unclaimedLogs[range] = StoredLog(hardState: departure.hardState)
+            if let descriptor = catalog.directory[range] { addReplica(descriptor, isNew: false, at: now) }
+        case .salvaging, .awaitingSnapshots, .clearing:
+            preconditionFailure("\(range) is \(departure.stage), and something was written")
         }
         return true
     }
@@ -202,14 +199,44 @@ extension NodeCore {
         effects.apply(ApplyBatch(clearing: departure.span, of: range))
     }
 
-    /// The rows are gone: the node begins anew with the range, if it is a member.
+    /// The rows are gone, durably.
     /// - Returns: whether the confirmation was of a departure.
-    mutating func cleared(_ confirmation: AppliedConfirmation, at now: Moment) -> Bool {
+    mutating func cleared(_ confirmation: AppliedConfirmation, _ effects: inout StepEffects) -> Bool {
         guard let departure = departures[confirmation.range] else { return false }
         guard departure.stage == .clearing, confirmation.index == .zero else { return true }
-        departures[confirmation.range] = nil
-        unclaimedLogs[confirmation.range] = StoredLog(hardState: departure.hardState)
-        if let range = catalog.directory[confirmation.range] { addReplica(range, isNew: false, at: now) }
+        writeLog(of: confirmation.range, .removingMark, isDeparting: false, &effects)
         return true
+    }
+}
+
+// MARK: - After a crash
+
+extension NodeCore {
+    /// Looks whether what was found in the files must go before the node can have a replica of the range.
+    /// - Returns: whether it departs, from the next `resumeDepartures` on.
+    mutating func resumesDeparture(of range: RangeDescriptor, _ stored: StoredLog, _ state: AppliedState?) -> Bool {
+        let applied = state?.position.index ?? .zero
+        guard stored.hardState.isDeparting || applied < stored.base.index else { return false }
+        var departure = Departure(span: range.span, stage: .removingLog, hardState: stored.hardState)
+        if !stored.hardState.isDeparting {
+            departure.hardState = stored.hardState.nextLife
+            departure.hardState.floor = max(stored.hardState.floor, stored.entries.last?.position ?? stored.base)
+            mendings.append(
+                MeridianError(
+                    .corruption,
+                    "\(range.id) of \(configuration.node): its rows end at \(applied) and its log begins after "
+                        + "\(stored.base.index): a disk has brought an older state of a file back. The replica gets "
+                        + "everything from its peers; watch that disk"))
+        }
+        departures[range.id] = departure
+        interrupted.append(range.id)
+        return true
+    }
+
+    mutating func resumeDepartures(_ effects: inout StepEffects) {
+        for range in interrupted { removeLog(of: range, &effects) }
+        interrupted = []
+        effects.node.mendings += mendings
+        mendings = []
     }
 }

@@ -29,8 +29,11 @@ extension NodeCore {
 
     /// The log of a range that has none here.
     var unknownPast: StoredLog {
-        guard let slot = slots[Catalog.systemRange], replicas[slot].raft.isRecovering else { return StoredLog() }
-        return StoredLog(hardState: .recovering(replicas[slot].raft.incarnation))
+        let system = slots[Catalog.systemRange].map { replicas[$0].raft.hardStateWithoutLog }
+        guard let state = system ?? departures[Catalog.systemRange]?.hardState, state.isRecovering else {
+            return StoredLog()
+        }
+        return StoredLog(hardState: .recovering(state.incarnation))
     }
 
     mutating func holdRecovery(_ isHeld: Bool, at now: Moment) {

@@ -59,8 +59,10 @@ package struct NodeCore: Sendable {
     var undecided: Set<RangeID> = []
     /// Ranges of which the files may be of an earlier history than the catalog, until the first step.
     private var unfollowed: [RangeID] = []
-    /// Ranges whose rows a crash has left behind amid a departure, until the first step.
-    var unfinished: [RangeID] = []
+    /// Departures that the files tell of, and that this process has not gone on with.
+    var interrupted: [RangeID] = []
+    /// What was found in the files and is being mended, until it is told.
+    var mendings: [MeridianError] = []
 
     struct Timer: Comparable, Sendable {
         var at: Instant
@@ -89,7 +91,7 @@ package struct NodeCore: Sendable {
         if now.clock.isKnown { startedAt = now.clock.latest }
         addReplica(system, isNew: states[system.id] == nil, at: now)
         // What is to be thrown away names no ranges: the catalog comes again with the rows.
-        for row in unfinished.isEmpty ? systemRows : [] {
+        for row in interrupted.isEmpty ? systemRows : [] {
             for range in try catalog.learn(row).newRanges {
                 addReplica(range, isNew: false, at: now)
                 unfollowed.append(range.id)
@@ -118,9 +120,11 @@ package struct NodeCore: Sendable {
             if let slot = slots[range] { settleHistory(slot, at: now, &effects) }
         }
         if !unfollowed.isEmpty { unfollowed = [] }
-        if !unfinished.isEmpty { finishDepartures(&effects) }
+        if !interrupted.isEmpty { resumeDepartures(&effects) }
         for event in events { take(event, at: now, &effects) }
+        if !interrupted.isEmpty { resumeDepartures(&effects) }
         settle(at: now, &effects)
+        if !interrupted.isEmpty { resumeDepartures(&effects) }
         if !transactions.commitWait.isEmpty { endTransactionWaits(at: now, &effects) }
         for address in effects.refused { refused.insert(address, at: now.instant) }
         deadline = nextDeadline(at: moment)
@@ -149,7 +153,7 @@ package struct NodeCore: Sendable {
         case .call(let call): self.call(call, at: now, &effects)
         case .frame(let frame): receive(frame, at: now, &effects)
         case .persisted(let confirmations):
-            for confirmation in confirmations where !removedLog(confirmation, &effects) {
+            for confirmation in confirmations where !wrote(confirmation, at: now, &effects) {
                 with(confirmation.range, at: now) { replica in
                     replica.raft.receive(.persisted(confirmation.token), at: now)
                     replica.durable(through: replica.raft.persistedIndex, at: now)
@@ -165,7 +169,7 @@ package struct NodeCore: Sendable {
             for row in rows { learnTables(from: row, isNew: false, at: now, &effects) }
             holdRecovery(false, at: now)
         case .applied(let confirmations):
-            for confirmation in confirmations where !cleared(confirmation, at: now) {
+            for confirmation in confirmations where !cleared(confirmation, &effects) {
                 with(confirmation.range, at: now) { $0.applied(through: confirmation.index, at: now, &effects) }
             }
         case .digested(let reports):
@@ -178,7 +182,7 @@ package struct NodeCore: Sendable {
         case .checkpointed(let confirmations):
             for confirmation in confirmations {
                 with(confirmation.range, at: now) { replica in
-                    // What is durable of an earlier replica of the range says nothing of this one.
+                    // An earlier replica's checkpoints are told before its rows are gone (`StateApplier`).
                     let durable = min(confirmation.index, replica.appliedIndex)
                     replica.durableIndex = max(replica.durableIndex, durable)
                     replica.compactLog(at: now, &effects)
@@ -195,6 +199,7 @@ package struct NodeCore: Sendable {
         case .snapshotWritten(let result):
             if answeredSnapshot(result.write.range, &effects) { return }
             with(result.write.range, at: now) { $0.snapshotWritten(result, at: now, &effects) }
+            if let slot = slots[result.write.range] { resumeChange(slot, at: now, &effects) }
             if case .installed = result.progress, result.write.range == Catalog.systemRange {
                 effects.node.rereadsCatalog = true
                 holdRecovery(true, at: now)
@@ -364,16 +369,17 @@ package struct NodeCore: Sendable {
 
     /// Makes this node's replica of a range, if it has one.
     mutating func addReplica(_ range: RangeDescriptor, isNew: Bool, at now: Moment) {
-        // What is left of a replica whose departure a crash has cut short departs again.
-        let isLeftOver = unclaimedStates[range.id] != nil || unclaimedLogs[range.id]?.isEmpty == false
-        guard range.isHosted(by: configuration.node) || isLeftOver, slots[range.id] == nil, departures[range.id] == nil
-        else { return }
-        if resumeDeparture(range) { return }
+        guard slots[range.id] == nil, departures[range.id] == nil else { return }
         let isStored = unclaimedStates[range.id] != nil || unclaimedLogs[range.id] != nil
-        let applied =
-            unclaimedStates.removeValue(forKey: range.id)
-            ?? AppliedState(position: .zero, membership: firstMembership(of: range), closed: .zero)
+        // What is left of a replica whose departure a crash has cut short departs again.
+        let isLeftOver = unclaimedStates[range.id] != nil || unclaimedLogs[range.id]?.isLeft == true
+        guard range.isHosted(by: configuration.node) || isLeftOver else { return }
+        let state = unclaimedStates.removeValue(forKey: range.id)
         let stored = unclaimedLogs.removeValue(forKey: range.id) ?? unknownPast
+        if resumesDeparture(of: range, stored, state) { return }
+        let applied =
+            state
+            ?? AppliedState(position: .zero, membership: firstMembership(of: range, stored), closed: .zero)
         let isGlobal = catalog.isGlobal(range)
         let replica = Replica(
             descriptor: range, configuration: configuration.raft(for: range, isGlobal: isGlobal), stored: stored,
@@ -382,6 +388,7 @@ package struct NodeCore: Sendable {
         slots[range.id] = slot
         replicas.append(replica)
         replicas[slot].isStored = isStored
+        replicas[slot].raft.acquaintances = range.hosts.map(\.node)
         replicas[slot].retainedLogEntries = configuration.retainedLogEntries
         replicas[slot].abandonedAfterNanoseconds = configuration.abandonedAfterNanoseconds
         if isGlobal { replicas[slot].closeLeadNanoseconds = configuration.closeLeadNanoseconds(of: range) }
@@ -398,10 +405,11 @@ package struct NodeCore: Sendable {
         markDirty(slot)
     }
 
-    /// As which members a replica without a log begins: those of the range's making found the group; whoever comes
-    /// later waits as a learner until the leader tells.
-    private func firstMembership(of range: RangeDescriptor) -> Membership {
-        guard range.revision > 0 else { return range.membership }
+    /// Which members are in force before the first entry. A log that goes back to its beginning says it from there on,
+    /// and at its beginning were the founders. Without a log, whoever comes later waits as a learner until the leader
+    /// tells.
+    private func firstMembership(of range: RangeDescriptor, _ stored: StoredLog) -> Membership {
+        guard range.revision > 0, stored.isEmpty else { return Membership(members: range.founders) }
         let members = range.members.map { member in
             Member(
                 node: member.node, region: member.region,

@@ -19,6 +19,8 @@ package struct NodeEffects: ~Copyable, Sendable {
     /// To be kept durably, each answered by `NodeEvent.salvaged`.
     package var salvages: [Salvage] = []
     package var answers: [GatewayAnswer] = []
+    /// Damage that was found in the files and is being mended, for the node's operator.
+    package var mendings: [MeridianError] = []
     /// Ranges that this node began (`true`) or ceased (`false`) to lead, in order.
     package var leaderships: [Leadership] = []
     /// Replicas, here or elsewhere, that this node as a leader has found to differ. An operator should hear of them.

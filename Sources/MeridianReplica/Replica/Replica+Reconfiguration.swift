@@ -22,7 +22,16 @@ extension Replica {
 
     /// Whether a message that was sent in a term concerns this replica. What comes from another generation is of a
     /// history that it has left, or has not been told of yet.
-    func accepts(_ term: Term) -> Bool { term.generation == generation && !raft.isSealed && !lacksRecord }
+    func accepts(_ term: Term) -> Bool {
+        term.generation == generation && !raft.isSealed && !lacksRecord && !isCrossed
+    }
+
+    /// Whether a snapshot of an earlier generation is still on its way to the rows. Who holds nothing else can be told
+    /// of the next generation before it comes, and takes no part in that until it knows what it holds.
+    private var isCrossed: Bool {
+        guard let inFlight = snapshots.generation, !snapshots.isAtRest else { return false }
+        return inFlight < generation
+    }
 
     /// Whether it has what may be of a history that has ended, and waits for the record that says where that ended: the
     /// node was restarted, and its catalog is behind.
@@ -35,6 +44,12 @@ extension Replica {
         // Who calls for its readmission has forgotten its term.
         if case .recoveryCall = message.body { return !raft.isSealed }
         return accepts(message.term)
+    }
+
+    /// Whether this replica has left its generation and nothing can change what it says of its log: neither an entry
+    /// that is being written nor a snapshot of the old history that the state store has been given.
+    var isSealDurable: Bool {
+        raft.isSealDurable && (snapshots.isAtRest || Planted.isOn(.sealedAmidSnapshot))
     }
 
     /// Whether the members that the descriptor names are in force, for good.
@@ -93,15 +108,15 @@ extension Replica {
             stragglersSince = nil
             return MembershipChange(target: descriptor.members, rule: descriptor.commitRule)
         }
-        // One that does not come must not keep the others from taking over, if they are enough: it votes later.
+        // One that does not come must not keep the others from taking over, if they are enough. It votes with them from
+        // the start: without it they would be fewer, and could spare none.
         let since = stragglersSince ?? now.instant
         stragglersSince = since
         let voters = descriptor.members.filter { $0.role == .voter }
         guard now.instant.nanoseconds(since: since) > Self.stragglerPatienceNanoseconds,
             stragglers.count * 2 < voters.count
         else { return nil }
-        let target = descriptor.members.map { stragglers.contains($0) ? $0.asLearner : $0 }
-        return target == raft.membership.members ? nil : MembershipChange(target: target, rule: .majority)
+        return MembershipChange(target: descriptor.members, rule: descriptor.commitRule, takesStragglers: true)
     }
 
     /// How long a step is waited for before the next is tried.
@@ -112,7 +127,7 @@ extension Replica {
     /// What this replica knows of its range.
     var status: ReplicaStatus {
         ReplicaStatus(
-            node: node, term: raft.term, isLeader: raft.role == .leader, isSealed: raft.isSealDurable,
+            node: node, term: raft.term, isLeader: raft.role == .leader, isSealed: isSealDurable,
             isRecovering: raft.isRecovering, hasMembers: hasTargetMembers, isSettled: isSettled && raft.isCommitCovered,
             revision: descriptor.revision,
             last: raft.lastPosition, committed: committedPosition, complete: closed.usable,

@@ -24,6 +24,11 @@ struct SnapshotStreams: Sendable {
     var incoming: [SnapshotWrite] = []
     /// Chunks that the state store has and has not answered.
     var unanswered = 0
+    /// Of which history the last of them was.
+    var generation: Generation?
+
+    /// Whether nothing of a snapshot is on its way to this replica's rows.
+    var isAtRest: Bool { incoming.isEmpty && unanswered == 0 }
 
     static let retryNanoseconds: Int64 = 3_000_000_000
     static let maximumAttempts = 5
@@ -119,9 +124,12 @@ extension Replica {
     /// Hands on the chunks of this step. To be called when what the step commits has been dispatched.
     mutating func writeSnapshots(_ effects: inout StepEffects) {
         guard !snapshots.incoming.isEmpty else { return }
+        // What came in the same step as a seal is of a history that this replica has left.
+        if raft.isSealed { snapshots.incoming = [] }
         for write in snapshots.incoming {
             if write.message.state.position.index > dispatched.position.index {
                 snapshots.unanswered += 1
+                snapshots.generation = write.message.stream.term.generation
                 effects.writeSnapshot(write)
             } else {
                 answerPassed(write.message, from: write.from, &effects)
@@ -142,6 +150,10 @@ extension Replica {
     mutating func snapshotWritten(_ result: SnapshotWriteResult, at now: Moment, _ effects: inout StepEffects) {
         let message = result.write.message
         snapshots.unanswered -= 1
+        // Changes of generation wait for it (`NodeCore.settleHistory`).
+        precondition(
+            message.stream.term.generation == raft.term.generation || raft.term.isSeal,
+            "\(message.stream) was written, and \(node) is in \(raft.term)")
         // While the chunk waited for the state store, entries came that hold as much.
         guard message.state.position.index > dispatched.position.index else {
             answerPassed(message, from: result.write.from, &effects)

@@ -97,9 +97,17 @@ extension Engine {
             return [stateFailed(node, error)]
         }
         scheduleCheckpoint(node)
-        let applied = NodeEvent.applied(
-            batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })
-        return batches.contains(where: \.isCompared) ? [.digested(state.takeReports()), applied] : [applied]
+        func confirm(_ batches: some Sequence<ApplyBatch>) -> NodeEvent {
+            .applied(batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })
+        }
+        let reports = batches.contains(where: \.isCompared) ? [NodeEvent.digested(state.takeReports())] : []
+        guard batches.contains(where: { $0.cleared != nil }) else { return reports + [confirm(batches)] }
+        // Told behind the checkpoints that were begun before, as the state thread does.
+        let cleared = confirm(batches.lazy.filter { $0.cleared != nil })
+        schedule(
+            .completed(node: node.position, incarnation: node.incarnation, [cleared]),
+            after: max(node.checkpointsTold - now, timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)))
+        return reports + [confirm(batches.lazy.filter { $0.cleared == nil })]
     }
 
     private func stateFailed(_ node: SimulatedNode, _ error: any Error) -> NodeEvent {
@@ -138,10 +146,11 @@ extension Engine {
         let confirmations = durable.sorted { $0.key < $1.key }.map {
             AppliedConfirmation(range: $0.key, index: $0.value)
         }
-        // What is applied from now on is not in it, though the node hears of it later.
+        // What is applied from now on is not in it, though the node hears of it later. One comes after the other.
+        node.checkpointsTold = max(node.checkpointsTold, now + below(settings.checkpointNanoseconds))
         schedule(
             .completed(node: node.position, incarnation: node.incarnation, [.checkpointed(confirmations)]),
-            after: below(settings.checkpointNanoseconds))
+            after: node.checkpointsTold - now)
     }
 
     func collectGarbage(_ node: SimulatedNode) {

@@ -372,6 +372,7 @@ final class Engine {
         for write in effects.snapshotWrites { self.write(write, node) }
         for salvage in effects.salvages { keep(salvage, node) }
         for divergence in effects.divergences { note(divergence, foundBy: node) }
+        for damage in effects.mendings { trace?("\(node.id) mends: \(damage)") }
         for answer in effects.answers {
             hash.note(5, now, answer.id.rawValue)
             onAnswer?(node, answer)

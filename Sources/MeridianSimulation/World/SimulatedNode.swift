@@ -55,6 +55,8 @@ final class SimulatedNode {
     var rotten: Set<RangeID> = []
     /// A fault has changed its files, and no checksum need have told.
     var hasDamagedFiles = false
+    /// When the node hears of the last checkpoint that was begun.
+    var checkpointsTold = Int64.zero
     var stalledUntil = Int64.zero
     var snapshotReaders: [SnapshotStreamID: any SnapshotReader] = [:]
     var snapshotWriters: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]
@@ -117,6 +119,7 @@ final class SimulatedNode {
         hasToldStateFailure = false
         isLogDead = false
         isCheckpointScheduled = false
+        checkpointsTold = 0
         snapshotReaders = [:]
         snapshotWriters = [:]
     }

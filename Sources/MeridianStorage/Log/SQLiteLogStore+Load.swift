@@ -81,7 +81,9 @@ extension SQLiteLogStore {
         }
         group.hardState = HardState(
             term: Term(row.unsigned(1)), vote: vote, commit: LogIndex(row.unsigned(3)), incarnation: incarnation,
-            isRecovering: row.integer(9) == 1)
+            isRecovering: row.integer(9) == 1,
+            floor: LogPosition(term: Term(row.unsigned(10)), index: LogIndex(row.unsigned(11))),
+            isDeparting: row.integer(12) == 1)
         group.base = LogPosition(term: Term(row.unsigned(4)), index: LogIndex(row.unsigned(5)))
         guard row.integer(7) == Int64(group.checksum(range)) else {
             throw MeridianError(.corruption, "log.sqlite: groups: \(range): checksum")

@@ -126,6 +126,9 @@ extension SQLiteLogStore {
         putGroup.bind(8, Int64(group.checksum(range)))
         putGroup.bind(9, group.hardState.incarnation.rawValue)
         putGroup.bind(10, Int64(group.hardState.isRecovering ? 1 : 0))
+        putGroup.bind(11, group.hardState.floor.term.rawValue)
+        putGroup.bind(12, group.hardState.floor.index.rawValue)
+        putGroup.bind(13, Int64(group.hardState.isDeparting ? 1 : 0))
         try putGroup.run()
     }
 }
@@ -160,6 +163,12 @@ extension SQLiteLogStore.Group {
         if hardState.incarnation != .first {
             checksum.combine(hardState.incarnation.rawValue)
             checksum.combine(UInt64(hardState.isRecovering ? 1 : 0))
+        }
+        // Nor had files before format 5 these.
+        if hardState.isDeparting || hardState.floor > .zero {
+            checksum.combine(hardState.floor.term.rawValue)
+            checksum.combine(hardState.floor.index.rawValue)
+            checksum.combine(UInt64(hardState.isDeparting ? 1 : 0))
         }
         return checksum.value
     }

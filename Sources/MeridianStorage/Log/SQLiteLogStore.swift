@@ -83,7 +83,8 @@ package final class SQLiteLogStore: LogStore, @unchecked Sendable {
         }
         try connection.prepareTransactions()
         insertRun = try connection.prepare("write entries", "INSERT INTO runs VALUES(?, ?, ?, ?, ?, ?)")
-        putGroup = try connection.prepare("write a group", "REPLACE INTO groups VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        putGroup = try connection.prepare(
+            "write a group", "REPLACE INTO groups VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         deleteGroup = try connection.prepare("remove a group", "DELETE FROM groups WHERE range_id = ?")
         deleteRuns = try connection.prepare(
             "delete entries", "DELETE FROM runs WHERE sequence BETWEEN ? AND ?")

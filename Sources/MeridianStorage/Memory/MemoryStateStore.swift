@@ -196,6 +196,8 @@ extension MemoryStateStore {
             contents.books.forget(range)
         }
         requests.forget(range)
+        // As with a snapshot: what goes is durably gone.
+        _ = checkpoint()
     }
 
     package func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader {

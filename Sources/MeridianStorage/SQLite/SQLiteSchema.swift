@@ -17,11 +17,12 @@ struct SQLiteSchema {
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log", format: 5,
+        kind: "log", format: 6,
         // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
         // 3: entries of transactions that several ranges take part in.
         // 4: entries that erase.
         // 5: entries that raise the threshold of collection.
+        // 6: what a replica that departs must not forget.
         migrations: [
             """
             ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
@@ -30,6 +31,11 @@ struct SQLiteSchema {
             "SELECT 1",
             "SELECT 1",
             "SELECT 1",
+            """
+            ALTER TABLE groups ADD COLUMN floor_term INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE groups ADD COLUMN floor_index INTEGER NOT NULL DEFAULT 0;
+            ALTER TABLE groups ADD COLUMN departing INTEGER NOT NULL DEFAULT 0
+            """,
         ],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -37,7 +43,9 @@ struct SQLiteSchema {
             CREATE TABLE groups(range_id INTEGER PRIMARY KEY, term INTEGER NOT NULL, vote INTEGER, \
             committed INTEGER NOT NULL, base_term INTEGER NOT NULL, base_index INTEGER NOT NULL, \
             first_sequence INTEGER NOT NULL, checksum INTEGER NOT NULL, \
-            incarnation INTEGER NOT NULL DEFAULT 0, recovering INTEGER NOT NULL DEFAULT 0)
+            incarnation INTEGER NOT NULL DEFAULT 0, recovering INTEGER NOT NULL DEFAULT 0, \
+            floor_term INTEGER NOT NULL DEFAULT 0, floor_index INTEGER NOT NULL DEFAULT 0, \
+            departing INTEGER NOT NULL DEFAULT 0)
             """,
             """
             CREATE TABLE runs(sequence INTEGER PRIMARY KEY, range_id INTEGER NOT NULL, first_index INTEGER NOT NULL, \

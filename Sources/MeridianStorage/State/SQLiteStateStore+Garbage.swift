@@ -72,7 +72,7 @@ extension SQLiteStateStore {
         try file.withLock { file in
             try flush(file)
             try noteFailure(file) {
-                try file.connection.transaction { try file.clear(range, span) }
+                try file.connection.durableTransaction { try file.clear(range, span) }
             }
             file.requestRows[range] = nil
         }

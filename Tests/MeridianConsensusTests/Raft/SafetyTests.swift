@@ -148,19 +148,62 @@ import Testing
         #expect(world.network.contains { $0.to == NodeID(3) })
     }
 
-    /// A follower that acknowledged and lost entries is found out, and helps to elect nobody.
+    /// A follower that acknowledged and lost entries is found out, and helps to elect nobody before it is readmitted.
     @Test func aReplicaThatLostEntriesNeitherVotesNorCampaigns() {
         var world = world("cluster 1 2 3", "elect 1", "propose 1 a b", "stabilize")
         world.nodes[2].disk.entries.removeLast(2)
         world.nodes[2].appliedEntries.removeLast(2)
         _ = world.run("crash 3")
         _ = world.run("restart 3")
+        _ = world.run("block 3>1")
         _ = world.run("run 200ms")
-        #expect(raft(world, 3).hasLostEntries)
+        #expect(raft(world, 3).isRecovering)
         _ = world.run("crash 1")
         _ = world.run("drop")
         _ = world.run("run 10s")
         #expect(raft(world, 2).role != .leader && raft(world, 3).role != .leader)
+    }
+
+    /// What a follower's disk has lost comes back from the leader, and with it the follower's vote.
+    @Test func aReplicaThatLostEntriesIsReadmitted() {
+        var world = world("cluster 1 2 3", "elect 1", "propose 1 a b", "stabilize")
+        world.nodes[2].disk.entries.removeLast(2)
+        world.nodes[2].appliedEntries.removeLast(2)
+        for command in ["crash 3", "restart 3", "run 5s"] { _ = world.run(command) }
+        #expect(!raft(world, 3).isRecovering && raft(world, 3).incarnation == Incarnation.first.next)
+        #expect(raft(world, 3).lastPosition == raft(world, 1).lastPosition)
+        for command in ["crash 1", "drop", "run 10s"] { _ = world.run(command) }
+        #expect(raft(world, 2).role == .leader || raft(world, 3).role == .leader)
+    }
+
+    /// Who left and came back without a log gives no vote to somebody who has slept since, and whom it had outgrown
+    /// (`HardState.floor`).
+    @Test func whatWasAcknowledgedBeforeADepartureBindsTheVote() {
+        let members = (1...3).map { Member(node: NodeID($0), region: "eu", role: .voter) }
+        let floor = LogPosition(term: Term(2), index: LogIndex(9))
+        var raft = Raft(
+            configuration: RaftConfiguration(
+                node: NodeID(1), commitRule: .majority, electionTimeoutNanoseconds: 300_000_000,
+                heartbeatIntervalNanoseconds: 100_000_000, leaseDurationNanoseconds: 0, seed: 1),
+            stored: StoredLog(hardState: HardState(term: Term(2), floor: floor)),
+            applied: AppliedState(position: .zero, membership: Membership(members: members), closed: .zero),
+            at: Moment(instant: .zero, clock: .unknown))
+        func asks(_ last: LogPosition, in term: UInt64) -> Bool? {
+            let request = RaftMessage.RequestVote(isPreVote: false, last: last, isTransfer: true)
+            let output = raft.step(
+                .message(
+                    RaftMessage(from: NodeID(3), to: NodeID(1), term: Term(term), body: .requestVote(request))),
+                at: Moment(instant: .zero, clock: .unknown))
+            for message in output.messages + (output.persist?.messagesAfter ?? []) {
+                if case .vote(let vote) = message.body { return vote.isGranted }
+            }
+            return nil
+        }
+        #expect(asks(LogPosition(term: Term(2), index: LogIndex(8)), in: 3) == false)
+        #expect(asks(floor, in: 4) == true)
+        #expect(asks(LogPosition(term: Term(4), index: LogIndex(1)), in: 5) == true)
+        _ = raft.step(.campaign, at: Moment(instant: .zero, clock: .unknown))
+        #expect(raft.role == .follower, "it campaigns with less than it has acknowledged")
     }
 
     /// Timestamps can run ahead of the clock; the successor starts above them all the same.

@@ -288,7 +288,7 @@ struct SimulatedCluster {
                 "\(node.id) \(node.isUp ? "up" : "down") \(raft.role) \(raft.term) "
                 + "leader \(raft.leader?.description ?? "-") "
                 + "commit \(raft.commitIndex) last \(raft.lastPosition) [\(members)] leaving [\(outgoing)]"
-                + "\(raft.hasLostEntries ? " lost entries" : "")"
+                + "\(raft.isRecovering ? " recovering" : "")"
         }.joined(separator: "\n")
     }
 

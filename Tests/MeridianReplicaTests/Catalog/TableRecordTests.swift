@@ -122,14 +122,15 @@ import Testing
         var record = try changedRecord()
         var values = try RowCoding.decode(try record.encoded(), name: "test")
         values[0] = .integer(3)
-        values.removeLast(2)
+        values.removeLast(2 + record.ranges.reduce(0) { $0 + 1 + 3 * $1.founders.count })
+        for range in record.ranges.indices { record.ranges[range].founders = record.ranges[range].members }
         for fork in record.ranges[0].forks.indices { record.ranges[0].forks[fork].completeTo = .zero }
         #expect(try TableRecord(encoded: RowCoding.encode(values, name: "test")) == record)
     }
 
     @Test func aRecordOfANewerProgramSaysSo() throws {
         var values = try RowCoding.decode(try records()[0].encoded(), name: "test")
-        values[0] = .integer(5)
+        values[0] = .integer(6)
         let encoded = try RowCoding.encode(values, name: "test")
         #expect { try TableRecord(encoded: encoded) } throws: { ($0 as? MeridianError)?.code == .newerFormat }
     }
