@@ -70,7 +70,7 @@ package struct RaftWorld: ExplorableWorld {
         package var description: String {
             switch self {
             case .deliver(let message, let stays):
-                "\(message.from) to \(message.to) in \(message.term): \(message.body)\(stays ? ", and once more" : "")"
+                "\(Self.text(message))\(stays ? ", and once more" : "")"
             case .persist(let node): "the disk of \(node) has its oldest job"
             case .timeout(let node): "the timer of \(node) runs out"
             case .timePasses(let node): "an election timeout passes on \(node)"
@@ -82,6 +82,24 @@ package struct RaftWorld: ExplorableWorld {
             case .choose(let seed): "the host chooses \(seed) to begin the next generation"
             case .begin(let node): "\(node) hears of the next generation"
             }
+        }
+
+        private static func text(_ message: RaftMessage) -> String {
+            let what =
+                switch message.body {
+                case .requestVote(let request):
+                    "\(request.isPreVote ? "pre-vote" : "vote") asked with a log up to \(request.last)"
+                case .vote(let vote):
+                    "\(vote.isPreVote ? "pre-vote" : "vote") \(vote.isGranted ? "granted" : "refused")"
+                case .append(let append):
+                    "append \(append.entries.map(\.position)) after \(append.previous), commit \(append.commit)"
+                case .appendReply(let reply): "append \(reply.result)"
+                case .heartbeat(let heartbeat): "heartbeat, commit \(heartbeat.commit)"
+                case .heartbeatReply: "heartbeat answered"
+                case .timeoutNow: "campaign at once"
+                case .recoveryCall: "recovery called"
+                }
+            return "\(message.from) to \(message.to) in \(message.term): \(what)"
         }
     }
 
@@ -366,7 +384,9 @@ package struct RaftWorld: ExplorableWorld {
             }
             if leaders.updateValue(id, forKey: raft.term) == nil {
                 for (entry, term) in zip(committed, committedIn)
-                where term < raft.term && raft.term(at: entry.index) != entry.term {
+                where term < raft.term && entry.index > raft.basePosition.index
+                    && raft.term(at: entry.index) != entry.term
+                {
                     violation = "leader completeness: \(id) leads \(raft.term) without \(entry.position)"
                 }
             }
@@ -401,6 +421,8 @@ package struct RaftWorld: ExplorableWorld {
         let isHeld = [raft.membership, raft.membership(at: index)].contains { membership in
             JointQuorum(membership).voteResult { voter in
                 let disk = nodes[self.slot(voter)].disk
+                // What lies behind the base is in the rows.
+                guard index > disk.base.index else { return true }
                 let offset = Int(index.rawValue - disk.base.index.rawValue) - 1
                 return offset < disk.entries.count && disk.entries[offset].term == term
             } == .won
@@ -412,8 +434,9 @@ package struct RaftWorld: ExplorableWorld {
         let raft = nodes[slot].raft
         for other in nodes where other.raft.configuration.node != raft.configuration.node && !other.hasDeparted {
             var index = min(raft.lastPosition.index, other.raft.lastPosition.index)
+            let lowest = max(raft.basePosition.index, other.raft.basePosition.index)
             var mustAgree = false
-            while index > .zero {
+            while index > lowest {
                 let doAgree = raft.term(at: index) == other.raft.term(at: index)
                 if mustAgree, !doAgree {
                     violation = "log matching: \(raft.configuration.node), \(other.raft.configuration.node) at \(index)"

@@ -77,6 +77,7 @@ struct ExploreCommand: ParsableCommand {
         guard isSignal else { if status == 0 { return } else { throw ExitCode(status) } }
         let (part, transition) = try StepMark.read(file)
         print("VIOLATION an assertion of the explored code (above), at transition \(transition) of bound \(part)")
+        fflush(nil)
         _ = try Self.start(arguments + ["--until", "\(transition)", "--bound", "\(part)"])
         throw ExitCode(1)
     }
@@ -123,6 +124,8 @@ final class StepMark {
     static func read(_ file: String) throws -> (bound: Int, transition: Int) {
         let data = try Data(contentsOf: URL(fileURLWithPath: file))
         guard data.count == 16 else { return (0, 0) }
-        return data.withUnsafeBytes { ($0.loadUnaligned(as: Int.self), $0.loadUnaligned(fromByteOffset: 8, as: Int.self)) }
+        return data.withUnsafeBytes { bytes in
+            (bytes.loadUnaligned(as: Int.self), bytes.loadUnaligned(fromByteOffset: 8, as: Int.self))
+        }
     }
 }
