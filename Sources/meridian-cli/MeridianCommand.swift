@@ -6,5 +6,7 @@ struct MeridianCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "meridian",
         abstract: "A geo-replicated, strongly consistent store, embedded as a library.",
-        subcommands: [DemoCommand.self, PlanCommand.self, SimulateCommand.self, CheckCommand.self])
+        subcommands: [
+            DemoCommand.self, PlanCommand.self, SimulateCommand.self, ExploreCommand.self, CheckCommand.self,
+        ])
 }
