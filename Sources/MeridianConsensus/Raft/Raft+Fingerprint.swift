@@ -24,7 +24,6 @@ extension Raft {
         hasher.combine(appliedIndex)
         hasher.combine(handedOut)
         hasher.combine(isQuiescent)
-        hasher.combine(hasLostEntries)
         hasher.combine(isRecovering)
         hasher.combine(incarnation)
         hasher.combine(readmission)

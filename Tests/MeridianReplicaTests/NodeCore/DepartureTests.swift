@@ -60,7 +60,7 @@ import Testing
     }
 
     private func rows(_ node: OneNode) throws -> Int {
-        try node.state.makeReader().scan(World.span, at: .distantFuture, limit: .max, byteLimit: .max).count
+        try node.state.makeReader().rows(of: World.span, at: .distantFuture).count
     }
 
     /// It comes back empty, and somebody who slept through all of it asks for its vote.
