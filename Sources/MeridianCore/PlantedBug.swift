@@ -77,6 +77,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case lookupsLeave
     // Active-active tables.
     case cursorBeforeRows
+    case unfinishedPullProves
     case outboxTrimmedUnasked
     case deletionsForgottenAtOnce
     case incomingRegisterTaken
@@ -164,6 +165,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .outsidersServed: "restricted rows are read from outside although the rule refuses it"
         case .gatewayTakenForClient: "a client is judged by the law of the gateway through which it asks (S15)"
         case .lookupsLeave: "a key that is not found at home is asked for in every region (uniqueness probes)"
+        case .unfinishedPullProves: "a page of a pull that is not the last counts for all that is older"
         case .cursorBeforeRows: "a copy notes how far it has pulled before it has merged the rows"
         case .outboxTrimmedUnasked: "an outbox is trimmed without asking the slowest copy"
         case .deletionsForgottenAtOnce: "deletions are forgotten before all copies have heard of them (Cassandra)"
@@ -189,7 +191,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     /// The workload that shows it, where that is not one of many.
     package var workload: String? {
         switch self {
-        case .cursorBeforeRows, .outboxTrimmedUnasked, .deletionsForgottenAtOnce, .incomingRegisterTaken,
+        case .cursorBeforeRows, .unfinishedPullProves, .outboxTrimmedUnasked, .deletionsForgottenAtOnce,
+            .incomingRegisterTaken,
             .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
             .timeFixedBeforeCoverage, .joinedUnfilled:
             "active-active"

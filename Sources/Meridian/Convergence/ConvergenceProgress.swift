@@ -15,6 +15,7 @@ package final class ConvergenceProgress: Sendable {
 
     private struct State {
         var cursors: [Link: Timestamp] = [:]
+        var positions: [Link: Timestamp] = [:]
         var problems: [Link: MeridianError] = [:]
     }
 
@@ -28,9 +29,14 @@ package final class ConvergenceProgress: Sendable {
     func advance(_ link: Link, to cursor: Timestamp) {
         state.withLock { state in
             state.cursors[link] = max(cursor, state.cursors[link] ?? cursor)
+            state.positions[link] = nil
             state.problems[link] = nil
         }
     }
+
+    /// Where a pull that has not come to its end goes on, behind the cursor. It proves nothing (`CopyPuller`).
+    func position(of link: Link) -> Timestamp? { state.withLock { $0.positions[link] } }
+    func note(position: Timestamp, of link: Link) { state.withLock { $0.positions[link] = position } }
 
     func problem(of link: Link) -> MeridianError? { state.withLock { $0.problems[link] } }
     func note(_ problem: MeridianError, of link: Link) { state.withLock { $0.problems[link] = problem } }

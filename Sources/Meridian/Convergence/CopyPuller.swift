@@ -6,6 +6,10 @@ import MeridianReplica
 /// its outbox that changed since the *cursor*, a timestamp up to which everything is here. Commits have timestamps in
 /// the order in which they become visible, so nothing can appear below a cursor later on, and asking again after a lost
 /// answer, a crash or an outage of days is the same question.
+///
+/// HAZARD: a page that is not the last proves nothing. It has the rows whose *newest* version is old enough. A row that
+/// was written at its time and again since is in a later page, and with it what the earlier write has done. So where an
+/// unfinished pull goes on is kept apart from the cursor, in memory, and only its last page moves the cursor.
 struct CopyPuller: Sendable {
     let database: Database
     let table: ActiveTable
@@ -21,28 +25,33 @@ struct CopyPuller: Sendable {
     /// Pulls until the other copy has nothing more.
     /// - Returns: whether there was anything.
     func pull(end: Instant) async throws -> Bool {
-        var cursor = try await cursor(end: end)
+        let begun = try await cursor(end: end)
+        var position = max(begun, database.host.progress.position(of: link) ?? begun)
         var isNews = false
         while true {
             let operation = ReadOperation.changes(
-                table.span(of: .outbox, in: source), since: cursor, limit: Self.pageRows, byteLimit: Self.pageBytes)
+                table.span(of: .outbox, in: source), since: position, limit: Self.pageRows, byteLimit: Self.pageBytes)
             let result = try await database.read(source.range.id, [operation], at: nil, end: end)
             let page = result.pages[0]
             if page.rows.isEmpty, page.resume == nil {
-                try await noteIdle(from: cursor, to: result.timestamp, end: end)
+                try await noteIdle(from: begun, to: result.timestamp, end: end)
                 return isNews
             }
             isNews = true
-            // Everything up to the read's timestamp is here, unless the page says that something is left.
-            cursor = if case .after(let timestamp)? = page.resume { timestamp } else { result.timestamp }
+            var cursor: Timestamp? = result.timestamp
+            if case .after(let timestamp)? = page.resume {
+                position = timestamp
+                cursor = Planted.isOn(.unfinishedPullProves) ? timestamp : nil
+            }
             let merge = CopyMerge(database: database, table: table, source: source)
-            if Planted.isOn(.cursorBeforeRows) {
+            if Planted.isOn(.cursorBeforeRows), let cursor {
                 try await merge.take([], cursor: cursor, end: end)
                 database.host.progress.advance(link, to: cursor)
             }
             try await merge.take(page.rows, cursor: cursor, end: end)
-            database.host.progress.advance(link, to: cursor)
+            if let cursor { database.host.progress.advance(link, to: cursor) }
             if page.resume == nil { return isNews }
+            database.host.progress.note(position: position, of: link)
         }
     }
 

@@ -75,6 +75,11 @@ import Testing
         try Self.run(seed: seed, "modes", episodes: nil, storage)
     }
 
+    /// Short pages: a pull's first pages were taken for all that is older (`CopyPuller`).
+    @Test func anUnfinishedPullProvesNothing() throws {
+        try Self.run(seed: 89, "active-active", episodes: [1])
+    }
+
     private static func run(
         seed: UInt64, _ workload: String, episodes: Set<Int>?, _ storage: SimulatedStorage = .memory
     ) throws {
