@@ -65,9 +65,14 @@ import Testing
         try await withCluster { _, db in
             for table in [Self.blobs, Self.copies] {
                 try await insert(0..<3_000, bytes: 1, into: table, db)
-                try await db.write { tx in for id in 0..<2_999 { try await tx.delete(id, from: table) } }
-                #expect(try await db.read { try await $0.scan(table, limit: 1).map(\.id) } == [2_999])
-                #expect(try await db.transact { try await $0.scan(table, limit: 1).map(\.id) }.result == [2_999])
+                try await db.write(deadline: .seconds(60)) { tx in
+                    for id in 0..<2_999 { try await tx.delete(id, from: table) }
+                }
+                let found = try await db.read(deadline: .seconds(60)) { try await $0.scan(table, limit: 1).map(\.id) }
+                let inside = try await db.transact(deadline: .seconds(60)) {
+                    try await $0.scan(table, limit: 1).map(\.id)
+                }
+                #expect(found == [2_999] && inside.result == [2_999])
             }
         }
     }
