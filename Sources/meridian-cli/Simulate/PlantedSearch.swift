@@ -29,7 +29,8 @@ struct PlantedSearch {
     /// No workload or fault of the simulator shows these yet, so that searching for them would prove nothing; unit tests
     /// hold the rules. Each is a blind spot of the simulator (docs/TESTING.md).
     static let unseen: Set<PlantedBug> = [
-        .firstWrittenAnchors, .unequalInOneRound, .snapshotTakesRowsBack, .departureForgotten, .sealedAmidSnapshot,
+        .firstWrittenAnchors, .unequalInOneRound, .snapshotTakesRowsBack, .departureForgotten,
+        .sealedAmidSnapshot,
     ]
 
     func run() throws {

@@ -32,7 +32,7 @@ import Testing
         let data = String(repeating: "x", count: bytes)
         for start in stride(from: ids.lowerBound, to: ids.upperBound, by: 10_000_000 / (bytes + 100)) {
             let end = min(ids.upperBound, start + 10_000_000 / (bytes + 100))
-            try await db.write { tx in
+            try await db.write(deadline: .seconds(60)) { tx in
                 for id in start..<end { try await tx.insert(Blob(id: id, data: data), into: table) }
             }
         }
