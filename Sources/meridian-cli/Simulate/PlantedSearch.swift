@@ -26,8 +26,8 @@ struct PlantedSearch {
         #endif
     }
 
-    /// No workload or fault of the simulator shows these yet, so that searching for them would prove nothing; unit tests
-    /// hold the rules. Each is a blind spot of the simulator (docs/TESTING.md).
+    /// No workload or fault of the simulator shows these yet, so that searching for them would prove nothing; unit
+    /// tests hold the rules. Each is a blind spot of the simulator (docs/TESTING.md).
     static let unseen: Set<PlantedBug> = [
         .firstWrittenAnchors, .unequalInOneRound, .snapshotTakesRowsBack, .departureForgotten,
         .sealedAmidSnapshot,
