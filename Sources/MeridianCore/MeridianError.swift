@@ -37,6 +37,8 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         public static let deadlineExceeded = Code("deadlineExceeded")
         /// The commit may or may not have happened; asking again with the same request id tells.
         public static let commitStatusUnknown = Code("commitStatusUnknown")
+        /// The caller's task was cancelled.
+        public static let cancelled = Code("cancelled")
         public static let conflict = Code("conflict")
         /// Two savepoints of a transaction ran at the same time, and one has read what the other has written.
         public static let savepointConflict = Code("savepointConflict")

@@ -62,6 +62,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case laterAttemptIgnoresFirst
     case firstWrittenAnchors
     case unequalInOneRound
+    case openAttemptLeftBehind
+    case closureBelievedUnasked
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
@@ -150,6 +152,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
         case .firstWrittenAnchors: "the range that is written first decides, however little it survives (S3)"
         case .unequalInOneRound: "ranges of different modes commit in one round (S3)"
+        case .openAttemptLeftBehind: "a closure runs again while its last attempt may commit (seeds 7001052, 7001363)"
+        case .closureBelievedUnasked: "a repeated id is answered by its closure's error (FC 2)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
         case .snapshotTakesRowsBack: "a snapshot is installed over newer rows (issue 15, S4)"

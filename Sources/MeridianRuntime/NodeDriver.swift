@@ -142,26 +142,38 @@ package final class NodeDriver: @unchecked Sendable {
 
     func wakeOwnThread() { wake.signal() }
 
-    /// Asks this node's gateway. Ends by the deadline at the latest.
+    /// Asks this node's gateway. Ends by the deadline at the latest, and when the caller's task is cancelled. Then what
+    /// was asked is under way.
     package func call(
         _ range: RangeID, _ body: GatewayCall.Body, deadline: Duration, mayBeRepeated: Bool
     ) async -> Answer {
         let at = Instant(rawValue: time.now().instant.rawValue).advanced(byNanoseconds: deadline.nanoseconds)
-        return await withUnsafeContinuation { continuation in
-            let id: GatewayRequestID? = calls.withLock { calls in
-                guard !calls.isStopped else { return nil }
-                calls.next += 1
-                let id = GatewayRequestID(rawValue: calls.next)
-                calls.continuations[id] = continuation
-                return id
-            }
-            guard let id else {
-                continuation.resume(returning: .failed(Self.shutDown(node, .notCommitted)))
-                return
-            }
-            enqueue(
-                .call(GatewayCall(id: id, range: range, body: body, deadline: at, mayBeRepeated: mayBeRepeated)))
+        let id: GatewayRequestID? = calls.withLock { calls in
+            guard !calls.isStopped else { return nil }
+            calls.next += 1
+            return GatewayRequestID(rawValue: calls.next)
         }
+        guard let id else { return .failed(Self.shutDown(node, .notCommitted)) }
+        let cancelled = Answer.failed(.cancelled(while: body))
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                let isStopped = calls.withLock { calls in
+                    if !calls.isStopped { calls.continuations[id] = continuation }
+                    return calls.isStopped
+                }
+                if isStopped { return continuation.resume(returning: .failed(Self.shutDown(node, .notCommitted))) }
+                enqueue(
+                    .call(GatewayCall(id: id, range: range, body: body, deadline: at, mayBeRepeated: mayBeRepeated)))
+                // The handler can have run before there was anything to end.
+                if Task.isCancelled { end(id, cancelled) }
+            }
+        } onCancel: {
+            end(id, cancelled)
+        }
+    }
+
+    private func end(_ id: GatewayRequestID, _ answer: Answer) {
+        calls.withLock { $0.continuations.removeValue(forKey: id) }?.resume(returning: answer)
     }
 
     private static func shutDown(_ node: NodeID, _ outcome: MeridianError.CommitOutcome) -> MeridianError {

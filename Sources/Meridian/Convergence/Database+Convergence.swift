@@ -59,6 +59,7 @@ extension Database {
                 (host.progress[.init(copy: range.id, origin: origin.number)] ?? .zero) < time
             }
             if behind.isEmpty || Planted.isOn(.coverageNotAwaited) { return }
+            try host.checkCancellation()
             guard host.now < end else {
                 throw MeridianError(
                     .deadlineExceeded,

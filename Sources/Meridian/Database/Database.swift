@@ -51,48 +51,8 @@ public struct Database: Sendable {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
-        try await transact(
-            id ?? host.newRequestID(), mayBeRepeated: id != nil, acknowledging: acknowledgement, deadline: deadline,
-            body)
-    }
-
-    /// - Parameter mayBeRepeated: whether a commit with this id may have been asked for before.
-    func transact<Result>(
-        _ request: RequestID, mayBeRepeated: Bool, acknowledging acknowledgement: CommitAcknowledgement,
-        deadline: Duration,
-        isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
-    ) async throws -> (result: Result, receipt: Receipt) {
-        let end = host.deadline(after: deadline)
-        var attempts = 0
-        var mayBeRepeated = mayBeRepeated
-        var locks = TransactionLocks(database: self, owner: request)
-        // A transaction keeps its age over its attempts: sooner or later it is the oldest, and goes first.
-        let begun = host.latestTimestamp(in: region) ?? .distantFuture
-        let priority = TransactionPriority(begun: begun, request: request)
-        while true {
-            attempts += 1
-            let transaction = Transaction(database: self, end: end)
-            do {
-                let result = try await body(transaction)
-                var receipt = try await transaction.commit(
-                    request, priority: priority, mayBeRepeated: mayBeRepeated, attempts: attempts,
-                    acknowledging: acknowledgement)
-                receipt.token = host.seal.token(at: receipt.timestamp)
-                await locks.release(committed: transaction.committedRanges, end: end)
-                return (result, receipt)
-            } catch let error as MeridianError where error.code == .conflict && host.now < end {
-                // An attempt that nobody answered may have been the one that this one ran into.
-                if error.commitOutcome == .unknown { mayBeRepeated = true }
-                // Whoever wrote first goes on; the others come back at different times.
-                let limit = UInt64(min(1 << min(attempts, 7), 100))
-                await host.pause(for: .milliseconds(Int(host.randomNumber() % limit)))
-                await locks.acquire(transaction.footprint, priority: priority, end: end)
-            } catch {
-                transaction.end()
-                await locks.release(end: end)
-                throw error
-            }
-        }
+        var request = ClientRequest<Result>(id, acknowledging: acknowledgement, host: host)
+        return try await run(&request, deadline: deadline, body)
     }
 
     /// Runs a closure over one consistent state of the store: all its reads are as of one timestamp, without locks.
@@ -133,7 +93,6 @@ public struct Database: Sendable {
         _ range: RangeID, _ body: GatewayCall.Body, end: Instant, mayBeRepeated: Bool = false
     ) async throws -> GatewayAnswer.Body {
         var isRepeated = mayBeRepeated
-        var body = body
         while true {
             let left = max(0, end.nanoseconds(since: host.now))
             let answer: GatewayAnswer.Body
@@ -148,12 +107,9 @@ public struct Database: Sendable {
             guard case .failed(let error) = answer else { return answer }
             guard error.code == .shutDown, host.now < end else { throw error }
             guard error.commitOutcome == .unknown else { continue }
+            // What the node that stopped has sent is still on its way, and two must not coordinate one attempt.
+            if case .transaction = body { throw error }
             isRepeated = true
-            // What the node that stopped has sent is still on its way: two must not coordinate one attempt.
-            if case .transaction(var transaction) = body {
-                transaction.id = TransactionID(request: transaction.id.request, attempt: host.randomNumber())
-                body = .transaction(transaction)
-            }
         }
     }
 

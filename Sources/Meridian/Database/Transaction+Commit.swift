@@ -5,58 +5,40 @@ import Synchronization
 
 /// How a transaction ends: nothing to do, a commit in one range, or one over several.
 extension Transaction {
-    func commit(
-        _ id: RequestID, priority: TransactionPriority, mayBeRepeated: Bool, attempts: Int,
-        acknowledging acknowledgement: CommitAcknowledgement
-    ) async throws -> Receipt {
-        let start = database.host.now
+    /// Ends the run.
+    /// - Returns: what it asks to have committed; `nil` if it wrote nothing. What was only read is as of one moment, so
+    ///   it needs no look at whether it is still so.
+    func plan(
+        _ request: RequestID, priority: TransactionPriority, acknowledging acknowledgement: CommitAcknowledgement
+    ) async throws -> CommitPlan? {
         let buffer = buffer.withLock { buffer in
             buffer.isEnded = true
             return buffer
         }
-        // What was only read is as of one moment, so it needs no look at whether it is still so.
-        guard let first = buffer.firstWritten else {
-            let timestamp: Timestamp
-            if let read = buffer.timestamp {
-                timestamp = read
-            } else {
-                timestamp = try await database.readTimestamp(end: deadline)
-            }
-            return Receipt(id: id, timestamp: timestamp, latency: .init(), attempts: attempts)
+        guard let first = buffer.firstWritten?.range.id else { return nil }
+        let parts = buffer.parts
+        let attempt = TransactionID(request: request, attempt: database.host.randomNumber())
+        let body: GatewayCall.Body
+        if parts.count == 1 {
+            body = .commit(
+                CommitRequest(
+                    id: request, attempt: attempt.attempt, priority: priority,
+                    sent: try await database.readTimestamp(end: deadline), preconditions: parts[0].preconditions,
+                    mutations: parts[0].mutations))
+        } else {
+            body = .transaction(
+                TransactionRequest(
+                    id: attempt, priority: priority, first: first, parts: parts,
+                    acknowledgesDecided: acknowledgement == .decided))
         }
-        do {
-            let (result, route) = try await send(
-                buffer.parts, id, first: first.range.id, priority: priority, mayBeRepeated: mayBeRepeated,
-                acknowledgesDecided: acknowledgement == .decided)
-            var receipt = Receipt(id: id, timestamp: result.timestamp, latency: .init(), attempts: attempts)
-            receipt.latency.total = .nanoseconds(database.host.now.nanoseconds(since: start))
-            receipt.latency.route = .nanoseconds(route)
-            receipt.latency.locks = .nanoseconds(result.locksNanoseconds)
-            receipt.latency.log = .nanoseconds(result.logNanoseconds)
-            receipt.latency.quorum = .nanoseconds(result.quorumNanoseconds)
-            receipt.latency.commitWait = .nanoseconds(result.commitWaitNanoseconds)
-            return receipt
-        } catch var error as MeridianError {
-            if let name = buffer.shares.first?.tableName, !error.message.hasPrefix("table ") {
-                error.message = "table \(name): \(error.message)"
-            }
-            throw error
-        }
+        return CommitPlan(
+            attempt: attempt, first: first, body: body, tableName: buffer.shares.first?.tableName ?? "?",
+            mixesMoments: parts.count > 1 && buffer.shares.contains { !$0.reads.isEmpty })
     }
 
-    private func send(
-        _ parts: [TransactionRequest.Part], _ id: RequestID, first: RangeID, priority: TransactionPriority,
-        mayBeRepeated: Bool, acknowledgesDecided: Bool
-    ) async throws -> (result: CommitResult, routeNanoseconds: Int64) {
-        if parts.count == 1 {
-            let request = CommitRequest(
-                id: id, priority: priority, sent: database.host.latestTimestamp(in: database.region),
-                preconditions: parts[0].preconditions, mutations: parts[0].mutations)
-            return try await database.commit(first, request, end: deadline, mayBeRepeated: mayBeRepeated)
-        }
-        let attempt = TransactionID(request: id, attempt: database.host.randomNumber())
-        let request = TransactionRequest(
-            id: attempt, priority: priority, first: first, parts: parts, acknowledgesDecided: acknowledgesDecided)
-        return try await database.commit(first, .transaction(request), end: deadline, mayBeRepeated: mayBeRepeated)
-    }
+    /// The ranges that it has read or written, in the order of its first touch.
+    var touchedRanges: [RangeID] { buffer.withLock { $0.shares.map(\.range.id) } }
+
+    /// All of it reads as of then.
+    func readsAsOf(_ timestamp: Timestamp) { buffer.withLock { $0.timestamp = timestamp } }
 }

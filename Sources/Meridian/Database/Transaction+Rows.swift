@@ -19,6 +19,11 @@ extension Transaction {
             MeridianError(.duplicateKey, "table \(resolved.name): the transaction has already written this key")
         }
         var missing: MeridianError { Self.missing(resolved.name) }
+        var taken: MeridianError {
+            MeridianError(
+                .duplicateKey,
+                "table \(resolved.name): a row with this key exists; update it, or insert under another key")
+        }
 
         func draft(if condition: Precondition?) -> WriteBuffer.Draft {
             .init(key: key, value: encoded, range: range, condition: condition)
@@ -48,6 +53,20 @@ extension Transaction {
     func isAlive(_ key: Key) throws -> Bool {
         let scope = scope
         return try buffer.withLock { try $0.look(at: key, from: scope)?.value != nil }
+    }
+
+    /// Whether there is a row under this key as of the transaction's moment; `nil` where it does not look, or has
+    /// written the key itself.
+    func look(at key: Key, in range: RangeDescriptor, _ table: String) async throws -> Bool? {
+        guard looksAtKeys else { return nil }
+        let scope = scope
+        if try buffer.withLock({ try $0.look(at: key, from: scope) }) != nil { return nil }
+        let timestamp = try await readTimestamp()
+        let result = try await database.read(range.id, [.get(key)], at: timestamp, end: deadline)
+        try buffer.withLock {
+            try $0.note(.unchanged(key, since: timestamp), in: range, table: table, from: scope)
+        }
+        return result.row(0)?.version.value != nil
     }
 
     /// The row changes its home: it goes there and comes here, in one commit.

@@ -16,20 +16,25 @@ public final class Transaction: Sendable {
     let database: Database
     let deadline: Instant
     let buffer = Mutex(WriteBuffer())
+    /// Whether it reads the keys that it inserts, updates and deletes as of its own moment, before it writes. The ranges
+    /// look at them at the commit anyway; but what they find is of that time, and not of what the closure has read.
+    let looksAtKeys: Bool
 
-    init(database: Database, end: Instant) {
+    init(database: Database, end: Instant, looksAtKeys: Bool = false) {
         self.database = database
         self.deadline = end
+        self.looksAtKeys = looksAtKeys
     }
 
     // MARK: Writes
 
     /// Adds a row.
-    /// - Throws: `.unknownRegion`, `.typeMismatch`, `.keyTooLarge`, `.rowTooLarge`, `.transactionTooLarge`; the commit
-    ///   then throws `.duplicateKey` if the key is taken in the row's region.
+    /// - Throws: `.unknownRegion`, `.typeMismatch`, `.keyTooLarge`, `.rowTooLarge`, `.transactionTooLarge`;
+    ///   `.duplicateKey` (mostly at the commit) if the key is taken in the row's region.
     public func insert<Row>(_ row: Row, into table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isActiveActive { return try await converge(target, expecting: .absent) }
+        if try await look(at: target.key, in: target.range, table.name) == true { throw target.taken }
         let scope = scope
         try buffer.withLock { buffer in
             let own = try buffer.look(at: target.key, from: scope)
@@ -45,6 +50,8 @@ public final class Transaction: Sendable {
     public func update<Row>(_ row: Row, in table: Table<Row>) async throws {
         let target = try await target(row, table)
         if target.resolved.isActiveActive { return try await converge(target, expecting: .present) }
+        let isThere = try await look(at: target.key, in: target.range, table.name)
+        if isThere == false, !target.resolved.isRegionalByRow { throw target.missing }
         let scope = scope
         while true {
             let mark = buffer.withLock(\.mark)
@@ -101,6 +108,7 @@ public final class Transaction: Sendable {
             }
             let stored = try resolved.key(values, in: range)
             if resolved.isActiveActive { return try await convergeDeletion(values, resolved, range, stored) }
+            if try await look(at: stored, in: range, table.name) == false { throw Target.missing(table.name) }
             let isDone = try buffer.withLock { buffer in
                 let own = try buffer.look(at: stored, from: scope)
                 if let own, own.value == nil {

@@ -6,8 +6,8 @@ import Synchronization
 extension Session {
     /// As `Database.write`, through the session's region.
     ///
-    /// An attempt that was not answered is repeated through another region under the same id, and commits once. Its
-    /// closure runs again there, and may then see what the first attempt has committed.
+    /// An attempt that was not answered is brought to its end through another region. Only if it never commits does the
+    /// closure run again there, so it commits once.
     @discardableResult
     public func write(
         id: RequestID? = nil, acknowledging acknowledgement: CommitAcknowledgement = .prepared,
@@ -24,15 +24,11 @@ extension Session {
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
     ) async throws -> (result: Result, receipt: Receipt) {
         var attempts = Attempts(router, preferring: writeRegion, deadline: deadline)
-        let request = id ?? router.host.newRequestID()
-        attempts.mayHaveCommitted = id != nil
+        var request = ClientRequest<Result>(id, acknowledging: acknowledgement, host: router.host)
         while true {
             let home = Mutex<Region?>(nil)
             do {
-                let outcome = try await attempts.database.transact(
-                    request, mayBeRepeated: attempts.mayHaveCommitted, acknowledging: acknowledgement,
-                    deadline: attempts.patience
-                ) { transaction in
+                let outcome = try await attempts.database.run(&request, deadline: attempts.patience) { transaction in
                     let result = try await body(transaction)
                     home.withLock { $0 = transaction.home }
                     return result
@@ -85,8 +81,6 @@ private struct Attempts {
     private var left: [Region]
     /// When the attempt under way began.
     private var begun: Instant
-    /// An attempt, of this request or of one before it, may have committed or may still do so.
-    var mayHaveCommitted = false
 
     init(_ router: RegionRouter, preferring region: Region?, deadline: Duration) {
         self.router = router
@@ -107,9 +101,7 @@ private struct Attempts {
     /// Goes on to the next region, if that can help.
     /// - Throws: the error, if not.
     mutating func failed(_ error: any Error) throws {
-        guard var error = error as? MeridianError else { throw error }
-        if error.commitOutcome == .unknown { mayHaveCommitted = true }
-        if mayHaveCommitted { error.commitOutcome = .unknown }
+        guard let error = error as? MeridianError else { throw error }
         guard Self.isOfTheRegion(error) else { throw error }
         let now = router.host.now
         // Whoever allows less time than an attempt may take learns nothing of the region by that.

@@ -5,6 +5,10 @@ import MeridianTransactions
 /// The client's side of a node: finds each range's leaseholder, asks again where that is safe, and gives every call
 /// exactly one answer by its deadline.
 ///
+/// HAZARD: a network can deliver a frame twice, and the second time late. "Not the leaseholder" therefore says nothing of
+/// a commit: the same node can have led, or lead, when the other copy comes. Only a refusal is certain, since nodes
+/// remember what they have refused, and only of a question that was asked once.
+///
 /// Asking again is safe because a commit carries its client's id: the first attempt may be taken for new, every later
 /// one is looked up. The gateway keeps account of attempts that nobody answered, so that a call that ends without an
 /// answer says whether its commit can have happened.
@@ -14,6 +18,7 @@ struct Gateway: Sendable {
         case client
         case coordinator(TransactionID)
         case recovery(TransactionID, UInt64)
+        case settling(GatewayRequestID)
     }
 
     struct Call: Sendable {
@@ -26,7 +31,7 @@ struct Gateway: Sendable {
         var sentTo: NodeID?
         /// When to ask again without having heard.
         var retryAt: Instant
-        /// An attempt is out, and its outcome is open.
+        /// An attempt is out, and nobody has answered it.
         var isOutstanding = false
         /// Answers in a row that sent the call elsewhere.
         var redirects = 0
@@ -109,6 +114,7 @@ extension NodeCore {
                     isFirstAttempt: !call.mayBeRepeated),
                 call.id, at: now, &effects)
         case .transaction(let request): coordinate(request, for: call, at: now, &effects)
+        case .settle(let id): settle(id, for: call, at: now, &effects)
         }
     }
 
@@ -192,14 +198,16 @@ extension NodeCore {
         case .prepared(let result, _):
             gateway.learn(sender, leads: reply.range, in: result.term)
             finish(reply.id, reply.body, nil, at: now, &effects)
-        case .inDoubt, .standing:
-            finish(reply.id, reply.body, nil, at: now, &effects)
+        case .inDoubt(let id, let anchor):
+            finish(reply.id, reply.body, .open(id, anchor: anchor), at: now, &effects)
+        case .standing(let standing):
+            finish(reply.id, reply.body, .settled(standing.timestamp), at: now, &effects)
         case .status(let status):
             finish(reply.id, reply.body, .status(status), at: now, &effects)
         case .transferStarted, .locked, .unlocked:
             finish(reply.id, reply.body, .done, at: now, &effects)
         case .failed(let error):
-            if call.mayHaveCommitted, case .commit = call.body {
+            if call.mayStillHappen, case .commit = call.body {
                 var uncertain = error
                 uncertain.commitOutcome = .unknown
                 finish(reply.id, reply.body, .failed(uncertain), at: now, &effects)
@@ -289,7 +297,8 @@ extension NodeCore {
         let name = catalog.directory[call.range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
         let region = catalog.directory[call.range]?.home.rawValue ?? "?"
         let message = "table \(name), rows of \(region): no quorum answered before the deadline"
-        let isOpen = (call.isOutstanding || call.mayHaveCommitted) && !Planted.isOn(.unknownReportedFailed)
+        // Whoever says that it does not lead can have taken another copy of the question up before, or do so later.
+        let isOpen = (call.attempts > 0 || call.mayHaveCommitted) && !Planted.isOn(.unknownReportedFailed)
         guard case .commit = call.body, isOpen else {
             let error = MeridianError(
                 .deadlineExceeded, message + "; nothing was committed, try again", retry: .after(.seconds(1)))

@@ -18,6 +18,7 @@ struct Transactions: Sendable {
         var candidate: Timestamp
         /// The calls that wait for the outcome.
         var clients: [GatewayRequestID]
+        var mayBeRepeated: Bool
         var arrival: Instant
         var deadline: Instant
         /// The slowest participant's share of the time.
@@ -41,6 +42,16 @@ struct Transactions: Sendable {
     var commitWait = CommitWait()
     var nextToken: UInt64 = 1
     var recovered: [TransactionID: Recovered] = [:]
+    /// Attempts that clients want to have settled, by their calls.
+    var settling: [GatewayRequestID: Settling] = [:]
+
+    struct Settling: Sendable {
+        var machine: Recovery
+        var deadline: Instant
+        var names: SplitMix64
+        /// The client has been told.
+        var isAnswered = false
+    }
 }
 
 extension NodeCore {
@@ -69,7 +80,7 @@ extension NodeCore {
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
             machine: machine, request: request, anchor: anchor.range, candidate: candidate,
-            clients: [call.id], arrival: now.instant,
+            clients: [call.id], mayBeRepeated: call.mayBeRepeated, arrival: now.instant,
             deadline: min(call.deadline, now.instant.advanced(byNanoseconds: Self.coordinationNanoseconds)),
             names: SplitMix64(seed: call.id.rawValue ^ request.id.attempt))
         drive(request.id, at: now, &effects) { $0.begin() }
@@ -140,7 +151,8 @@ extension NodeCore {
         case .confirm(let range, let timestamp):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
             let read = ReadRequest(
-                confirming: part.preconditions, upTo: timestamp, priority: transaction.request.priority)
+                confirming: part.preconditions, upTo: timestamp, priority: transaction.request.priority,
+                mayBeRepeated: transaction.mayBeRepeated)
             ask(
                 range, .read(read), name, for: .coordinator(id),
                 until: now.instant.advanced(byNanoseconds: left - min(left / 4, 1_000_000_000)), at: now, &effects)
@@ -166,14 +178,20 @@ extension NodeCore {
     /// Answers clients, when the timestamp that they are told of is past everywhere. Mostly it is: every range has
     /// waited for its own. But what somebody else has committed the anchor tells at once.
     private mutating func answer(_ answers: [GatewayAnswer], at now: Moment, _ effects: inout StepEffects) {
-        guard case .committed(let result, _)? = answers.first?.body, now.clock.earliest <= result.timestamp else {
+        let timestamp: Timestamp? =
+            switch answers.first?.body {
+            case .committed(let result, _): result.timestamp
+            case .settled(let timestamp): timestamp
+            default: nil
+            }
+        guard let timestamp, now.clock.earliest <= timestamp else {
             effects.node.answers += answers
             return
         }
         let token = transactions.nextToken
         transactions.nextToken += 1
         transactions.unanswered[token] = answers
-        transactions.commitWait.insert(result.timestamp, token)
+        transactions.commitWait.insert(timestamp, token)
     }
 
     mutating func endTransactionWaits(at now: Moment, _ effects: inout StepEffects) {
@@ -188,9 +206,10 @@ extension NodeCore {
         _ outcome: CommitCoordinator.Outcome, _ slowest: CommitResult?, _ totalNanoseconds: Int64
     ) -> GatewayAnswer.Body {
         switch outcome {
-        case .committed(let timestamp):
+        case .committed(let timestamp), .committedBefore(let timestamp):
             var result = slowest ?? CommitResult(timestamp: timestamp, term: .zero)
             result.timestamp = timestamp
+            if case .committedBefore = outcome { result.wasApplied = true }
             return .committed(
                 result, routeNanoseconds: max(0, totalNanoseconds - result.leaseholderNanoseconds))
         case .failed(let error): return .failed(error)
@@ -200,6 +219,53 @@ extension NodeCore {
     /// An older transaction waits for one that this node coordinates.
     mutating func wound(_ id: TransactionID, at now: Moment, _ effects: inout StepEffects) {
         drive(id, at: now, &effects) { $0.wound() }
+    }
+
+    // MARK: Settling
+
+    /// A client wants to know what has become of an attempt of its own. It is recovered as any other that was met, and
+    /// the client is told what the anchor's log has decided.
+    mutating func settle(
+        _ id: TransactionID, for call: GatewayCall, at now: Moment, _ effects: inout StepEffects
+    ) {
+        transactions.settling[call.id] = Transactions.Settling(
+            machine: Recovery(id: id, anchor: call.range, metIn: call.range), deadline: call.deadline,
+            names: SplitMix64(seed: call.id.rawValue ^ id.attempt))
+        driveSettling(call.id, at: now, &effects) { $0.begin() }
+    }
+
+    private mutating func driveSettling(
+        _ call: GatewayRequestID, at now: Moment, _ effects: inout StepEffects,
+        _ step: (inout Recovery) -> [Recovery.Action]
+    ) {
+        guard var settling = transactions.settling[call] else { return }
+        let actions = step(&settling.machine)
+        // What follows the decision is not what the client waits for.
+        let end =
+            settling.isAnswered ? now.instant.advanced(byNanoseconds: Self.recoveryNanoseconds) : settling.deadline
+        let asked = actions.compactMap { action -> (RangeID, Resolution, GatewayRequestID)? in
+            guard case .resolve(let range, let resolution) = action else { return nil }
+            return (range, resolution, GatewayRequestID(rawValue: settling.names.next()))
+        }
+        var body: GatewayAnswer.Body?
+        switch settling.machine.decision {
+        case _ where settling.isAnswered: break
+        case .commit(let timestamp)?: body = .settled(timestamp)
+        case .some: body = .settled(nil)
+        case nil where settling.machine.isOver:
+            body = .failed(
+                MeridianError(
+                    .unavailable, "the range that decides did not say what has become of the commit",
+                    retry: .immediately, commitOutcome: .unknown))
+        case nil: break
+        }
+        settling.isAnswered = settling.isAnswered || body != nil
+        transactions.settling[call] = settling.machine.isOver ? nil : settling
+        if let body { answer([GatewayAnswer(id: call, body: body)], at: now, &effects) }
+        for (range, resolution, name) in asked {
+            let request = ResolveRequest(id: settling.machine.id, resolution: resolution)
+            ask(range, .resolve(request), name, for: .settling(call), until: end, at: now, &effects)
+        }
     }
 
     // MARK: Recovery
@@ -280,6 +346,13 @@ extension NodeCore {
             if case .prepared(let result, _) = body { noteSlowest(result, of: id) }
             guard let answer = Self.answer(body, call) else { return }
             drive(id, at: now, &effects) { $0.received(answer, from: call.range) }
+        case .settling(let client):
+            driveSettling(client, at: now, &effects) { machine in
+                guard case .standing(let standing) = body, case .resolve(let request) = call.body else {
+                    return machine.failed()
+                }
+                return machine.received(standing, from: call.range, after: request.resolution)
+            }
         case .recovery(let id, let number):
             guard transactions.recovered[id]?.number == number else { return }
             let waiting = transactions.recovered[id]?.waiting ?? []

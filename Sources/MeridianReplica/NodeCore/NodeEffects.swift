@@ -54,6 +54,10 @@ package struct GatewayAnswer: Sendable {
         case committed(CommitResult, routeNanoseconds: Int64)
         case read(ReadResult)
         case status(ReplicaStatus)
+        /// An attempt to commit is over: it has committed, as of then, or never will.
+        case settled(Timestamp?)
+        /// Another attempt of the same request is open in the range.
+        case open(TransactionID, anchor: RangeID)
         /// A lease transfer has begun, or locks are held or gone.
         case done
         case failed(MeridianError)

@@ -53,12 +53,15 @@ package struct GatewayCall: Sendable {
         case request(RangeRequest.Body)
         /// Commits over several ranges.
         case transaction(TransactionRequest)
+        /// What has become of an attempt to commit over several ranges? It is brought to its end first. The call's range
+        /// is its anchor.
+        case settle(TransactionID)
 
         /// Whether rows may be changed by it.
         package var isCommit: Bool {
             switch self {
             case .request(.commit), .transaction: true
-            case .request: false
+            case .request, .settle: false
             }
         }
 
@@ -79,6 +82,18 @@ package struct GatewayCall: Sendable {
         self.body = body
         self.deadline = deadline
         self.mayBeRepeated = mayBeRepeated
+    }
+}
+
+extension MeridianError {
+    /// The caller of this call no longer waits for it.
+    package static func cancelled(while body: GatewayCall.Body) -> MeridianError {
+        MeridianError(
+            .cancelled,
+            "the caller's task was cancelled"
+                + (body.isCommit
+                    ? "; the commit can have happened: ask again with the same request id, which tells" : ""),
+            commitOutcome: body.isCommit ? .unknown : .notCommitted)
     }
 }
 

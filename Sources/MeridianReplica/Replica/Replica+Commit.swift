@@ -50,7 +50,7 @@ extension Replica {
         _ effects: inout StepEffects
     ) {
         serving?.requests[ticket] = nil
-        for address in serving?.commitsByRequest.removeValue(forKey: commit.id) ?? [] {
+        for address in serving?.commitsByRequest.removeValue(forKey: commit.id)?.addresses ?? [] {
             effects.reply(.failed(error), to: address, range: descriptor.id)
         }
         release(ticket, at: now, &effects)
@@ -62,7 +62,7 @@ extension Replica {
         _ effects: inout StepEffects
     ) {
         guard let served = serving?.requests.removeValue(forKey: ticket) else { return }
-        let addresses = serving?.commitsByRequest.removeValue(forKey: commit.id) ?? []
+        let addresses = serving?.commitsByRequest.removeValue(forKey: commit.id)?.addresses ?? []
         answerAsBefore(applied, served, addresses, ticket, at: now, &effects)
     }
 
@@ -70,9 +70,10 @@ extension Replica {
         _ applied: AppliedRequest, _ served: Serving.Served, _ addresses: [ReplyAddress], _ ticket: Latches.Ticket,
         at now: Moment, _ effects: inout StepEffects
     ) {
-        let result = CommitResult(
+        var result = CommitResult(
             timestamp: applied.timestamp, term: raft.term, index: applied.index,
             locksNanoseconds: now.instant.nanoseconds(since: served.arrival))
+        result.wasApplied = true
         let proposal = nextProposal
         nextProposal += 1
         settle(
@@ -93,7 +94,7 @@ extension Replica {
             let addresses: [ReplyAddress]
             var ticket = commit.ticket
             switch commit.purpose {
-            case .commit: addresses = serving?.commitsByRequest.removeValue(forKey: commit.request) ?? []
+            case .commit: addresses = serving?.commitsByRequest.removeValue(forKey: commit.request)?.addresses ?? []
             case .prepare(let id): addresses = prepared(id, at: now, &effects)
             case .resolve(let id):
                 addresses = []
@@ -128,7 +129,7 @@ extension Replica {
             }
             switch commit.purpose {
             case .commit:
-                for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
+                for address in serving?.commitsByRequest.removeValue(forKey: commit.request)?.addresses ?? [] {
                     effects.reply(body, to: address, range: descriptor.id)
                 }
                 if let ticket = commit.ticket { release(ticket, at: now, &effects) }
@@ -138,7 +139,7 @@ extension Replica {
         case .unknown:
             guard let commit = serving?.commits.removeValue(forKey: id) else { return }
             guard case .commit = commit.purpose else { return unknown(commit.purpose, &effects) }
-            for address in serving?.commitsByRequest.removeValue(forKey: commit.request) ?? [] {
+            for address in serving?.commitsByRequest.removeValue(forKey: commit.request)?.addresses ?? [] {
                 let result = CommitResult(timestamp: commit.timestamp, term: raft.term)
                 effects.reply(
                     Planted.isOn(.unknownReportedCommitted) ? .committed(result) : .unknown, to: address,

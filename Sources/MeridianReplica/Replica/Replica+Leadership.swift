@@ -62,7 +62,7 @@ extension Replica {
             switch served.body {
             case .commit(let commit, _):
                 guard answered.insert(commit.id).inserted else { continue }
-                addresses = old.commitsByRequest[commit.id] ?? addresses
+                addresses = old.commitsByRequest[commit.id]?.addresses ?? addresses
             case .prepare(let prepare):
                 addresses = old.transactions.preparing[prepare.id]?.addresses ?? addresses
             case .read, .resolve: break
@@ -75,7 +75,7 @@ extension Replica {
                 unknown(commit.purpose, &effects)
                 continue
             }
-            for address in old.commitsByRequest[commit.request] ?? [] {
+            for address in old.commitsByRequest[commit.request]?.addresses ?? [] {
                 effects.reply(.unknown, to: address, range: descriptor.id)
             }
         }

@@ -48,7 +48,7 @@ extension Replica {
             serving?.transactions.preparing[id]?.addresses.append(address)
             return
         }
-        if transactions.forbidden.contains(id) || transactions.resolving[id] != nil {
+        if isForbidden(id) {
             effects.reply(.failed(Self.givenUp), to: address, range: descriptor.id)
             return
         }
@@ -123,7 +123,7 @@ extension Replica {
     /// Half of the time for which requests are remembered (`RequestMemory`).
     static var maximumAgeNanoseconds: Int64 { 30_000_000_000 }
 
-    private static var givenUp: MeridianError {
+    static var givenUp: MeridianError {
         MeridianError(.conflict, "this attempt was given up; run the transaction again", retry: .immediately)
     }
 

@@ -51,7 +51,8 @@ extension Replica {
         effects.evaluate(
             Evaluation(
                 range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
-                body: .read(read.operations, at: timestamp, read.preconditions), pageLimits: pageLimits))
+                body: .read(read.operations, at: timestamp, read.preconditions, lookUp: read.lookUp),
+                pageLimits: pageLimits))
     }
 
     mutating func confirmed(_ outcome: ReadOutcome, at now: Moment, _ effects: inout StepEffects) {

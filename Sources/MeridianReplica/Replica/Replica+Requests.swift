@@ -59,7 +59,17 @@ extension Replica {
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
             return
         }
-        if serving?.commitsByRequest[commit.id] == nil {
+        if isForbidden(commit.attemptID) {
+            effects.reply(.failed(Self.givenUp), to: address, range: descriptor.id)
+            return
+        }
+        if let underWay = serving?.commitsByRequest[commit.id] {
+            // Of another run of the closure: what comes of that one is not this one's outcome.
+            guard underWay.attempt == commit.attempt else {
+                effects.reply(.unknown, to: address, range: descriptor.id)
+                return
+            }
+        } else {
             if let refusal = refusal(of: commit, at: now) ?? otherAttempt(of: commit.id).map({ _ in .unknown }) {
                 effects.reply(refusal, to: address, range: descriptor.id)
                 return
@@ -71,14 +81,14 @@ extension Replica {
         }
         let isFresh = isFresh(request, commit.id, of: address.node, at: now)
         // The same commit is under way: whoever asks again hears the same answer.
-        if serving?.commitsByRequest[commit.id]?.append(address) != nil { return }
-        serving?.commitsByRequest[commit.id] = [address]
-
+        if serving?.commitsByRequest[commit.id]?.addresses.append(address) != nil { return }
         let (shared, spans) = Self.claims(of: commit.preconditions)
         guard
             let (ticket, isGranted) = serving?.latches.acquire(
                 exclusive: commit.mutations.lazy.map(\.key), shared: shared, spans: spans)
         else { return }
+        serving?.commitsByRequest[commit.id] = CommitUnderWay(
+            attempt: commit.attempt, ticket: ticket, addresses: [address])
         let lookUp = !isFresh
         serving?.requests[ticket] = .init(
             address: address, arrival: now.instant, body: .commit(commit, lookUp: lookUp))
@@ -193,7 +203,7 @@ extension Replica {
                 effects.evaluate(
                     Evaluation(
                         range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
-                        body: .commit(commit.preconditions, lookUp: lookUp ? commit.id : nil)))
+                        body: .commit(commit.preconditions, lookUp: lookUp ? commit.attemptID : nil)))
             }
         case .prepare(let prepare):
             effects.evaluate(
@@ -204,7 +214,7 @@ extension Replica {
             effects.evaluate(
                 Evaluation(
                     range: descriptor.id, mark: descriptor.span.lower, ticket: ticket, term: raft.term,
-                    body: .standing(resolve.id)))
+                    body: .standing(resolve.id, orRequest: resolve.resolution == .close)))
         case .read(let read, let timestamp):
             serve(read, at: timestamp, ticket, now: now, &effects)
         }
@@ -244,6 +254,10 @@ extension Replica {
             let answer = ReadResult(timestamp: timestamp, term: raft.term, pages: pages)
             finishRead(.read(answer), served, ticket: result.ticket, at: now, &effects)
             if let owner = read.unlocks { unlock(owner, at: now, &effects) }
+        case (.read, .alreadyApplied(let applied)):
+            serving.requests[result.ticket] = nil
+            self.serving = serving
+            answerAsBefore(applied, served, [served.address], result.ticket, at: now, &effects)
         case (.read, .failed(let error)):
             finishRead(.failed(error), served, ticket: result.ticket, at: now, &effects)
         default:

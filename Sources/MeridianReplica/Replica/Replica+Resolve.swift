@@ -13,6 +13,7 @@ extension Replica {
         _ request: ResolveRequest, _ address: ReplyAddress, at now: Moment, _ effects: inout StepEffects
     ) {
         guard let transactions = serving?.transactions else { return }
+        if request.resolution == .close { return close(request, address, at: now, &effects) }
         let id = request.id
         // Before anything that is under way: that could be the forgetting, which says nothing of the decision.
         if let decided = dispatched.transactions.decided[id], request.resolution != .forget {
@@ -38,7 +39,45 @@ extension Replica {
                 .standing(.prepared(at: held.timestamp, held.preparation)), to: address, range: descriptor.id)
         case .query: serving?.transactions.held[id]?.asking.append(address)
         case .forget: effects.reply(.standing(.over), to: address, range: descriptor.id)
+        case .close: preconditionFailure("handled above")
         }
+    }
+
+    /// Whether an attempt was given up here, as far as this leaseholder remembers; the rows' memory tells the rest.
+    func isForbidden(_ id: TransactionID) -> Bool {
+        guard let transactions = serving?.transactions else { return false }
+        return transactions.forbidden.contains(id) || transactions.resolving[id] != nil
+    }
+
+    /// Whether an attempt has committed here, or never will: then it is forbidden in the log, so that no copy of it that
+    /// comes late is taken up, by no later leaseholder. Of several ranges it then commits in none, since this one never
+    /// prepares it.
+    private mutating func close(
+        _ request: ResolveRequest, _ address: ReplyAddress, at now: Moment, _ effects: inout StepEffects
+    ) {
+        let id = request.id
+        if serving?.transactions.resolving[id] != nil {
+            serving?.transactions.resolving[id]?.addresses.append(address)
+            return
+        }
+        if let underWay = serving?.commitsByRequest[id.request] {
+            guard underWay.attempt == id.attempt, let served = serving?.requests[underWay.ticket],
+                case .commit(let commit, _) = served.body
+            else {
+                // It is in the log: its outcome is awaited.
+                effects.reply(.unknown, to: address, range: descriptor.id)
+                return
+            }
+            fail(commit, underWay.ticket, Self.givenUp, at: now, &effects)
+        }
+        if let other = otherAttempt(of: id.request) {
+            effects.reply(other, to: address, range: descriptor.id)
+            return
+        }
+        let none = EmptyCollection<Key>()
+        guard let (ticket, _) = serving?.latches.acquire(exclusive: none, shared: none) else { return }
+        serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .resolve(request))
+        grant([ticket], at: now, &effects)
     }
 
     /// Nothing of the transaction is in the log, or it is over.
@@ -63,6 +102,7 @@ extension Replica {
             guard let (ticket, _) = serving?.latches.acquire(exclusive: none, shared: none) else { return }
             serving?.requests[ticket] = .init(address: address, arrival: now.instant, body: .resolve(request))
             grant([ticket], at: now, &effects)
+        case .close: preconditionFailure("handled before")
         }
     }
 
@@ -73,6 +113,9 @@ extension Replica {
     ) {
         let transactions = serving?.transactions
         switch outcome {
+        case .alreadyApplied(let applied) where request.resolution == .close && now.clock.earliest <= applied.timestamp:
+            // The client is told when it is past everywhere: the gateway asks again.
+            effects.reply(.unknown, to: address, range: descriptor.id)
         case .alreadyApplied(let applied):
             effects.reply(.standing(.committed(applied.timestamp)), to: address, range: descriptor.id)
         case .failed(let error): effects.reply(.failed(error), to: address, range: descriptor.id)
@@ -80,6 +123,14 @@ extension Replica {
             // Once is enough: which of two aborts is remembered could differ from replica to replica.
             effects.reply(.standing(.aborted), to: address, range: descriptor.id)
         case .mayCommit, .pages:
+            if request.resolution == .close {
+                let isOpen = serving?.commitsByRequest[request.id.request] != nil || isForbidden(request.id)
+                // It has come in the meantime.
+                if isOpen || otherAttempt(of: request.id.request) != nil {
+                    return close(request, address, at: now, &effects)
+                }
+                return forbid(request.id, .close, address, at: now, &effects)
+            }
             if transactions?.held[request.id] != nil || transactions?.resolving[request.id] != nil {
                 // It has come in the meantime.
                 return begin(request, address, at: now, &effects)
@@ -124,7 +175,7 @@ extension Replica {
         switch resolution {
         case .commit: kind = .commit
         case .forget: kind = .forget
-        case .abort, .forbid, .query: kind = .abort
+        case .abort, .forbid, .query, .close: kind = .abort
         }
         let timestamp = timestamp ?? allocator.bound.next
         if resolution != .forget {
@@ -156,7 +207,7 @@ extension Replica {
         switch resolving.resolution {
         case .commit: standing = .committed(commit.timestamp)
         case .forget: standing = .over
-        case .abort, .forbid, .query: standing = .aborted
+        case .abort, .forbid, .query, .close: standing = .aborted
         }
         for address in resolving.addresses {
             effects.reply(.standing(standing), to: address, range: descriptor.id)

@@ -160,7 +160,7 @@ struct Serving: Sendable {
     var requests: [Latches.Ticket: Served] = [:]
     var commits: [UInt64: ProposedCommit] = [:]
     /// The commits under way by request id, so that asking again joins instead of committing twice.
-    var commitsByRequest: [RequestID: [ReplyAddress]] = [:]
+    var commitsByRequest: [RequestID: CommitUnderWay] = [:]
     /// Reads without a lease whose timestamps are not past yet, by their tokens in `commitWait`.
     var future: [UInt64: Latches.Ticket] = [:]
     /// Reads that wait for a round of ReadIndex.
@@ -193,6 +193,14 @@ struct Serving: Sendable {
             case read(ReadRequest, at: Timestamp)
         }
     }
+}
+
+/// A commit of one range that has claimed its latches and has no outcome yet.
+struct CommitUnderWay: Sendable {
+    var attempt: UInt64
+    var ticket: Latches.Ticket
+    /// Who waits for the outcome.
+    var addresses: [ReplyAddress]
 }
 
 /// A request and who asked.

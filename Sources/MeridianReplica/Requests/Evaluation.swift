@@ -4,14 +4,17 @@ import MeridianTransactions
 /// A question to a range's applied rows, asked under latches so that the answer still holds when it comes back.
 package struct Evaluation: Sendable {
     package enum Body: Sendable {
-        /// May this commit happen? `lookUp` first asks whether it has happened already.
-        case commit([Precondition], lookUp: RequestID?)
+        /// May this commit happen? `lookUp` first asks whether the request has committed already, or the attempt was
+        /// forbidden.
+        case commit([Precondition], lookUp: TransactionID?)
         /// May this attempt of a transaction be prepared? Neither it nor another attempt of its request may be over.
         case prepare([Precondition], TransactionID)
-        /// Was this attempt committed here, as the anchor, or aborted?
-        case standing(TransactionID)
-        /// The rows as of a timestamp, if nobody has changed since what the preconditions name.
-        case read([ReadOperation], at: Timestamp, [Precondition])
+        /// Was this attempt committed here, as the anchor, or aborted? `orRequest`: or has any attempt of its request
+        /// committed here?
+        case standing(TransactionID, orRequest: Bool)
+        /// The rows as of a timestamp, if nobody has changed since what the preconditions name, and this request has
+        /// not committed here.
+        case read([ReadOperation], at: Timestamp, [Precondition], lookUp: RequestID? = nil)
     }
 
     package var range: RangeID
@@ -54,22 +57,21 @@ extension Evaluation {
         do {
             switch body {
             case .commit(let preconditions, let lookUp):
+                if let lookUp, let end = try self.end(of: lookUp, with: reader) { return end }
+                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+            case .prepare(let preconditions, let id):
+                if let end = try self.end(of: id, with: reader) { return end }
+                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
+            case .standing(let id, let orRequest):
+                if let applied = try reader.outcome(of: id.commitment, in: range) { return .alreadyApplied(applied) }
+                if orRequest, let applied = try reader.outcome(of: id.request, in: range) {
+                    return .alreadyApplied(applied)
+                }
+                return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
+            case .read(let operations, let timestamp, let preconditions, let lookUp):
                 if let lookUp, let applied = try reader.outcome(of: lookUp, in: range) {
                     return .alreadyApplied(applied)
                 }
-                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
-            case .prepare(let preconditions, let id):
-                if let applied = try reader.outcome(of: id.request, in: range) { return .alreadyApplied(applied) }
-                if try reader.outcome(of: id.abortion, in: range) != nil {
-                    return .failed(
-                        MeridianError(
-                            .conflict, "this attempt was aborted; run the transaction again", retry: .immediately))
-                }
-                return try violation(of: preconditions, with: reader).map { .failed($0) } ?? .mayCommit
-            case .standing(let id):
-                if let applied = try reader.outcome(of: id.commitment, in: range) { return .alreadyApplied(applied) }
-                return try reader.outcome(of: id.abortion, in: range) == nil ? .mayCommit : .wasAborted
-            case .read(let operations, let timestamp, let preconditions):
                 if let error = try violation(of: preconditions, with: reader) { return .failed(error) }
                 let pages = try pages(of: operations, at: timestamp, with: reader)
                 // Asked when the rows have been read: what had gone by then lies below it.
@@ -90,6 +92,16 @@ extension Evaluation {
             .readTooOld,
             "the read is as of a time of which older versions are collected by now; read as of a later time, end the "
                 + "closure sooner, or raise ClusterConfiguration.retention")
+    }
+
+    /// How an attempt has ended here, if that is remembered: its request has committed, or it was forbidden.
+    private func end(
+        of id: TransactionID, with reader: any StateReader
+    ) throws -> EvaluationResult.Outcome? {
+        if let applied = try reader.outcome(of: id.request, in: range) { return .alreadyApplied(applied) }
+        guard try reader.outcome(of: id.abortion, in: range) != nil else { return nil }
+        return .failed(
+            MeridianError(.conflict, "this attempt was aborted; run the transaction again", retry: .immediately))
     }
 
     private func pages(
@@ -121,7 +133,8 @@ extension Evaluation {
         }
     }
 
-    /// Why the preconditions do not hold, or cannot be vouched for.
+    /// Why the preconditions do not hold, or cannot be vouched for. That something was written since it was read comes
+    /// first: whether a key is taken means nothing to who has read what is no longer so.
     ///
     /// A row that is there says when it was written last. One that is not may have been deleted since it was read, and
     /// then the deletion can have been collected, if the threshold lies above the time of the read; or it was erased.
@@ -139,15 +152,15 @@ extension Evaluation {
             erasure = .some(known)
             return known.map { $0 > since } ?? false
         }
+        var first: MeridianError?
         for precondition in preconditions {
             switch precondition {
             case .absent:
-                guard newest.removeFirst()?.value != nil else { continue }
-                return MeridianError(
-                    .duplicateKey, "a row with this key exists; update it, or insert under another key")
+                if newest.removeFirst()?.value != nil { first = first ?? .duplicateKey }
+                continue
             case .present:
-                guard newest.removeFirst()?.value == nil else { continue }
-                return MeridianError(.rowNotFound, "no row has this key; insert it first")
+                if newest.removeFirst()?.value == nil { first = first ?? .rowNotFound }
+                continue
             case .unchanged(_, let since):
                 guard try newest.removeFirst().map({ $0.timestamp > since }) ?? canHaveLost(since: since) else {
                     continue
@@ -162,6 +175,15 @@ extension Evaluation {
                     + "the closure again",
                 retry: .immediately)
         }
-        return nil
+        return first
+    }
+}
+
+extension MeridianError {
+    fileprivate static var duplicateKey: MeridianError {
+        MeridianError(.duplicateKey, "a row with this key exists; update it, or insert under another key")
+    }
+    fileprivate static var rowNotFound: MeridianError {
+        MeridianError(.rowNotFound, "no row has this key; insert it first")
     }
 }

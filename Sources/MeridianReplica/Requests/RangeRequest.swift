@@ -53,6 +53,9 @@ package struct GatewayRequestID: RawRepresentable, Hashable, Comparable, Sendabl
 /// Change these rows of one range together, if the preconditions hold.
 package struct CommitRequest: Hashable, Sendable {
     package var id: RequestID
+    /// Tells the runs of a client's closure apart: one that was given up must not be done by a message that comes late.
+    /// 0 where there is one run only.
+    package var attempt: UInt64
     /// Its transaction's age, if it has one.
     package var priority: TransactionPriority?
     /// When the client has sent it first, by its region's clock: what is remembered of requests does not reach back for
@@ -64,10 +67,11 @@ package struct CommitRequest: Hashable, Sendable {
     package var erases = false
 
     package init(
-        id: RequestID, priority: TransactionPriority? = nil, sent: Timestamp? = nil, preconditions: [Precondition],
-        mutations: [Mutation]
+        id: RequestID, attempt: UInt64 = 0, priority: TransactionPriority? = nil, sent: Timestamp? = nil,
+        preconditions: [Precondition], mutations: [Mutation]
     ) {
         self.id = id
+        self.attempt = attempt
         self.priority = priority
         self.sent = sent
         self.preconditions = preconditions
@@ -75,6 +79,8 @@ package struct CommitRequest: Hashable, Sendable {
     }
 
     package var byteCount: Int { mutations.reduce(64) { $0 + $1.byteCount } }
+
+    package var attemptID: TransactionID { TransactionID(request: id, attempt: attempt) }
 }
 
 /// What must be true of the rows, at the commit timestamp, for a commit to happen.
@@ -109,6 +115,8 @@ package struct ReadRequest: Hashable, Sendable {
     package var freshness: FreshnessQuestion?
     /// What a transaction has read here before and needs to be still so. No later commit lies at or below `timestamp`.
     package var preconditions: [Precondition] = []
+    /// If this request has committed here, that is the answer.
+    package var lookUp: RequestID?
     /// Whose locks are needed no longer once the preconditions have been looked at.
     package var unlocks: RequestID?
     /// The age of the transaction that asks.
@@ -126,11 +134,14 @@ package struct ReadRequest: Hashable, Sendable {
     }
 
     /// A coordinator's question: is this still so, and will it be up to a timestamp?
+    /// - Parameter mayBeRepeated: the request may have been asked for before, and then it may have committed here.
     package init(
-        confirming preconditions: [Precondition], upTo timestamp: Timestamp, priority: TransactionPriority
+        confirming preconditions: [Precondition], upTo timestamp: Timestamp, priority: TransactionPriority,
+        mayBeRepeated: Bool
     ) {
         self.init(timestamp: timestamp, operations: [])
         self.preconditions = preconditions
+        lookUp = mayBeRepeated ? priority.request : nil
         self.priority = priority
         unlocks = priority.request
     }
@@ -272,6 +283,8 @@ package struct CommitResult: Hashable, Sendable {
     package var logNanoseconds: Int64
     package var quorumNanoseconds: Int64
     package var commitWaitNanoseconds: Int64
+    /// The request had committed before it was asked for this time, and nothing has changed now.
+    package var wasApplied = false
 
     package var leaseholderNanoseconds: Int64 {
         locksNanoseconds + max(quorumNanoseconds, 0) + commitWaitNanoseconds

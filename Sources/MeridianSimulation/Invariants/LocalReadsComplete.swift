@@ -31,7 +31,7 @@ final class LocalReadsComplete: Invariant {
     }
 
     private func check(_ evaluation: Evaluation, _ step: StepView) -> String? {
-        guard evaluation.isLocal, case .read(_, let timestamp, _) = evaluation.body,
+        guard evaluation.isLocal, case .read(_, let timestamp, _, _) = evaluation.body,
             let own = step.node.reader
         else {
             return nil

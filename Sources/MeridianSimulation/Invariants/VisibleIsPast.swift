@@ -19,7 +19,9 @@ final class VisibleIsPast: Invariant {
                 for row in result.pages.lazy.flatMap(\.rows) where row.version.timestamp >= now {
                     return text(step, "a row is read", row.version.timestamp, now)
                 }
-            case .done, .status, .failed: break
+            case .settled(let timestamp?):
+                if timestamp >= now { return text(step, "a commit is settled", timestamp, now) }
+            case .done, .status, .failed, .settled(nil), .open: break
             }
         }
         return nil

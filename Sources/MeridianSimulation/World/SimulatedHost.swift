@@ -88,11 +88,22 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
             id: GatewayRequestID(rawValue: number), range: range, body: body,
             deadline: engine.moment(node).instant.advanced(byNanoseconds: patience.nanoseconds),
             mayBeRepeated: mayBeRepeated)
-        return await withUnsafeContinuation { continuation in
-            waiting[number] = (node.position, continuation)
-            // Not inside of a client's job: a step of a node is an event of its own.
-            engine.schedule(.completed(node: node.position, incarnation: node.incarnation, [.call(call)]), after: 0)
+        let cancelled = GatewayAnswer.Body.failed(.cancelled(while: body))
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                waiting[number] = (node.position, continuation)
+                // Not inside of a client's job: a step of a node is an event of its own.
+                engine.schedule(.completed(node: node.position, incarnation: node.incarnation, [.call(call)]), after: 0)
+                // The handler can have run before there was anything to end.
+                if Task.isCancelled { finish(number, cancelled) }
+            }
+        } onCancel: {
+            finish(number, cancelled)
         }
+    }
+
+    private func finish(_ call: UInt64, _ answer: GatewayAnswer.Body) {
+        waiting.removeValue(forKey: call)?.continuation.resume(returning: answer)
     }
 
     /// The range's leaseholder if it is in the region, else the next of those that run.

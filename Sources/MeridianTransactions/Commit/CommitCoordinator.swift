@@ -45,6 +45,8 @@ package struct CommitCoordinator: Sendable {
 
     package enum Outcome: Hashable, Sendable {
         case committed(Timestamp)
+        /// An earlier attempt of the request has committed, and this one never will.
+        case committedBefore(Timestamp)
         case failed(MeridianError)
     }
 
@@ -144,11 +146,12 @@ package struct CommitCoordinator: Sendable {
         case (.preparing, .committedBefore(let timestamp)):
             // Whatever this attempt has prepared is found to be void by whoever meets it.
             phase = .over
-            return [.finish(.committed(timestamp)), .recover(id, anchor: anchor, metIn: range)]
+            return [.finish(.committedBefore(timestamp)), .recover(id, anchor: anchor, metIn: range)]
         case (.preparing, .inDoubt(let other, let anchor)):
             return [.recover(other, anchor: anchor, metIn: range)]
         case (.preparing, .failed(let error, _, let wasRepeated)):
             return abort(error, from: range, isCertain: !wasRepeated && !mayBeRepeated)
+        case (.fixing, .committedBefore): return abort(Self.aborted, from: nil, isCertain: false)
         case (.fixing, .failed(let error, .confirm, _)):
             return abort(error, from: range, isCertain: false)
         case (.fixing, .failed(let error, .resolve, _)):

@@ -36,6 +36,8 @@ package struct Recovery: Sendable {
     private var prepared: [RangeID: Timestamp] = [:]
     private var participants: [RangeID] = []
     private var untold: Set<RangeID> = []
+    /// What the anchor's log says: a commit or an abort; `nil` until it is known.
+    package private(set) var decision: Resolution?
 
     /// - Parameter origin: a range that has prepared it, or was to.
     package init(id: TransactionID, anchor: RangeID, metIn origin: RangeID) {
@@ -130,6 +132,7 @@ package struct Recovery: Sendable {
 
     private mutating func tell(_ resolution: Resolution) -> [Action] {
         phase = .telling(resolution)
+        decision = resolution
         let others = participants.isEmpty ? [origin] : participants
         untold = Set(others.filter { $0 != anchor })
         guard !untold.isEmpty else {

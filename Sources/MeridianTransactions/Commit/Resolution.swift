@@ -13,12 +13,16 @@ package enum Resolution: Hashable, Sendable {
     case query
     /// Every participant has it: the anchor's log need not keep it.
     case forget
+    /// To any range that an attempt was to write, for a client that does not know what has become of it: tell whether
+    /// the request has committed here; if not, forbid the attempt. Where an attempt of the request is open, this one or
+    /// another, that is the answer.
+    case close
 
     /// Whether the anchor's log decides by it, if it has not yet.
     var decides: Bool {
         switch self {
         case .commit, .forbid: true
-        case .abort, .query, .forget: false
+        case .abort, .query, .forget, .close: false
         }
     }
 }
@@ -32,4 +36,7 @@ package enum Standing: Hashable, Sendable {
     case aborted
     /// Nothing is known of it here, and nothing needs to be.
     case over
+
+    /// When it has committed.
+    package var timestamp: Timestamp? { if case .committed(let timestamp) = self { timestamp } else { nil } }
 }

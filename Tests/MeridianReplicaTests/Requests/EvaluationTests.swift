@@ -128,12 +128,54 @@ import Testing
     @Test func aCommitThatHappenedIsFoundBeforeItsConditionsAreAsked() throws {
         let evaluation = Evaluation(
             range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
-            body: .commit([.absent(key(1))], lookUp: known))
+            body: .commit([.absent(key(1))], lookUp: TransactionID(request: known, attempt: 1)))
         guard case .alreadyApplied(let applied) = evaluation.run(with: try reader()).outcome else {
             Issue.record("it is not found")
             return
         }
         #expect(applied == AppliedRequest(timestamp: Timestamp(rawValue: 10), index: LogIndex(1)))
+    }
+
+    /// Its client was told that it failed, so no copy that comes late may do it.
+    @Test func anAttemptThatWasForbiddenIsNotTakenUp() throws {
+        let attempt = TransactionID(request: RequestID(high: 8, low: 8), attempt: 3)
+        let store = MemoryStateStore()
+        let abort = Command(
+            request: attempt.abortion, timestamp: Timestamp(rawValue: 10), closed: .zero, mutations: [])
+        try store.apply([
+            ApplyBatch(
+                range: range, commands: [IndexedCommand(index: LogIndex(1), command: abort)],
+                state: AppliedState(
+                    position: LogPosition(term: Term(1), index: LogIndex(1)), membership: Membership(members: []),
+                    closed: .zero))
+        ])
+        func outcome(_ attempt: TransactionID) -> EvaluationResult.Outcome {
+            Evaluation(
+                range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+                body: .commit([], lookUp: attempt)
+            ).run(with: store.makeReader()).outcome
+        }
+        guard case .failed(let error) = outcome(attempt) else {
+            Issue.record("it is taken up")
+            return
+        }
+        #expect(error.code == .conflict)
+        guard case .mayCommit = outcome(TransactionID(request: attempt.request, attempt: 4)) else {
+            Issue.record("the next attempt is not taken up")
+            return
+        }
+    }
+
+    /// What the client has read is no longer so: of the key it hears nothing that it could have found then.
+    @Test func thatSomethingWasWrittenSinceComesBeforeWhatAKeyHolds() throws {
+        let evaluation = Evaluation(
+            range: range, mark: Key([]), ticket: Latches.Ticket(rawValue: 1), term: Term(1),
+            body: .commit([.absent(key(1)), .unchanged(key(2), since: .zero)], lookUp: nil))
+        guard case .failed(let error) = evaluation.run(with: try reader()).outcome else {
+            Issue.record("it may commit")
+            return
+        }
+        #expect(error.code == .conflict)
     }
 
     @Test func aReadSeesTheRowsAtItsTimestamp() throws {

@@ -43,6 +43,24 @@ import Testing
         try Self.run(seed: seed, workload, episodes: nil)
     }
 
+    /// A closure ran again while its last attempt could still commit. Of the two the client was told the later one's
+    /// failure (7001363, 7019214), or the later one's reads with the earlier one's commit, which they had seen (7001052,
+    /// 9015069; `ClientRequest`).
+    @Test(
+        arguments: [
+            (7_001_363, "append-wide"), (7_019_214, "registers-wide"), (7_001_052, "modes"),
+            (9_015_069, "registers-wide"),
+        ] as [(UInt64, String)])
+    func anAttemptIsOverBeforeTheNextBegins(seed: UInt64, workload: String) throws {
+        try Self.run(seed: seed, workload, episodes: nil)
+    }
+
+    /// A commit was asked of a node before it led, refused, and asked again by the same frame, which came twice, when it
+    /// led: it was done, and its client was told that it was not. A stale read saw it (`Gateway`, HAZARD).
+    @Test func notToLeadIsNoRefusalOfACommit() throws {
+        try Self.run(seed: 9_008_216, "stale", episodes: [1, 2, 4, 5, 6, 7, 9, 10, 13])
+    }
+
     /// A read of two active-active tables after a token waited for the first one alone: the time of all reads was fixed
     /// before the region had what the token proves in the second (`TokenCoverage`).
     @Test func aReadOfSeveralTablesAfterATokenSeesItInAll() throws {

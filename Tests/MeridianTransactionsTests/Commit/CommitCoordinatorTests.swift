@@ -332,13 +332,22 @@ import Testing
         #expect(machine.recovered(in: Self.other).isEmpty)
     }
 
+    /// A range that is read before and after a push can hear of an earlier call's commit in between.
+    @Test func anEarlierCommitThatIsMetAfterAPushLeavesItToTheAnchor() {
+        var machine = coordinator(
+            readers: [Self.reader], mayBeRepeated: true,
+            after: [(Self.reader, .confirmed), (Self.other, prepared(at: Self.pushed)), (Self.anchor, prepared())])
+        let actions = machine.received(.committedBefore(Timestamp(nanoseconds: 40)), from: Self.reader)
+        #expect(actions == [.resolve(Self.anchor, .forbid)])
+    }
+
     @Test func anEarlierAttemptThatCommittedIsTheAnswer() {
         var machine = coordinator(mayBeRepeated: true, after: [(Self.anchor, prepared())])
         let before = Timestamp(nanoseconds: 40)
         let actions = machine.received(.committedBefore(before), from: Self.other)
         #expect(
             actions == [
-                .finish(.committed(before)), .recover(Self.id, anchor: Self.anchor, metIn: Self.other),
+                .finish(.committedBefore(before)), .recover(Self.id, anchor: Self.anchor, metIn: Self.other),
             ], "what this attempt has prepared is cleared away")
         #expect(machine.isOver)
     }

@@ -2,14 +2,37 @@ import MeridianCore
 
 @testable import MeridianTransactions
 
-/// A client, two gateways and a few ranges, with one request that is committed over all of them, in a world where any
-/// message takes any time, comes twice or never, leases move, gateways die and anybody may begin a recovery.
+/// A client, two gateways and a few ranges, with one request that is committed over them, in a world where any message
+/// takes any time, comes twice or never, leases move, gateways die and anybody may begin a recovery.
+///
+/// The client is one of two kinds. Who **repeats calls** asks again under the same id, without knowing what became of
+/// the calls before, for the same ranges. Whose closure **runs again** knows its attempts (`ClientRequest`): each run
+/// reads anew, and reads and writes other ranges than the last, with another anchor; before the next it has the one of
+/// unknown outcome settled, through any gateway.
 ///
 /// The gateways' part is `NodeCore+Transactions`' and `Gateway`'s: a call is asked again until it is answered or given
 /// up, and says whether it was asked more than once. One seed is one run.
 struct CommitModel {
+    enum Client {
+        case repeatsCalls
+        case runsAgain
+        /// The bug that this is about: the closure runs again while its last attempt may commit.
+        case leavesAttemptsOpen
+    }
+
+    /// One run of the closure.
+    struct Attempt {
+        var id: TransactionID
+        var writers: [RangeID]
+        var readers: [RangeID]
+        var anchor: RangeID
+        /// As of when it has read all ranges.
+        var readAt: Timestamp
+    }
+
     struct Coordinator {
         var machine: CommitCoordinator
+        var attempt: Attempt
         var gateway: Int
         var isRepeated: Bool
         var candidate: Timestamp
@@ -21,6 +44,13 @@ struct CommitModel {
     struct RecoveryName: Hashable {
         var gateway: Int
         var id: TransactionID
+    }
+
+    /// A client waits to hear what has become of an attempt.
+    struct Settling {
+        var gateway: Int
+        /// Of the attempt that was open where it asked, this one or another.
+        var machine: Recovery?
     }
 
     struct Recovering {
@@ -44,12 +74,14 @@ struct CommitModel {
     private var nextCall = 1
     private var clock: Int64 = 1_000
     let request = RequestID(high: 7, low: 7)
-    let writers: [RangeID]
-    let readers: [RangeID]
+    let client: Client
     /// Attempts of which the client was told that they did not happen, and will not.
     private(set) var ruledOut: Set<TransactionID> = []
     private(set) var told: Timestamp?
-    private var attempts: [TransactionID] = []
+    /// The attempt that the client takes for the one that has committed.
+    private(set) var toldOf: TransactionID?
+    private(set) var attempts: [Attempt] = []
+    private(set) var settling: [TransactionID: Settling] = [:]
     private var restarts = 3
     private var leaseMoves = 3
     /// What happens, if somebody wants to read it.
@@ -57,14 +89,19 @@ struct CommitModel {
 
     final class Trace { var lines: [String] = [] }
 
-    init(seed: UInt64) {
+    init(seed: UInt64, client: Client = .repeatsCalls) {
+        self.client = client
         random = SplitMix64(seed: seed)
         let writerCount = 1 + random.below(3)
         let readerCount = random.below(3)
+        ranges = (1...(writerCount + readerCount)).map { ModelRange(RangeID($0)) }
         writers = (1...writerCount).map { RangeID($0) }
         readers = (0..<readerCount).map { RangeID(writerCount + 1 + $0) }
-        ranges = (writers + readers).map { ModelRange($0) }
     }
+
+    /// What the closure reads and writes when it runs first.
+    private let writers: [RangeID]
+    private let readers: [RangeID]
 
     var now: Timestamp { Timestamp(nanoseconds: clock) }
 
@@ -74,7 +111,7 @@ struct CommitModel {
     /// - Returns: whether it did.
     mutating func run() -> Bool {
         let length = 20 + Int(random.below(200))
-        begin(newAttempt(), isRepeated: false)
+        begin(isRepeated: false)
         for _ in 0..<length { step() }
         faults = false
         for slot in ranges.indices { ranges[slot].isOverloaded = false }
@@ -87,7 +124,7 @@ struct CommitModel {
     }
 
     var isQuiet: Bool {
-        messages.isEmpty && calls.isEmpty && ranges.allSatisfy(\.isIdle)
+        messages.isEmpty && calls.isEmpty && settling.isEmpty && ranges.allSatisfy(\.isIdle)
             && coordinators.allSatisfy { !$0.isAlive || $0.machine.isOver }
     }
 
@@ -167,37 +204,104 @@ struct CommitModel {
 
     // MARK: The client
 
-    private mutating func newAttempt() -> TransactionID {
+    private mutating func newAttempt() -> Attempt {
         let id = TransactionID(request: request, attempt: UInt64(attempts.count + 1))
-        attempts.append(id)
-        return id
+        var attempt = Attempt(id: id, writers: writers, readers: readers, anchor: writers[0], readAt: .zero)
+        if client != .repeatsCalls, !attempts.isEmpty {
+            attempt.readAt = now
+            let drawn = ranges.map { ($0.id, random.below(3)) }
+            attempt.writers = drawn.filter { $0.1 == 0 }.map(\.0)
+            if attempt.writers.isEmpty { attempt.writers = [ranges[Int(random.below(UInt64(ranges.count)))].id] }
+            attempt.readers = drawn.filter { $0.1 == 1 && !attempt.writers.contains($0.0) }.map(\.0)
+            attempt.anchor = attempt.writers[Int(random.below(UInt64(attempt.writers.count)))]
+        }
+        attempts.append(attempt)
+        return attempt
     }
 
-    private mutating func begin(_ id: TransactionID, isRepeated: Bool) {
+    private mutating func begin(isRepeated: Bool) {
+        let attempt = newAttempt()
         let gateway = Int(random.below(2))
         let candidate = now.advanced(byNanoseconds: Int64(random.below(60)))
         let machine = CommitCoordinator(
-            id: id, anchor: writers[0], writers: writers, readers: readers, candidate: candidate,
-            mayBeRepeated: isRepeated)
+            id: attempt.id, anchor: attempt.anchor, writers: attempt.writers, readers: attempt.readers,
+            candidate: candidate, mayBeRepeated: isRepeated)
         coordinators.append(
-            Coordinator(machine: machine, gateway: gateway, isRepeated: isRepeated, candidate: candidate))
+            Coordinator(
+                machine: machine, attempt: attempt, gateway: gateway, isRepeated: isRepeated, candidate: candidate))
         drive(coordinators.count - 1) { $0.begin() }
     }
 
-    /// The client asks again, with an attempt of its own.
+    /// The client asks again, with an attempt of its own; or first what has become of its last one.
     private mutating func beginAgainIfPossible() {
-        guard told == nil, restarts > 0, !coordinators.contains(where: \.hasClient) else { return }
+        guard told == nil, restarts > 0, !coordinators.contains(where: \.hasClient), settling.isEmpty else { return }
+        let open = attempts.last { !ruledOut.contains($0.id) }
+        if client == .runsAgain, let open { return settle(open) }
         restarts -= 1
-        let isRuledOut = attempts.allSatisfy { ruledOut.contains($0) }
-        begin(newAttempt(), isRepeated: !isRuledOut)
+        begin(isRepeated: client == .repeatsCalls && open != nil)
+    }
+
+    private mutating func settle(_ attempt: Attempt) {
+        settling[attempt.id] = Settling(gateway: Int(random.below(2)))
+        close(attempt.id)
+    }
+
+    private mutating func close(_ id: TransactionID) {
+        guard let gateway = settling[id]?.gateway, let attempt = attempts.first(where: { $0.id == id }) else { return }
+        open(.resolve(id, .close), attempt.writers[0], .settling(id), gateway: gateway)
+    }
+
+    private mutating func settled(_ id: TransactionID, _ timestamp: Timestamp?) {
+        settling[id] = nil
+        guard let timestamp else {
+            ruledOut.insert(id)
+            return
+        }
+        if told == nil { (told, toldOf) = (timestamp, id) }
+    }
+
+    private mutating func settling(_ id: TransactionID, hears reply: ModelCall.Reply, from call: ModelCall) {
+        guard case .resolve(_, let resolution) = call.body, settling[id] != nil else { return }
+        switch reply {
+        case .inDoubt(let other, let anchor):
+            settling[id]?.machine = Recovery(id: other, anchor: anchor, metIn: anchor)
+            driveSettling(id) { $0.begin() }
+        case .standing(let standing) where resolution == .close: settled(id, standing.timestamp)
+        case .standing(let standing):
+            driveSettling(id) { $0.received(standing, from: call.range, after: resolution) }
+        default:
+            // Nobody could tell.
+            settling[id] = nil
+        }
+    }
+
+    private mutating func driveSettling(_ id: TransactionID, _ body: (inout Recovery) -> [Recovery.Action]) {
+        guard var machine = settling[id]?.machine, let gateway = settling[id]?.gateway else { return }
+        let actions = body(&machine)
+        note("settling \(id) at \(gateway): \(actions)")
+        settling[id]?.machine = machine
+        switch machine.decision {
+        // What follows is left to who finds it.
+        case .commit(let timestamp)? where machine.id == id: return settled(id, timestamp)
+        case .some where machine.id == id: return settled(id, nil)
+        case .some:
+            settling[id]?.machine = nil
+            return close(id)
+        case nil where machine.isOver: settling[id] = nil
+        case nil: break
+        }
+        for case .resolve(let range, let resolution) in actions {
+            open(.resolve(machine.id, resolution), range, .settling(id), gateway: gateway)
+        }
     }
 
     private mutating func finished(_ outcome: CommitCoordinator.Outcome, _ position: Int) {
         guard coordinators[position].hasClient else { return }
         coordinators[position].hasClient = false
         switch outcome {
-        case .committed(let timestamp): told = timestamp
-        case .failed(let error) where error.commitOutcome == .notCommitted: ruledOut.formUnion(attempts)
+        case .committed(let timestamp): (told, toldOf) = (timestamp, coordinators[position].attempt.id)
+        case .committedBefore(let timestamp): told = timestamp
+        case .failed(let error) where error.commitOutcome == .notCommitted: ruledOut.formUnion(attempts.map(\.id))
         case .failed: break
         }
     }
@@ -209,6 +313,7 @@ struct CommitModel {
             coordinators[position].hasClient = false
         }
         recoveries = recoveries.filter { $0.key.gateway != gateway }
+        settling = settling.filter { $0.value.gateway != gateway }
         calls = calls.filter { $0.value.gateway != gateway }
     }
 
@@ -227,12 +332,16 @@ struct CommitModel {
         note("coordinator \(position): \(action)")
         switch action {
         case .prepare(let range):
+            let attempt = coordinator.attempt
             let preparation = CommitStep.Preparation(
-                anchor: writers[0], participants: range == writers[0] ? writers : [],
-                candidate: coordinator.candidate, readsElsewhere: !readers.isEmpty,
+                anchor: attempt.anchor, participants: range == attempt.anchor ? attempt.writers : [],
+                candidate: coordinator.candidate, readsElsewhere: !attempt.readers.isEmpty,
                 priority: TransactionPriority(begun: .zero, request: request))
-            open(.prepare(id, preparation, mayBeRepeated: coordinator.isRepeated), range, .coordinator(position))
-        case .confirm(let range, let timestamp): open(.confirm(upTo: timestamp), range, .coordinator(position))
+            open(
+                .prepare(id, preparation, readAt: attempt.readAt, mayBeRepeated: coordinator.isRepeated), range,
+                .coordinator(position))
+        case .confirm(let range, let timestamp):
+            open(.confirm(upTo: timestamp, readAt: coordinator.attempt.readAt), range, .coordinator(position))
         case .resolve(let range, let resolution): open(.resolve(id, resolution), range, .coordinator(position))
         case .finish(let outcome): finished(outcome, position)
         case .recover(let other, let anchor, let range):
@@ -322,6 +431,7 @@ struct CommitModel {
         case .coordinator(let position):
             guard let answer = Self.answer(reply, call) else { return }
             drive(position) { $0.received(answer, from: call.range) }
+        case .settling(let transaction): settling(transaction, hears: reply, from: call)
         case .recovery(let transaction):
             let name = RecoveryName(gateway: call.gateway, id: transaction)
             let waiting = recoveries[name]?.waiting ?? []
@@ -382,10 +492,11 @@ struct CommitModel {
         }
         let reply: ModelCall.Reply?
         switch body {
-        case .confirm(let timestamp): reply = ranges[slot].confirm(upTo: timestamp)
+        case .confirm(let timestamp, let readAt): reply = ranges[slot].confirm(upTo: timestamp, readAt: readAt)
         case .resolve(let id, let resolution): reply = ranges[slot].resolve(id, resolution, call: call, at: now)
-        case .prepare(let id, let preparation, let mayBeRepeated):
-            let answer = ranges[slot].prepare(id, preparation, mayBeRepeated: mayBeRepeated, call: call)
+        case .prepare(let id, let preparation, let readAt, let mayBeRepeated):
+            let answer = ranges[slot].prepare(
+                id, preparation, readAt: readAt, mayBeRepeated: mayBeRepeated, call: call)
             // It waits for its latches, and all copies of it together.
             if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
             reply = answer.reply
@@ -414,17 +525,20 @@ struct CommitModel {
         if commits.count > 1 { return "two attempts committed: \(commits.keys.sorted())" }
         for (id, found) in commits {
             if voided.contains(id) { return "\(id) committed in \(found.keys.sorted()) and was voided elsewhere" }
-            if Set(found.keys) != Set(writers) { return "\(id) committed in \(found.keys.sorted()) alone" }
+            guard let attempt = attempts.first(where: { $0.id == id }) else { return "\(id) was never begun" }
+            if Set(found.keys) != Set(attempt.writers) { return "\(id) committed in \(found.keys.sorted()) alone" }
             if Set(found.values).count > 1 { return "\(id) committed at several times" }
             if ruledOut.contains(id) { return "\(id) committed, and the client was told that it did not" }
             guard let timestamp = found.values.first else { continue }
             if let told, told != timestamp { return "the client was told \(told), and it committed at \(timestamp)" }
-            for reader in readers where range(reader).promised < timestamp {
+            if let toldOf, toldOf != id { return "the client has the result of \(toldOf), and \(id) committed" }
+            for reader in attempt.readers where range(reader).promised < timestamp {
                 return "\(reader) was only read, and had not promised to stay as it is up to \(timestamp)"
             }
-            for slot in ranges {
-                if let write = slot.firstForeignWrite, write <= timestamp {
-                    return "\(slot.id) was written at \(write), between its reading and the commit at \(timestamp)"
+            for slot in ranges where attempt.writers.contains(slot.id) || attempt.readers.contains(slot.id) {
+                let between = slot.foreignWrites.first { $0 > attempt.readAt && $0 <= timestamp }
+                if let between {
+                    return "\(slot.id) was written at \(between), between its reading and the commit at \(timestamp)"
                 }
             }
         }

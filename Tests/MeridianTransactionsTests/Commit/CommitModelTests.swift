@@ -18,6 +18,29 @@ import Testing
         }
     }
 
+    /// The closure runs again in other ranges, with another anchor, when the gateway has died or nobody knows what
+    /// became of the last run: at most one run commits, and it is the one whose result the client has.
+    @Test(arguments: UInt64(0)..<8)
+    func ofAllRunsOfAClosureOneCommitsAndTheClientHasItsResult(block: UInt64) {
+        for seed in (block * Self.seedsPerTest)..<((block + 1) * Self.seedsPerTest) {
+            var model = CommitModel(seed: seed, client: .runsAgain)
+            let hasEnded = model.run()
+            #expect(hasEnded, "seed \(seed): it does not come to an end")
+            #expect(model.breach == nil, "seed \(seed)")
+        }
+    }
+
+    /// What the simulator's seeds 7001363, 7019214, 7001052 and 9015069 have found.
+    @Test func aClosureThatRunsAgainBesideAnOpenAttemptIsFound() {
+        let breaches = (UInt64(0)..<500).compactMap { seed -> String? in
+            var model = CommitModel(seed: seed, client: .leavesAttemptsOpen)
+            _ = model.run()
+            return model.breach
+        }
+        #expect(breaches.contains { $0.hasPrefix("two attempts committed") })
+        #expect(breaches.contains { $0.contains("was told that it did not") || $0.contains("has the result of") })
+    }
+
     /// Runs that have found a bug each, of those that a few thousand seeds rarely find.
     @Test(arguments: [
         // A recovery took a participant's answer to an earlier one for the anchor's, and aborted what was committed.
@@ -49,5 +72,15 @@ import Testing
             }
         }
         #expect(committed > 10 && ruledOut > 10 && unknown > 10, "\(committed) \(ruledOut) \(unknown)")
+    }
+
+    @Test func theModelReachesLaterRunsThatCommit() {
+        let models = (UInt64(0)..<300).map { seed in
+            var model = CommitModel(seed: seed, client: .runsAgain)
+            _ = model.run()
+            return model
+        }
+        #expect(models.contains { $0.told != nil && $0.toldOf == $0.attempts.last?.id && $0.attempts.count > 2 })
+        #expect(models.contains { $0.told != nil && $0.toldOf != nil && $0.attempts.count == 1 })
     }
 }

@@ -40,13 +40,12 @@ struct ModelRange {
     var refused: Set<ModelCall.ID> = []
     /// What has been read, promised or committed here.
     private var floor = Timestamp.zero
-    /// Whether the rows are as the transaction needs them.
-    var holdsPreconditions = true
     /// Whether it refuses what it would take up at another time.
     var isOverloaded = false
-    /// The highest timestamp up to which a coordinator was promised that nobody writes, and the lowest write since.
+    /// The highest timestamp up to which a coordinator was promised that nobody writes.
     private(set) var promised = Timestamp.zero
-    private(set) var firstForeignWrite: Timestamp?
+    /// What others have written to the rows that the transaction reads and writes.
+    private(set) var foreignWrites: [Timestamp] = []
 
     init(_ id: RangeID) { self.id = id }
 
@@ -61,9 +60,11 @@ struct ModelRange {
     mutating func writeForeign(at now: Timestamp) {
         let timestamp = max(floor, now).next
         floor = timestamp
-        holdsPreconditions = false
-        if firstForeignWrite == nil { firstForeignWrite = timestamp }
+        foreignWrites.append(timestamp)
     }
+
+    /// Whether the rows are as whoever read them then has found them.
+    private func isUnchanged(since timestamp: Timestamp) -> Bool { foreignWrites.allSatisfy { $0 <= timestamp } }
 
     /// The lease moves. Some of what is not committed stays in the log; all else that is not in it is forgotten.
     /// - Returns: who is told that nothing is known, if the old leaseholder still can.
@@ -105,7 +106,7 @@ struct ModelRange {
         switch over.resolution {
         case .commit: standing = .committed(entry.command.timestamp)
         case .forget: standing = .over
-        case .abort, .forbid, .query: standing = .aborted
+        case .abort, .forbid, .query, .close: standing = .aborted
         }
         if over.resolution != .forget { held[id] = nil }
         return over.waiting.map { ($0, .standing(standing)) }
@@ -127,8 +128,8 @@ struct ModelRange {
     // MARK: Requests
 
     /// - Returns: the answer; `nil` if it comes later.
-    mutating func confirm(upTo timestamp: Timestamp) -> ModelCall.Reply {
-        guard holdsPreconditions else { return .failed(.rowsChanged) }
+    mutating func confirm(upTo timestamp: Timestamp, readAt: Timestamp) -> ModelCall.Reply {
+        guard isUnchanged(since: readAt) else { return .failed(.rowsChanged) }
         floor = max(floor, timestamp)
         promised = max(promised, timestamp)
         return .confirmed
@@ -136,7 +137,8 @@ struct ModelRange {
 
     /// - Returns: the answer; `nil` if it comes later. `isBlocked`: another attempt holds the same rows.
     mutating func prepare(
-        _ id: TransactionID, _ preparation: CommitStep.Preparation, mayBeRepeated: Bool, call: ModelCall.ID
+        _ id: TransactionID, _ preparation: CommitStep.Preparation, readAt: Timestamp, mayBeRepeated: Bool,
+        call: ModelCall.ID
     ) -> (reply: ModelCall.Reply?, isBlocked: Bool) {
         if let found = held[id] {
             if found.isCommitted {
@@ -150,7 +152,7 @@ struct ModelRange {
             return mayBeRepeated ? (.inDoubt(other, anchor: found.preparation.anchor), false) : (nil, true)
         }
         if let timestamp = memory[id.request] { return (.committedBefore(timestamp), false) }
-        guard memory[id.abortion] == nil, holdsPreconditions, !isOverloaded else {
+        guard memory[id.abortion] == nil, isUnchanged(since: readAt), !isOverloaded else {
             return (.failed(.rowsChanged), false)
         }
         let timestamp = max(preparation.candidate, floor.next)
@@ -162,6 +164,15 @@ struct ModelRange {
     mutating func resolve(
         _ id: TransactionID, _ resolution: Resolution, call: ModelCall.ID, at now: Timestamp
     ) -> ModelCall.Reply? {
+        if resolution == .close, resolving[id] == nil {
+            if let other = held.keys.filter({ $0.request == id.request }).min(), let found = held[other] {
+                return .inDoubt(other, anchor: found.preparation.anchor)
+            }
+            if let timestamp = memory[id.request] { return .standing(.committed(timestamp)) }
+            if memory[id.abortion] != nil { return .standing(.aborted) }
+            log(id, .close, .abort, now, call)
+            return nil
+        }
         if let decided = table.decided[id], resolution != .forget { return .standing(.committed(decided.timestamp)) }
         if resolving[id] != nil {
             resolving[id]?.waiting.append(call)
@@ -175,6 +186,7 @@ struct ModelRange {
             return .standing(.prepared(at: found.timestamp, found.preparation))
         case .query: held[id]?.asking.append(call)
         case .forget: return .standing(.over)
+        case .close: preconditionFailure("handled before")
         }
         return nil
     }
@@ -189,6 +201,7 @@ struct ModelRange {
         case .forget:
             if table.decided[id] != nil { log(id, .forget, .forget, now, nil) }
             return .standing(.over)
+        case .close: preconditionFailure("handled before")
         case .commit, .forbid, .query:
             if let timestamp = memory[id.commitment] { return .standing(.committed(timestamp)) }
             if case .commit = resolution { return .standing(.over) }
@@ -223,14 +236,15 @@ struct ModelCall {
     typealias ID = Int
 
     enum Body {
-        case prepare(TransactionID, CommitStep.Preparation, mayBeRepeated: Bool)
-        case confirm(upTo: Timestamp)
+        case prepare(TransactionID, CommitStep.Preparation, readAt: Timestamp, mayBeRepeated: Bool)
+        case confirm(upTo: Timestamp, readAt: Timestamp)
         case resolve(TransactionID, Resolution)
     }
 
     enum Owner {
         case coordinator(Int)
         case recovery(TransactionID)
+        case settling(TransactionID)
     }
 
     enum Reply {
