@@ -64,6 +64,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case unequalInOneRound
     case openAttemptLeftBehind
     case closureBelievedUnasked
+    case keysOfAnotherMoment
+    case namedWriteUnregistered
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
@@ -154,6 +156,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .unequalInOneRound: "ranges of different modes commit in one round (S3)"
         case .openAttemptLeftBehind: "a closure runs again while its last attempt may commit (seeds 7001052, 7001363)"
         case .closureBelievedUnasked: "a repeated id is answered by its closure's error (FC 2)"
+        case .keysOfAnotherMoment: "a closure hears of a key as of another moment than of its reads (S17)"
+        case .namedWriteUnregistered: "a repeated id is known to one copy of an active-active table alone (S12)"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
         case .snapshotTakesRowsBack: "a snapshot is installed over newer rows (issue 15, S4)"
@@ -187,6 +191,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     /// The workload that shows it, where that is not one of many.
     package var workload: String? {
         switch self {
+        case .closureBelievedUnasked, .keysOfAnotherMoment, .namedWriteUnregistered: "requests"
         case .cursorBeforeRows, .outboxTrimmedUnasked, .deletionsForgottenAtOnce, .incomingRegisterTaken,
             .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
             .timeFixedBeforeCoverage, .joinedUnfilled:

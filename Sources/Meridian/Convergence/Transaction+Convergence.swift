@@ -52,6 +52,7 @@ extension Transaction {
     ) async throws {
         guard let shape = table.shape else { preconditionFailure("table \(table.name) is not active-active") }
         let outbox = try table.key(key, index: .outbox, in: range)
+        let registrar = try touchRegistrar(of: table, besides: range)
         let scope = scope
         while true {
             let mark = buffer.withLock(\.mark)
@@ -62,7 +63,8 @@ extension Transaction {
             // A child task of the closure may have written it meanwhile.
             let isDone = try buffer.withLock { buffer in
                 if buffer.isWritten(stored, since: mark, from: scope) { return false }
-                let drafts = [stored, outbox].map { WriteBuffer.Draft(key: $0, value: changed, range: range) }
+                var drafts = [stored, outbox].map { WriteBuffer.Draft(key: $0, value: changed, range: range) }
+                if let registrar { drafts.append(.init(key: registrar.note, value: nil, range: registrar.range)) }
                 try buffer.write(drafts, table: table.name, from: scope)
                 return true
             }
@@ -89,7 +91,42 @@ extension Transaction {
     }
 }
 
+/// **Requests that a client has named** must happen once in the whole table, though each copy takes writes alone, and
+/// the call that repeats the name can come through another region. What a copy has taken reaches the others later than
+/// it is acknowledged, so no memory that travels with the rows can be asked in time. Therefore the copy with the lowest
+/// number is the *registrar*: every write under a client's name takes part in it too, as a commit of both ranges, and a
+/// repetition through any region finds there what has become of the first (`Evaluation`). It writes nothing there but a
+/// deletion of what never was, which no read shows.
+///
+/// That is the price of the name: such a write is as far and as available as the registrar. Writes without one need
+/// their own copy alone.
+///
+/// HAZARD: who retires the registrar while calls of one name are under way lets the later ones ask another one.
+extension Transaction {
+    /// - Returns: where the write notes its name; `nil` where its own copy is enough.
+    private func touchRegistrar(
+        of table: ResolvedTable, besides own: RangeDescriptor
+    ) throws -> (range: RangeDescriptor, note: Key)? {
+        guard let named, let registrar = table.registrar, registrar.id != own.id,
+            !Planted.isOn(.namedWriteUnregistered)
+        else { return nil }
+        try buffer.withLock { try $0.touch(registrar, table: table.name) }
+        var bytes = KeyEncoder.prefix(
+            table: table.keyTable(of: registrar), index: .requests, region: registrar.partition)
+        for half in [named.high, named.low] {
+            withUnsafeBytes(of: half.bigEndian) { bytes.append(contentsOf: $0) }
+        }
+        return (registrar, Key(bytes))
+    }
+}
+
 extension ResolvedTable {
+    /// The copy that knows of all requests that clients have named.
+    fileprivate var registrar: RangeDescriptor? {
+        let first = record.copies.filter { $0.state == .active }.min { $0.number < $1.number }
+        return first.flatMap { first in record.ranges.first { $0.id == first.range } }
+    }
+
     /// The name of a copy's writes.
     func origin(of range: RangeDescriptor) -> Origin { Origin(keyTable(of: range).rawValue) }
 }

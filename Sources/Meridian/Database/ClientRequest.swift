@@ -4,16 +4,16 @@ import MeridianTransactions
 
 /// One request of a client, over all runs of its closure and all gateways that it goes through.
 ///
-/// Each run that writes makes an *attempt* to commit, under the request's id and a number of its own. **The next attempt
-/// begins only when it is certain of every one before that it will never commit.** Otherwise an earlier one could commit
-/// beside a later one, in other ranges or after the client was told that the later one had failed; and a closure that
-/// runs again could see what it has itself committed, and the client would hear of a transaction that reads its own
-/// writes before it makes them. So an attempt of unknown outcome is *settled* first: a log is made to say what has become
-/// of it. If that is not possible in time, the request's outcome is unknown, and nothing more is tried.
+/// Each run that writes makes an *attempt* to commit, under the request's id and a number of its own. **The next
+/// attempt begins only when it is certain of every one before that it will never commit.** Otherwise an earlier one
+/// could commit beside a later one, in other ranges or after the client was told that the later one had failed; and a
+/// closure that runs again could see what it has itself committed, and the client would hear of a transaction that
+/// reads its own writes before it makes them. So an attempt of unknown outcome is *settled* first: a log is made to say
+/// what has become of it. If that is not possible in time, the request's outcome is unknown, and nothing more is tried.
 ///
 /// The result that a client gets is therefore that of the run whose attempt has committed. Where an earlier call of the
-/// same id has committed, of which no result is left, the closure runs once more as of just before that commit: there it
-/// finds what the first run found, since what that one had read was still so at its commit.
+/// same id has committed, of which no result is left, the closure runs once more as of just before that commit: there
+/// it finds what the first run found, since what that one had read was still so at its commit.
 struct ClientRequest<Result> {
     /// An attempt of which it is not known what has become.
     struct Attempt {
@@ -77,7 +77,8 @@ extension Database {
         for round in 1... {
             try host.checkCancellation()
             request.runs += 1
-            let transaction = Transaction(database: self, end: end, looksAtKeys: looksAtKeys)
+            let transaction = Transaction(
+                database: self, end: end, looksAtKeys: looksAtKeys, named: request.mayBeRepeated ? request.id : nil)
             do {
                 let outcome = try await attempt(transaction, &request, priority, end: end, body)
                 await locks.release(committed: transaction.committedRanges, end: end)
@@ -130,7 +131,7 @@ extension Database {
         // After the deadline nothing is sent. The last of the time is kept to ask what has become of the commit.
         guard host.now < end else { throw Self.tooSlow(plan) }
         let left = end.nanoseconds(since: host.now)
-        let patience = plan.isOfOneRange ? left - min(left / 4, 1_000_000_000) : left
+        let patience = plan.isOfOneRange ? max(left - Self.keptNanoseconds, min(left, 2 * Self.keptNanoseconds)) : left
         do {
             let (committed, route) = try await commit(
                 plan.first, plan.body, end: host.deadline(after: .nanoseconds(patience)),
@@ -149,7 +150,8 @@ extension Database {
         } catch var error as MeridianError {
             if !error.message.hasPrefix("table ") { error.message = "table \(plan.tableName): \(error.message)" }
             if error.commitOutcome == .unknown { request.open = .init(plan: plan, result: result) }
-            if plan.mixesMoments, error.code == .duplicateKey || error.code == .rowNotFound {
+            let isOfAKey = error.code == .duplicateKey || error.code == .rowNotFound
+            if plan.mixesMoments, isOfAKey, !Planted.isOn(.keysOfAnotherMoment) {
                 throw RunAgain(error: error, looksAtKeys: true)
             }
             // Its gateway has stopped, and another one may do.
@@ -186,8 +188,8 @@ extension Database {
             let code: MeridianError.Code = error.code == .cancelled ? .cancelled : .commitStatusUnknown
             throw MeridianError(
                 code,
-                "table \(open.plan.tableName): nobody could tell whether the commit has happened (\(error.message)); ask "
-                    + "again with the same request id, which tells",
+                "table \(open.plan.tableName): nobody could tell whether the commit has happened (\(error.message)); "
+                    + "ask again with the same request id, which tells",
                 retry: .after(.seconds(1)), commitOutcome: .unknown)
         }
     }
@@ -223,9 +225,9 @@ extension Database {
         }
     }
 
-    /// What a client is told of an error: the commit of an earlier call of the same id, if there was one, since then the
-    /// closure has run where that had happened already. Such a commit is remembered in the ranges that it has written,
-    /// and a closure that does something else than before does so because of what it has read there.
+    /// What a client is told of an error: the commit of an earlier call of the same id, if there was one, since then
+    /// the closure has run where that had happened already. Such a commit is remembered in the ranges that it has
+    /// written, and a closure that does something else than before does so because of what it has read there.
     private func answer<Result>(
         to error: any Error, _ transaction: Transaction, _ request: inout ClientRequest<Result>, end: Instant,
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result
@@ -237,8 +239,11 @@ extension Database {
             if let outcome = try await earlierOutcome(transaction, &request, end: end, body) {
                 return .success(outcome)
             }
+        } catch let unanswered where !(error is MeridianError) {
+            // What the closure has thrown is not to be believed: it may have met its own commit.
+            return .failure(request.asTold(unanswered))
         } catch {
-            // Nobody could tell: the first error stands.
+            // Nobody could tell, and the error says so.
         }
         return .failure(request.asTold(error))
     }
@@ -274,6 +279,9 @@ extension Database {
         receipt.token = host.seal.token(at: timestamp)
         return receipt
     }
+
+    /// Of a commit's time, where there is enough of it, to find out what has become of it.
+    private static var keptNanoseconds: Int64 { 1_000_000_000 }
 
     private static func tooSlow(_ plan: CommitPlan) -> MeridianError {
         MeridianError(

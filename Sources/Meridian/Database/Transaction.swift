@@ -16,14 +16,18 @@ public final class Transaction: Sendable {
     let database: Database
     let deadline: Instant
     let buffer = Mutex(WriteBuffer())
-    /// Whether it reads the keys that it inserts, updates and deletes as of its own moment, before it writes. The ranges
-    /// look at them at the commit anyway; but what they find is of that time, and not of what the closure has read.
+    /// Whether it reads the keys that it inserts, updates and deletes as of its own moment, before it writes. The
+    /// ranges look at them at the commit anyway; but what they find is of that time, and not of what the closure has
+    /// read.
     let looksAtKeys: Bool
+    /// The name that the client has given to the request: other calls may have it, too.
+    let named: RequestID?
 
-    init(database: Database, end: Instant, looksAtKeys: Bool = false) {
+    init(database: Database, end: Instant, looksAtKeys: Bool = false, named: RequestID? = nil) {
         self.database = database
         self.deadline = end
         self.looksAtKeys = looksAtKeys
+        self.named = named
     }
 
     // MARK: Writes

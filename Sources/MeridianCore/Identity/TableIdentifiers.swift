@@ -29,6 +29,8 @@ package struct IndexID: RawRepresentable, Hashable, Comparable, Sendable, Custom
     package static let conflicts = IndexID(4)
     /// How far a copy of an active-active table has pulled each other one.
     package static let cursors = IndexID(5)
+    /// Where the first copy of an active-active table notes the requests that clients have named.
+    package static let requests = IndexID(8)
 
     package static func < (lhs: IndexID, rhs: IndexID) -> Bool { lhs.rawValue < rhs.rawValue }
     package var description: String { "index\(rawValue)" }

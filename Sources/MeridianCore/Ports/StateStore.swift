@@ -56,7 +56,9 @@ package struct AppliedState: Hashable, Sendable {
     /// The membership in force at `position`.
     package var membership: Membership
     /// The highest closed timestamp applied.
-    package var closed: Timestamp
+    package internal(set) var closed: Timestamp
+    /// Of the last minute, the oldest first.
+    package var standstills: [Standstill] = []
     /// The transactions of several ranges that are not over at `position`.
     package var transactions: TransactionTable
     /// The threshold of collection: what only reads below it can see may be gone, here or in another replica, so no
@@ -74,8 +76,43 @@ package struct AppliedState: Hashable, Sendable {
         self.threshold = threshold
     }
 
+    /// Follows the closed timestamp of a command.
+    package mutating func close(_ timestamp: Timestamp) {
+        guard timestamp > closed else { return }
+        if closed > .zero, timestamp.rawValue - closed.rawValue > Standstill.shortestNanoseconds {
+            standstills.append(
+                Standstill(from: closed, until: timestamp.advanced(byNanoseconds: Standstill.memoryNanoseconds)))
+        }
+        closed = timestamp
+        standstills.removeAll { $0.until <= timestamp }
+    }
+
+    /// By which time the age of what is remembered of requests is counted: the closed timestamp, but as of before a
+    /// standstill for as long afterwards as they are remembered.
+    package var forgetting: Timestamp { standstills.first?.from ?? closed }
+
     /// The highest timestamp that any command up to `position` has.
     package var highestTimestamp: Timestamp { max(closed, transactions.highest) }
+}
+
+/// A time for which a range closed nothing: it had no quorum, or nobody asked for anything.
+///
+/// A commit can be held up for that long, and its timestamp is then that of its proposal. Counted by that, its request
+/// would be forgotten by the first entry that follows, before its client could ask. So the time does not count for what
+/// is remembered, until a minute later. It is a function of the log, as the memory is: all replicas forget the same.
+package struct Standstill: Hashable, Sendable {
+    package var from: Timestamp
+    /// When it counts after all.
+    package var until: Timestamp
+
+    package init(from: Timestamp, until: Timestamp) {
+        self.from = from
+        self.until = until
+    }
+
+    fileprivate static let shortestNanoseconds: Int64 = 10_000_000_000
+    /// As long as requests are remembered.
+    fileprivate static let memoryNanoseconds: Int64 = 60_000_000_000
 }
 
 /// What a call of `collectGarbage` has done.

@@ -5,8 +5,8 @@ import MeridianTransactions
 /// The client's side of a node: finds each range's leaseholder, asks again where that is safe, and gives every call
 /// exactly one answer by its deadline.
 ///
-/// HAZARD: a network can deliver a frame twice, and the second time late. "Not the leaseholder" therefore says nothing of
-/// a commit: the same node can have led, or lead, when the other copy comes. Only a refusal is certain, since nodes
+/// HAZARD: a network can deliver a frame twice, and the second time late. "Not the leaseholder" therefore says nothing
+/// of a commit: the same node can have led, or lead, when the other copy comes. Only a refusal is certain, since nodes
 /// remember what they have refused, and only of a question that was asked once.
 ///
 /// Asking again is safe because a commit carries its client's id: the first attempt may be taken for new, every later

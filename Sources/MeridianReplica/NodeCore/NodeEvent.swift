@@ -53,8 +53,8 @@ package struct GatewayCall: Sendable {
         case request(RangeRequest.Body)
         /// Commits over several ranges.
         case transaction(TransactionRequest)
-        /// What has become of an attempt to commit over several ranges? It is brought to its end first. The call's range
-        /// is its anchor.
+        /// What has become of an attempt to commit over several ranges? It is brought to its end first. The call's
+        /// range is its anchor.
         case settle(TransactionID)
 
         /// Whether rows may be changed by it.

@@ -56,7 +56,7 @@ extension Replica {
                 commands = []
             case .command(let command):
                 lastCommand = entry.index
-                dispatched.closed = max(dispatched.closed, command.closed)
+                dispatched.close(command.closed)
                 let isSkipped =
                     Planted.isOn(.applySkipsCommand) && raft.role != .leader && entry.index.rawValue % 16 == 0
                 let effects = dispatched.transactions.apply(command)

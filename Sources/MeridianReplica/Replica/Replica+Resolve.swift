@@ -49,9 +49,9 @@ extension Replica {
         return transactions.forbidden.contains(id) || transactions.resolving[id] != nil
     }
 
-    /// Whether an attempt has committed here, or never will: then it is forbidden in the log, so that no copy of it that
-    /// comes late is taken up, by no later leaseholder. Of several ranges it then commits in none, since this one never
-    /// prepares it.
+    /// Whether an attempt has committed here, or never will: then it is forbidden in the log, so that no copy of it
+    /// that comes late is taken up, by no later leaseholder. Of several ranges it then commits in none, since this one
+    /// never prepares it.
     private mutating func close(
         _ request: ResolveRequest, _ address: ReplyAddress, at now: Moment, _ effects: inout StepEffects
     ) {

@@ -36,7 +36,7 @@ extension Workload {
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide", "stale", "modes", "sessions", "active-active",
+        "registers-wide", "bank-wide", "stale", "modes", "sessions", "active-active", "requests",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
@@ -58,6 +58,7 @@ public enum Workloads {
         case "failover": FailoverWorkload(topology)
         case "sessions": SessionWorkload(topology)
         case "active-active": ActiveActiveWorkload(topology)
+        case "requests": RequestWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }

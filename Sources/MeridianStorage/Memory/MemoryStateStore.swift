@@ -30,7 +30,7 @@ package final class MemoryStateStore: StateStore {
         self.requestRetention = requestRetention
         requests = RequestMemory(retention: requestRetention)
         for (range, outcomes) in contents.outcomes {
-            requests.remember(outcomes, in: range, closed: contents.states[range]?.closed ?? .zero)
+            requests.remember(outcomes, in: range, closed: contents.states[range]?.forgetting ?? .zero)
         }
     }
 
@@ -78,7 +78,7 @@ package final class MemoryStateStore: StateStore {
                 if batch.isCompared { contents.reports.append(contents.books.report(of: batch.range, batch.state)) }
                 return true
             }
-            if isNew { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
+            if isNew { requests.remember(outcomes, in: batch.range, closed: batch.state.forgetting) }
         }
     }
 
@@ -236,7 +236,7 @@ extension MemoryStateStore {
             }
             if let passed { return .passed(passed) }
             requests.replace(
-                Planted.isOn(.snapshotForgetsRequests) ? [] : outcomes, in: range, closed: state.closed)
+                Planted.isOn(.snapshotForgetsRequests) ? [] : outcomes, in: range, closed: state.forgetting)
             // What a snapshot installs is durable at once.
             _ = checkpoint()
             return .installed

@@ -3,9 +3,9 @@ import Synchronization
 
 /// The applied requests of a node's ranges, in memory, where every proposal can ask for its own.
 ///
-/// A request is remembered while its timestamp is above the range's horizon, which is the closed timestamp less the
-/// retention. The horizon is part of the log, so all replicas of a range remember the same at the same index, and the
-/// answer does not depend on when a request was in fact thrown away.
+/// A request is remembered while its timestamp is above the range's horizon, which is the closed timestamp (before the
+/// last standstill, `AppliedState.forgetting`) less the retention. The horizon is part of the log, so all replicas of a
+/// range remember the same at the same index, and the answer does not depend on when a request was in fact thrown away.
 final class RequestMemory: Sendable {
     struct Outcome: Hashable, Sendable {
         var request: RequestID

@@ -17,7 +17,7 @@ extension SQLiteStateStore {
                 byteCount = recent.byteCount
                 return (outcomes, !recent.erased.isEmpty)
             }
-            if let outcomes { requests.remember(outcomes, in: batch.range, closed: batch.state.closed) }
+            if let outcomes { requests.remember(outcomes, in: batch.range, closed: batch.state.forgetting) }
             // What was erased must be seen nowhere from now on, and readers look into the file.
             if erases { _ = try file.withLock { try flush($0) } }
             // Now the digest is of what is left. A batch that was passed over is of a time that has gone.
@@ -70,7 +70,7 @@ extension SQLiteStateStore {
         var forgotten: [ClosedRange<Int64>] = []
         for (range, rows) in file.requestRows {
             guard let state = states[range] else { continue }
-            let horizon = requests.horizon(closed: state.closed)
+            let horizon = requests.horizon(closed: state.forgetting)
             let count = rows.firstIndex { $0.newest > horizon } ?? rows.count
             forgotten += rows[..<count].map { $0.sequence...$0.sequence }
             kept[range]!.removeFirst(count)

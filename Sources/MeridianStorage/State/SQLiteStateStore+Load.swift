@@ -47,7 +47,7 @@ extension StateFile {
                 nextRequestSequence = max(nextRequestSequence, sequence + 1)
                 guard let state = states[range] else { continue }
                 requestRows[range, default: []].append(RequestRow(sequence: sequence, newest: newest))
-                remember(outcomes, range, state.state.closed)
+                remember(outcomes, range, state.state.forgetting)
             }
         }
         return states
@@ -66,7 +66,7 @@ extension StateFile {
         transactionBuffer.removeAll()
         TransactionCoding.encode(state.transactions, to: &transactionBuffer)
         upkeepBuffer.removeAll()
-        UpkeepCoding.encode(state.threshold, digest, to: &upkeepBuffer)
+        UpkeepCoding.encode(state, digest, to: &upkeepBuffer)
         putRange.bind(1, range.rawValue)
         putRange.bind(2, state.position.term.rawValue)
         putRange.bind(3, state.position.index.rawValue)
@@ -113,8 +113,7 @@ extension StateFile {
             var state = AppliedState(
                 position: position, membership: membership, closed: closed, transactions: transactions)
             var upkeepReader = ByteReader(upkeep)
-            let digest: RangeDigest?
-            (state.threshold, digest) = try UpkeepCoding.decode(&upkeepReader)
+            let digest = try UpkeepCoding.decode(&upkeepReader, into: &state)
             return (range, StoredRange(state: state, digest: digest))
         } catch {
             throw MeridianError(.corruption, "state.sqlite: ranges: \(range) is damaged")

@@ -14,7 +14,7 @@ extension SQLiteStateStore {
             source.close()
             throw MeridianError(.unavailable, "state.sqlite: no replica of \(range) to take a snapshot of")
         }
-        let horizon = requests.horizon(closed: state.closed)
+        let horizon = requests.horizon(closed: state.forgetting)
         return ChunkedSnapshot(
             state: state, source: source, requests: outcomes.filter { $0.applied.timestamp > horizon })
     }
@@ -43,7 +43,7 @@ extension SQLiteStateStore {
                 recent.states[range] = state
                 recent.books.replace(range, by: digest)
             }
-            requests.replace(outcomes, in: range, closed: state.closed)
+            requests.replace(outcomes, in: range, closed: state.forgetting)
             return .installed
         }
     }

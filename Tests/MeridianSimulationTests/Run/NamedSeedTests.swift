@@ -44,8 +44,8 @@ import Testing
     }
 
     /// A closure ran again while its last attempt could still commit. Of the two the client was told the later one's
-    /// failure (7001363, 7019214), or the later one's reads with the earlier one's commit, which they had seen (7001052,
-    /// 9015069; `ClientRequest`).
+    /// failure (7001363, 7019214), or the later one's reads with the earlier one's commit, which they had seen
+    /// (7001052, 9015069; `ClientRequest`).
     @Test(
         arguments: [
             (7_001_363, "append-wide"), (7_019_214, "registers-wide"), (7_001_052, "modes"),
@@ -55,8 +55,8 @@ import Testing
         try Self.run(seed: seed, workload, episodes: nil)
     }
 
-    /// A commit was asked of a node before it led, refused, and asked again by the same frame, which came twice, when it
-    /// led: it was done, and its client was told that it was not. A stale read saw it (`Gateway`, HAZARD).
+    /// A commit was asked of a node before it led, refused, and asked again by the same frame, which came twice, when
+    /// it led: it was done, and its client was told that it was not. A stale read saw it (`Gateway`, HAZARD).
     @Test func notToLeadIsNoRefusalOfACommit() throws {
         try Self.run(seed: 9_008_216, "stale", episodes: [1, 2, 4, 5, 6, 7, 9, 10, 13])
     }

@@ -183,6 +183,42 @@ import Testing
         #expect(try world.state.load()[a]?.position == LogPosition(6, 1))
     }
 
+    /// Its client has not heard of it before, and asks again. By its timestamp it would be forgotten at the next entry.
+    @Test(arguments: Adapter.allCases) func remembersARequestThatWasHeldUpForAsLongAfterwards(
+        _ adapter: Adapter
+    ) throws {
+        let second: Int64 = 1_000_000_000
+        let world = try StoreWorld(adapter)
+        var state = AppliedState(0)
+        func apply(_ index: UInt64, closing closed: Int64) throws {
+            let command = Command(
+                request: RequestID(high: 1, low: index), timestamp: Timestamp(closed), closed: Timestamp(closed),
+                mutations: [])
+            state.position = LogPosition(index, 1)
+            state.close(Timestamp(closed))
+            try world.state.apply([
+                ApplyBatch(
+                    range: a, commands: [IndexedCommand(index: LogIndex(index), command: command)], state: state)
+            ])
+        }
+        func isKnown() throws -> Bool {
+            try world.state.makeReader().outcome(of: RequestID(high: 1, low: 1), in: a) != nil
+        }
+        try apply(1, closing: 100 * second)
+        // Proposed at 100 s, and committed when there was a quorum again.
+        try apply(2, closing: 200 * second)
+        #expect(try isKnown())
+        _ = try world.state.checkpoint()
+        try world.restart(crash: true)
+        #expect(try world.state.load()[a] == state)
+        for time in stride(from: Int64(205), to: 260, by: 5) {
+            try apply(UInt64(time), closing: time * second)
+            #expect(try isKnown(), "\(time)")
+        }
+        try apply(300, closing: 261 * second)
+        #expect(try !isKnown())
+    }
+
     @Test(arguments: Adapter.allCases) func remembersRequestsUntilTheirRetentionIsOver(_ adapter: Adapter) throws {
         let second: Int64 = 1_000_000_000
         let world = try StoreWorld(adapter)
