@@ -138,7 +138,9 @@ let package = Package(
                 "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
             ]),
         tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
-        tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),
+        tests(
+            "MeridianSimulationTests",
+            ["MeridianSimulation", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica"]),
         tests(
             "MeridianTests",
             ["BenchSupport", "Meridian", "MeridianCore", "MeridianPlacement", "MeridianReplica", "meridian-cli"]),

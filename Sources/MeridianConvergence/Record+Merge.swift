@@ -1,25 +1,34 @@
 import MeridianCore
 
-/// Joins what two copies know of a row.
+/// Joins what two copies know of a row: the one join that there is, for merges, comparisons and reports alike.
+///
+/// A record is the product of lattices: cells and the writes seen (`Dots`), registers (a chain by stamps), the life (a
+/// chain by stamp, then by what is settled of a deletion). Before all of these stands the erasure, also a chain: a
+/// record that has not seen an erasure is below every record that has, whatever it holds (`Record.erasure`). So there
+/// is no state, stripped or not, of which the join depends on the order in which copies hear of it.
+///
+/// No comparison of what was *seen* can stand for the join: a deletion that is stripped has seen what it had seen
+/// before.
 extension Record {
     /// - Parameter other: of the same row.
     /// - Returns: whether this record has changed.
     package mutating func merge(
         _ other: Record, _ shape: RecordShape, onConflict: (Conflict) -> Void = { _ in }
     ) -> Bool {
-        if seen.covers(other.seen) { return false }
         let before = self
-        // Most of what arrives is simply newer.
-        if other.seen.covers(seen) {
-            self = other
-            return true
+        guard erasure == other.erasure || Planted.isOn(.erasureForgotten) else {
+            if erasure < other.erasure { self = other }
+            return self != before
         }
+        // Who has seen all that the other has, has overwritten it knowingly.
+        let isConcurrent = !seen.covers(other.seen) && !other.seen.covers(seen)
+        let report = { (conflict: Conflict) in if isConcurrent { onConflict(conflict) } }
         for position in cells.indices {
-            cells[position] = merged(before, other, position, onConflict)
+            cells[position] = merged(before, other, position, report)
         }
-        mergeLife(before, other, shape, onConflict)
+        mergeLife(before, other, shape, report)
         seen.merge(other.seen)
-        return true
+        return self != before
     }
 
     private func merged(
@@ -27,6 +36,7 @@ extension Record {
     ) -> Cell {
         switch (mine.cells[position], other.cells[position]) {
         case (.register(let left), .register(let right)):
+            if left == right { return .register(left) }
             let winner = left.merged(with: right)
             let (loser, seen) = winner == left ? (right, mine.seen) : (left, other.seen)
             // Whoever has seen the loser has overwritten it knowingly, or recorded it.
@@ -71,6 +81,7 @@ extension Record {
     ) {
         let (winner, loser) = mine.life.stamp < other.life.stamp ? (other, mine) : (mine, other)
         life = winner.life
+        if mine.life.stamp == other.life.stamp { life.settled = max(mine.life.settled, other.life.settled) }
         guard winner.isAlive != loser.isAlive else { return }
         // Who deletes what it has seen may not have seen all that the row holds elsewhere: a write with an earlier
         // stamp leaves no trace in the life.

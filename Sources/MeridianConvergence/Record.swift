@@ -25,9 +25,29 @@ package struct Record: Hashable, Sendable {
     package struct Life: Hashable, Sendable {
         package var isAlive: Bool
         package var stamp: WriteStamp
+        /// How far copies are with letting go of a deletion (`Settlement`).
+        package var settled = Settlement.open
+    }
+
+    /// The steps in which a deletion is forgotten, each of which a copy takes when it has seen that every copy has
+    /// taken the one before (`CopyTrimmer`).
+    package enum Settlement: UInt8, Hashable, Comparable, Sendable {
+        // The numbers are in stored rows: never change or reuse one.
+        case open = 0
+        /// All copies have the deletion, so nobody writes any more who does not know of it. What the row had counted
+        /// and collected is gone.
+        case stripped = 1
+        /// All copies have stripped it, and no outbox holds anything of the row: it may be removed wherever all others
+        /// say so, too, or have removed it.
+        case removable = 2
+
+        package static func < (lhs: Settlement, rhs: Settlement) -> Bool { lhs.rawValue < rhs.rawValue }
     }
 
     package var key: [Value]
+    /// When the row was last erased, as far as this record knows; zero if never. A record of before an erasure is
+    /// below every one of after it: an erasure wins over all writes that do not know of it, however late they come.
+    package internal(set) var erasure = Timestamp.zero
     package internal(set) var seen: VersionVector
     package internal(set) var life: Life
     /// One for each field of the shape.
@@ -56,16 +76,20 @@ package struct Record: Hashable, Sendable {
     /// - Parameters:
     ///   - row: the values of all columns.
     ///   - now: the copy's clock.
+    ///   - numbered: above which number the write is counted: of earlier ones the copy may have forgotten some.
+    ///   - erasure: when the row was last erased; `earlier` counts only if it is of after that.
     ///   - name: the table's, for the errors.
-    /// - Throws: `.resolverMismatch` when a column only grows and the row holds less, `.typeMismatch` for a set that is
-    ///   no JSON array.
+    /// - Throws: `.resolverMismatch` when a column only grows and the row holds less, or a counter holds more than an
+    ///   integer can; `.typeMismatch` for a set that is no JSON array.
     package init(
         writing row: [Value], over earlier: Record?, _ shape: RecordShape, by origin: Origin, at now: Timestamp,
-        name: String
+        numberedAbove numbered: UInt64 = 0, erasedAt erasure: Timestamp = .zero, name: String
     ) throws(MeridianError) {
+        let earlier = earlier.flatMap { $0.erasure < erasure ? nil : $0 }
         self = earlier ?? Record(blank: shape.key.map { row[$0] }, shape)
+        self.erasure = max(self.erasure, erasure)
         let wasAlive = earlier?.isAlive ?? false
-        let stamp = nextStamp(of: origin, at: now)
+        let stamp = nextStamp(of: origin, at: now, above: numbered)
         life = Life(isAlive: true, stamp: stamp)
         for (position, field) in shape.fields.enumerated() {
             let content = shape.content(of: field, in: row)
@@ -90,17 +114,20 @@ package struct Record: Hashable, Sendable {
     }
 
     /// The row is deleted by somebody who has seen this.
-    package mutating func delete(by origin: Origin, at now: Timestamp) {
-        life = Life(isAlive: false, stamp: nextStamp(of: origin, at: now))
+    package mutating func delete(by origin: Origin, at now: Timestamp, numberedAbove numbered: UInt64 = 0) {
+        life = Life(isAlive: false, stamp: nextStamp(of: origin, at: now, above: numbered))
     }
 
     /// Lets go of what a deleted row had counted, collected and kept side by side: of all that would be added to a row
-    /// of the same key that somebody makes who knows nothing of this one. Only for a deletion that every copy has, and
-    /// of which nothing older can arrive (`CopyTrimmer`): it is no write, and the record counts as the same one.
-    /// - Returns: whether there was anything.
-    package mutating func strip() -> Bool {
-        precondition(!isAlive, "a row that is there is stripped")
-        let before = cells
+    /// of the same key that somebody makes who knows nothing of this one. Only for a deletion that every copy has.
+    ///
+    /// It is no write, and the record has seen what it had seen; yet it is above what it was (`Dots`), so a copy that
+    /// has not stripped it cannot bring anything of it back.
+    /// - Returns: whether there was anything to do.
+    package mutating func settle(_ settlement: Settlement) -> Bool {
+        precondition(!isAlive, "a row that is there is settled as a deletion")
+        guard life.settled < settlement else { return false }
+        life.settled = settlement
         for position in cells.indices {
             switch cells[position] {
             case .register: break
@@ -109,14 +136,14 @@ package struct Record: Hashable, Sendable {
             case .siblings: cells[position] = .siblings(SiblingSet())
             }
         }
-        return cells != before
+        return true
     }
 
     /// Above all that has been seen of the row.
-    private mutating func nextStamp(of origin: Origin, at now: Timestamp) -> WriteStamp {
+    private mutating func nextStamp(of origin: Origin, at now: Timestamp, above numbered: UInt64) -> WriteStamp {
         WriteStamp(
             time: max(now, life.stamp.time.next),
-            dot: seen.next(of: origin, first: UInt64(max(1, now.rawValue / 1_000))))
+            dot: seen.next(of: origin, first: max(UInt64(max(1, now.rawValue / 1_000)), numbered + 1)))
     }
 
     private mutating func write(
@@ -131,15 +158,24 @@ package struct Record: Hashable, Sendable {
             cells[position] = .register(Register(content, stamp))
         case .counter(var counter):
             guard case .integer(let wanted) = content[0] else { throw Self.mismatch("counter", "an integer", name) }
-            let change = wanted &- counter.value
-            // Not the change: it wraps where the two are far apart.
             guard wanted >= counter.value || !wasAlive || field.resolver == .counter else {
                 throw MeridianError(
                     .resolverMismatch,
                     "table \(name): a grow-only counter was to go down; write no less than was read, or use .counter "
                         + "for one that may")
             }
-            counter.add(change, by: stamp.dot.origin)
+            if !wasAlive {
+                counter.restart(at: Int128(wanted), by: stamp.dot)
+            } else if wanted != counter.value {
+                // What is written must be what is read afterwards.
+                guard !counter.isSaturated else {
+                    throw MeridianError(
+                        .resolverMismatch,
+                        "table \(name): regions have together brought a counter beyond what an integer holds, so it "
+                            + "shows the nearest that does, and cannot be changed; delete the row, and insert it anew")
+                }
+                counter.add(Int128(wanted) - counter.sum, by: stamp.dot)
+            }
             cells[position] = .counter(counter)
         case .set(var set):
             guard case .text(let text) = content[0], let elements = SetText.elements(of: text) else {

@@ -9,7 +9,8 @@ import MeridianCore
 package enum RecordCoding {
     /// What follows the columns of a stored row.
     package static let extraValues = 2
-    fileprivate static let format: Int64 = 1
+    /// 2: erasures, settled deletions, cancelled shares of counters.
+    fileprivate static let format: Int64 = 2
 
     package struct Flags: OptionSet, Sendable {
         package let rawValue: Int64
@@ -26,6 +27,8 @@ package enum RecordCoding {
     package static func encode(_ record: Record, _ shape: RecordShape, name: String) throws(MeridianError) -> [UInt8] {
         var values = ValueList(capacity: record.cells.count * 8 + 16)
         values.put(format)
+        values.put(record.erasure.rawValue)
+        values.put(Int64(record.life.settled.rawValue))
         values.put(record.seen.entries.count)
         for dot in record.seen.entries { values.put(dot) }
         values.put(record.life.stamp)
@@ -55,6 +58,15 @@ package enum RecordCoding {
         }
     }
 
+    /// When the row was erased last, as far as a stored record knows.
+    package static func erasure(of bytes: [UInt8], name: String) throws(MeridianError) -> Timestamp {
+        guard case .blob(let rest)? = try RowCoding.decode(bytes, name: name).last else { throw damaged(name) }
+        return try rest.withUnsafeBufferPointer { (bytes) throws(MeridianError) -> Timestamp in
+            var reader = ValueCursor(try RowCoding.Reader(bytes, name: name), name: name)
+            return try reader.erasure()
+        }
+    }
+
     private static func flags(of record: Record) -> Flags {
         var flags: Flags = record.isAlive ? [.isAlive] : []
         if record.hasSiblings { flags.insert(.hasSiblings) }
@@ -75,6 +87,11 @@ private struct ValueList {
     mutating func put(_ count: Int) { put(Int64(count)) }
     mutating func put(_ number: UInt64) { put(Int64(bitPattern: number)) }
 
+    mutating func put(_ sum: Int128) {
+        put(Int64(truncatingIfNeeded: sum >> 64))
+        put(UInt64(truncatingIfNeeded: sum))
+    }
+
     mutating func put(_ dot: Dot) {
         put(Int64(dot.origin.rawValue))
         put(dot.counter)
@@ -91,9 +108,15 @@ private struct ValueList {
         case .counter(let counter):
             put(counter.shares.count)
             for share in counter.shares {
-                put(Int64(share.origin.rawValue))
-                put(share.added)
-                put(share.taken)
+                put(share.dot)
+                put(share.start)
+                put(share.sum)
+            }
+            put(counter.cancellations.count)
+            for cancellation in counter.cancellations {
+                put(cancellation.dot)
+                put(cancellation.target)
+                put(cancellation.sum)
             }
         case .set(let set):
             put(set.members.count)
@@ -131,23 +154,38 @@ private struct ValueCursor {
     mutating func record(
         _ stored: [Value], _ flags: RecordCoding.Flags, _ shape: RecordShape
     ) throws(MeridianError) -> Record {
-        let found = try integer()
-        guard found <= RecordCoding.format else {
-            throw MeridianError(
-                .newerFormat, "a record of table \(name) has format \(found), known is \(RecordCoding.format)")
-        }
-        guard found > 0 else { throw RecordCoding.damaged(name) }
+        let erasure = try erasure()
+        guard let byte = UInt8(exactly: try integer()), let settled = Record.Settlement(rawValue: byte),
+            settled == .open || !flags.contains(.isAlive)
+        else { throw RecordCoding.damaged(name) }
         let seen = VersionVector(
             sorted: try ascending {
                 $0.origin < $1.origin
             } _: { (reader) throws(MeridianError) in
                 try reader.dot()
             })
-        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try stamp(seen))
+        let life = Record.Life(isAlive: flags.contains(.isAlive), stamp: try stamp(seen), settled: settled)
         var cells: [Record.Cell] = []
         cells.reserveCapacity(shape.fields.count)
         for field in shape.fields { cells.append(try cell(field, stored, seen, life)) }
-        return Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
+        var record = Record(key: shape.key.map { stored[$0] }, seen: seen, life: life, cells: cells)
+        record.erasure = erasure
+        return record
+    }
+
+    /// With the format, which stands before it.
+    mutating func erasure() throws(MeridianError) -> Timestamp {
+        let found = try integer()
+        guard found <= RecordCoding.format else {
+            throw MeridianError(
+                .newerFormat, "a record of table \(name) has format \(found), known is \(RecordCoding.format)")
+        }
+        guard found > 0 else { throw RecordCoding.damaged(name) }
+        guard found == RecordCoding.format else {
+            throw MeridianError(
+                .olderFormat, "a record of table \(name) has format \(found), which this program reads no more")
+        }
+        return Timestamp(rawValue: try integer())
     }
 
     private mutating func next(_ count: Int) throws(MeridianError) -> [Value] {
@@ -217,11 +255,16 @@ private struct ValueCursor {
             return .register(Register(field.columns.map { stored[$0] }, try stamp(seen)))
         case .counter, .growOnlyCounter:
             let shares = try ascending {
-                $0.origin < $1.origin
+                $0.dot.origin < $1.dot.origin
             } _: { (reader) throws(MeridianError) in
-                try reader.share()
+                try reader.share(seen)
             }
-            let counter = Counter(sorted: shares)
+            let cancellations = try ascending {
+                ($0.dot, $0.target) < ($1.dot, $1.target)
+            } _: { (reader) throws(MeridianError) in
+                Counter.Cancellation(dot: try reader.dot(seen), target: try reader.dot(seen), sum: try reader.sum())
+            }
+            let counter = Counter(shares: shares, cancellations: cancellations)
             guard stored[field.columns[0]] == .integer(counter.value) else { throw RecordCoding.damaged(name) }
             return .counter(counter)
         case .addWinsSet, .growOnlySet:
@@ -249,9 +292,14 @@ private struct ValueCursor {
         }
     }
 
-    private mutating func share() throws(MeridianError) -> Counter.Share {
-        Counter.Share(
-            origin: try origin(), added: UInt64(bitPattern: try integer()), taken: UInt64(bitPattern: try integer()))
+    private mutating func sum() throws(MeridianError) -> Int128 {
+        Int128(try integer()) << 64 | Int128(UInt64(bitPattern: try integer()))
+    }
+
+    private mutating func share(_ seen: VersionVector) throws(MeridianError) -> Counter.Share {
+        let (dot, start) = (try dot(seen), UInt64(bitPattern: try integer()))
+        guard (1...dot.counter).contains(start) else { throw RecordCoding.damaged(name) }
+        return Counter.Share(dot: dot, start: start, sum: try sum())
     }
 
     private mutating func member(_ seen: VersionVector) throws(MeridianError) -> AddWinsSet.Member {

@@ -86,6 +86,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case coverageNotAwaited
     case timeFixedBeforeCoverage
     case joinedUnfilled
+    case transactionChangesCopies
+    case erasureForgotten
     // Failover.
     case authorityNeverEnds
     case failoverUnlapsed
@@ -171,6 +173,9 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .coverageNotAwaited: "a read after a token does not wait for what other copies have written"
         case .timeFixedBeforeCoverage: "a read of several tables after a token waits for the first one alone"
         case .joinedUnfilled: "a new copy is put to use before it has the rows"
+        case .transactionChangesCopies:
+            "a transaction reads in one copy of a table and writes in another (seed 9006434)"
+        case .erasureForgotten: "a record of before an erasure is merged like any"
         case .authorityNeverEnds: "a home region serves on when its authority is over"
         case .failoverUnlapsed: "a failover does not wait for the lost home's authority to be over"
         case .replicasUnsealed: "a failover asks replicas that go on in the old history"
@@ -185,8 +190,9 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         switch self {
         case .cursorBeforeRows, .outboxTrimmedUnasked, .deletionsForgottenAtOnce, .incomingRegisterTaken,
             .countersAddUp, .conflictUnrecorded, .removalTakesUnseen, .siblingsOverwritten, .coverageNotAwaited,
-            .timeFixedBeforeCoverage, .joinedUnfilled:
+            .timeFixedBeforeCoverage, .joinedUnfilled, .transactionChangesCopies:
             "active-active"
+        case .erasureForgotten: "erasure"
         case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped,
             .keeperActsOnStaleRecord:
             "failover"

@@ -100,6 +100,9 @@ public final class SimulatedWorld: @unchecked Sendable {
         }
     }
 
+    /// Keepers and clients do nothing for a while, as in a process that is stopped; the nodes go on.
+    package func standStill(for duration: Duration) { host.standStill(for: duration) }
+
     /// Ends what goes on for as long as the world does.
     func end() {
         host.end()

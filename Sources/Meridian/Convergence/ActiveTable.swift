@@ -44,6 +44,14 @@ struct ActiveTable: Sendable {
         Key(span(of: .primary, in: own).lower.bytes + key.bytes.dropFirst(prefixCount(copy)))
     }
 
+    /// A row of the own copy's, or what another index has under its key, in any copy.
+    func key(of key: Key, index: IndexID, in copy: Copy) -> Key {
+        Key(span(of: index, in: copy).lower.bytes + key.bytes.dropFirst(prefixCount(own)))
+    }
+
+    /// The name of the own copy's writes.
+    var origin: Origin { resolved.origin(of: own.range) }
+
     /// Where the own copy records how far it has pulled another one.
     func cursorKey(of origin: TableID, in copy: Copy) throws(MeridianError) -> Key {
         try KeyEncoder.key(
@@ -65,6 +73,12 @@ struct ActiveTable: Sendable {
 
     static func cursorValue(_ cursor: Timestamp) throws(MeridianError) -> [UInt8] {
         try RowCoding.encode([.integer(cursor.rawValue)], name: "cursors")
+    }
+
+    /// - Returns: zero where nothing is recorded.
+    static func cursor(in row: KeyedVersion?) throws(MeridianError) -> Timestamp {
+        guard let value = row?.version.value else { return .zero }
+        return try cursor(in: value)
     }
 
     static func cursor(in value: [UInt8]) throws(MeridianError) -> Timestamp {

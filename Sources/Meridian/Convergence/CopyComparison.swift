@@ -18,17 +18,18 @@ struct CopyComparison: Sendable {
     /// - Returns: how many buckets differed.
     @discardableResult
     func run(end: Instant) async throws -> Int {
+        try await ErasureExchange(database: database, table: table, other: other).run(end: end)
         let theirs = try await digests(of: other, end: end)
         let buckets = try await digests(of: table.own, end: end).differingBuckets(from: theirs)
         guard !buckets.isEmpty else { return 0 }
-        var merge = CopyMerge(database: database, table: table, source: other)
-        merge.ignoresUnknownDeletions = true
+        let merge = CopyMerge(database: database, table: table, source: other)
         let span = table.span(of: .primary, in: other)
         let operation = ReadOperation.bucketRows(
             span, prefix: table.prefixCount(other), buckets: buckets, limit: Self.pageRows,
             byteLimit: CopyPuller.pageBytes)
-        try await database.visitPages(of: operation, in: other.range.id, end: end) {
-            try await merge.take($0.rows, cursor: nil, end: end)
+        let timestamp = try await database.read(other.range.id, [], at: nil, end: end).timestamp
+        try await database.visitPages(of: operation, in: other.range.id, at: timestamp, end: end) {
+            try await merge.take($0.rows, readAt: timestamp, cursor: nil, end: end)
             return true
         }
         return buckets.count

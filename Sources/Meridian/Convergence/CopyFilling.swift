@@ -53,12 +53,17 @@ struct CopyFilling: Sendable {
     }
 
     private func fill(from source: ActiveTable.Copy, end: Instant) async throws {
+        // Before any row that one of the marks forbids.
+        try await ErasureExchange(database: database, table: table, other: source).run(end: end)
         let merge = CopyMerge(database: database, table: table, source: source)
         let span = table.span(of: .primary, in: source)
         let scan = ReadOperation.scan(span, limit: Self.pageRows, byteLimit: CopyPuller.pageBytes)
         // A page that is lost costs little.
-        try await database.visitPages(of: scan, in: source.range.id, patience: .seconds(5), end: end) {
-            try await merge.take($0.rows, cursor: nil, end: end)
+        let timestamp = try await database.read(source.range.id, [], at: nil, end: end).timestamp
+        try await database.visitPages(
+            of: scan, in: source.range.id, at: timestamp, patience: .seconds(5), end: end
+        ) {
+            try await merge.take($0.rows, readAt: timestamp, cursor: nil, end: end)
             return true
         }
     }

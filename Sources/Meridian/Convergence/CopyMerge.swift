@@ -13,42 +13,56 @@ struct CopyMerge: Sendable {
     let table: ActiveTable
     /// Where the records come from.
     let source: ActiveTable.Copy
-    /// Whether a deletion of a row that is not known here is passed over: it was forgotten by all.
-    var ignoresUnknownDeletions = false
 
     private static let batchCount = 500
     private static let concurrency = 4
 
     /// - Parameters:
     ///   - rows: by keys of the source.
+    ///   - timestamp: as of when the source's leaseholder has read them.
     ///   - cursor: up to where all of the source is in the own copy afterwards.
-    func take(_ rows: [KeyedVersion], cursor: Timestamp?, end: Instant) async throws {
+    /// - Throws: `.conflict` when the own copy has forgotten deletions since the rows were read: read them again.
+    func take(_ rows: [KeyedVersion], readAt timestamp: Timestamp, cursor: Timestamp?, end: Instant) async throws {
         let batches = stride(from: 0, to: rows.count, by: Self.batchCount).map {
             rows[$0..<min($0 + Self.batchCount, rows.count)]
         }
         guard batches.count > 1 else {
-            try await merge(batches.first ?? [], cursor: cursor, end: end)
+            try await merge(batches.first ?? [], readAt: timestamp, cursor: cursor, end: end)
             return
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (position, batch) in batches.enumerated() {
                 if position >= Self.concurrency { try await group.next() }
-                group.addTask { try await merge(batch, cursor: nil, end: end) }
+                group.addTask { try await merge(batch, readAt: timestamp, cursor: nil, end: end) }
             }
             try await group.waitForAll()
         }
-        if let cursor { try await merge([], cursor: cursor, end: end) }
+        if let cursor { try await merge([], readAt: timestamp, cursor: cursor, end: end) }
     }
 
-    private func merge(_ rows: ArraySlice<KeyedVersion>, cursor: Timestamp?, end: Instant) async throws {
+    private func merge(
+        _ rows: ArraySlice<KeyedVersion>, readAt timestamp: Timestamp, cursor: Timestamp?, end: Instant
+    ) async throws {
         let keys = rows.map { table.ownKey(of: $0.key, in: source) }
+        let marks = try keys.map { try table.markKey(of: $0, seal: database.host.seal) }
+        let note = try table.forgottenKey()
         while true {
-            let found = try await database.read(table.own.range.id, keys.map { .get($0) }, at: nil, end: end)
+            let found = try await database.read(
+                table.own.range.id, (keys + marks + [note]).map { .get($0) }, at: nil, end: end)
+            let forgotten = try ForgottenDeletions(found.row(keys.count + marks.count))
+            guard rows.isEmpty || forgotten.admits(rowsOf: source.copy.number, readAt: timestamp) else {
+                throw MeridianError(
+                    .conflict, "table \(table.name): rows of another copy were read before deletions were forgotten",
+                    retry: .immediately)
+            }
+            if try await erase(rows, keys, marks.indices.map { found.row(keys.count + $0) }, end: end) { continue }
             var request = CommitRequest(id: database.host.newRequestID(), preconditions: [], mutations: [])
             for (position, row) in rows.enumerated() {
                 guard let incoming = row.version.value else { continue }
                 let own = found.row(position)?.version.value
-                try join(own, incoming, keys[position], since: found.timestamp, &request)
+                let mark = try ActiveTable.cursor(in: found.row(keys.count + position))
+                try join(
+                    own, incoming, keys[position], marks[position], erasedAt: mark, since: found.timestamp, &request)
             }
             if let cursor {
                 request.mutations.append(
@@ -66,16 +80,30 @@ struct CopyMerge: Sendable {
         }
     }
 
-    private func join(
-        _ own: [UInt8]?, _ incoming: [UInt8], _ key: Key, since timestamp: Timestamp, _ request: inout CommitRequest
-    ) throws(MeridianError) {
-        if own == nil, ignoresUnknownDeletions {
-            let record = try RecordCoding.decode(incoming, table.shape, name: table.name)
-            if !record.isAlive { return }
+    /// What was erased elsewhere and written anew arrives before its mark has: the erasure is carried out first, so
+    /// that nothing of before is left under what is new.
+    /// - Returns: whether there was such a row.
+    private func erase(
+        _ rows: ArraySlice<KeyedVersion>, _ keys: [Key], _ marks: [KeyedVersion?], end: Instant
+    ) async throws -> Bool {
+        var isErased = false
+        for (row, (key, mark)) in zip(rows, zip(keys, marks)) {
+            guard let value = row.version.value else { continue }
+            let erasure = try RecordCoding.erasure(of: value, name: table.name)
+            guard try ActiveTable.cursor(in: mark) < erasure else { continue }
+            try await table.erasure(database).erase([key], at: erasure, end: end)
+            isErased = true
         }
-        let outcome = try RecordJoin.join(own, incoming, table.shape, name: table.name)
+        return isErased
+    }
+
+    private func join(
+        _ own: [UInt8]?, _ incoming: [UInt8], _ key: Key, _ markKey: Key, erasedAt mark: Timestamp,
+        since timestamp: Timestamp, _ request: inout CommitRequest
+    ) throws(MeridianError) {
+        let outcome = try RecordJoin.join(own, incoming, erasedAt: mark, table.shape, name: table.name)
         guard let stored = outcome.stored else { return }
-        request.preconditions.append(.unchanged(key, since: timestamp))
+        request.preconditions += [.unchanged(key, since: timestamp), .unchanged(markKey, since: timestamp)]
         request.mutations.append(Mutation(key: key, value: stored))
         for conflict in outcome.conflicts where !Planted.isOn(.conflictUnrecorded) {
             request.mutations.append(

@@ -37,10 +37,10 @@ struct CopyPuller: Sendable {
             cursor = if case .after(let timestamp)? = page.resume { timestamp } else { result.timestamp }
             let merge = CopyMerge(database: database, table: table, source: source)
             if Planted.isOn(.cursorBeforeRows) {
-                try await merge.take([], cursor: cursor, end: end)
+                try await merge.take([], readAt: result.timestamp, cursor: cursor, end: end)
                 database.host.progress.advance(link, to: cursor)
             }
-            try await merge.take(page.rows, cursor: cursor, end: end)
+            try await merge.take(page.rows, readAt: result.timestamp, cursor: cursor, end: end)
             database.host.progress.advance(link, to: cursor)
             if page.resume == nil { return isNews }
         }
@@ -59,6 +59,7 @@ struct CopyPuller: Sendable {
         database.host.progress.advance(link, to: cursor)
         let interval = Self.idleRecordInterval.nanoseconds
         guard recorded.rawValue / interval != cursor.rawValue / interval else { return }
-        try await CopyMerge(database: database, table: table, source: source).take([], cursor: cursor, end: end)
+        try await CopyMerge(database: database, table: table, source: source).take(
+            [], readAt: cursor, cursor: cursor, end: end)
     }
 }

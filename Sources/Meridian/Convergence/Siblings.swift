@@ -81,7 +81,7 @@ extension Transaction {
     public func siblings<Row, each Part: Encodable & Sendable>(
         of key: repeat each Part, in table: Table<Row>
     ) async throws -> [Row] {
-        let resolved = try await database.resolve(table, end: deadline)
+        let resolved = try await resolve(table)
         let found = try await find(try table.keyValues(repeat each key), of: resolved)
         return try found.map { try table.decodeAll($0) } ?? []
     }

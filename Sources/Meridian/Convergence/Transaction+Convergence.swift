@@ -16,22 +16,32 @@ extension Transaction {
     }
 
     func converge(_ target: Target, expecting expectation: Expectation) async throws {
-        try await change(target.keyValues, target.resolved, target.range, target.key) { record, shape, now in
-            try Self.check(record, expectation, target.resolved.name)
+        try await change(target.keyValues, target.resolved, target.range, target.key) { found, shape, now in
+            try Self.check(found.record, expectation, target.resolved.name)
             return try Record(
-                writing: target.values, over: record, shape, by: target.resolved.origin(of: target.range), at: now,
-                name: target.resolved.name)
+                writing: target.values, over: found.record, shape, by: target.resolved.origin(of: target.range),
+                at: now, numberedAbove: found.number, erasedAt: found.erasure, name: target.resolved.name)
         }
     }
 
     func convergeDeletion(_ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key) async throws
     {
-        try await change(key, table, range, stored) { record, _, now in
-            try Self.check(record, .present, table.name)
-            var record = record!
-            record.delete(by: table.origin(of: range), at: now)
+        try await change(key, table, range, stored) { found, _, now in
+            try Self.check(found.record, .present, table.name)
+            var record = found.record!
+            record.delete(by: table.origin(of: range), at: now, numberedAbove: found.number)
             return record
         }
+    }
+
+    /// What a copy knows of a row that is to be written.
+    private struct Known {
+        /// `nil` also where it is of before the erasure.
+        var record: Record?
+        /// Above which number a write is to be counted (`ForgottenDeletions`).
+        var number: UInt64 = 0
+        /// When the row was last erased; zero if never.
+        var erasure = Timestamp.zero
     }
 
     private static func check(
@@ -48,17 +58,16 @@ extension Transaction {
 
     private func change(
         _ key: [Value], _ table: ResolvedTable, _ range: RangeDescriptor, _ stored: Key,
-        _ body: (Record?, RecordShape, Timestamp) throws -> Record
+        _ body: (Known, RecordShape, Timestamp) throws -> Record
     ) async throws {
         guard let shape = table.shape else { preconditionFailure("table \(table.name) is not active-active") }
         let outbox = try table.key(key, index: .outbox, in: range)
         let scope = scope
         while true {
             let mark = buffer.withLock(\.mark)
-            let found = try await recordBytes(at: stored, table, range)
-            let record = try found.map { try RecordCoding.decode($0, shape, name: table.name) }
+            let found = try await known(at: stored, table, range, shape)
             let changed = try RecordCoding.encode(
-                try body(record, shape, try await readTimestamp()), shape, name: table.name)
+                try body(found, shape, try await readTimestamp()), shape, name: table.name)
             // A child task of the closure may have written it meanwhile.
             let isDone = try buffer.withLock { buffer in
                 if buffer.isWritten(stored, since: mark, from: scope) { return false }
@@ -70,22 +79,33 @@ extension Transaction {
         }
     }
 
-    /// The record under a key as this transaction sees it, whether the row is there or was deleted.
-    private func recordBytes(
-        at stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor
-    ) async throws -> [UInt8]? {
+    /// What this transaction sees of a row, whether it is there or was deleted.
+    private func known(
+        at stored: Key, _ table: ResolvedTable, _ range: RangeDescriptor, _ shape: RecordShape
+    ) async throws -> Known {
         let scope = scope
         let own = try buffer.withLock { buffer in
             try buffer.touch(range, table: table.name)
             return try buffer.look(at: stored, from: scope)
         }
-        if let own { return own.value }
-        let timestamp = try await readTimestamp()
-        let result = try await database.read(range.id, [.get(stored)], at: timestamp, end: deadline)
-        try buffer.withLock {
-            try $0.note(.unchanged(stored, since: timestamp), in: range, table: table.name, from: scope)
+        if let own {
+            let record = try own.value.map { try RecordCoding.decode($0, shape, name: table.name) }
+            return Known(record: record, erasure: record?.erasure ?? .zero)
         }
-        return result.row(0)?.version.value
+        let timestamp = try await readTimestamp()
+        let mark = try table.markKey(of: stored, in: range, seal: database.host.seal)
+        let keys = [stored, mark, try table.forgottenKey(in: range)]
+        let result = try await database.read(range.id, keys.map { .get($0) }, at: timestamp, end: deadline)
+        try buffer.withLock {
+            for key in [stored, mark] {
+                try $0.note(.unchanged(key, since: timestamp), in: range, table: table.name, from: scope)
+            }
+        }
+        let erasure = try ActiveTable.cursor(in: result.row(1))
+        let record = try result.row(0)?.version.value.map { try RecordCoding.decode($0, shape, name: table.name) }
+        return Known(
+            record: record.flatMap { $0.erasure < erasure ? nil : $0 },
+            number: try ForgottenDeletions(result.row(2)).number, erasure: erasure)
     }
 }
 

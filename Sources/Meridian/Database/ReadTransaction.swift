@@ -10,6 +10,7 @@ public final class ReadTransaction: Sendable {
     private let consistency: ReadConsistency
     private let fixed = Mutex<Timestamp?>(nil)
     private let coverage: TokenCoverage
+    private let tables = TablesUsed()
 
     /// - Parameter coverage: of the closure's runs before this one.
     init(database: Database, consistency: ReadConsistency, end: Instant, coverage: TokenCoverage = TokenCoverage()) {
@@ -37,7 +38,7 @@ public final class ReadTransaction: Sendable {
     func find<Row, each Part: Encodable & Sendable>(
         _ key: repeat each Part, from table: Table<Row>, in region: Region?
     ) async throws -> RowReader.Found? {
-        let resolved = try await database.resolve(table, end: end)
+        let resolved = tables.first(try await database.resolve(table, end: end))
         let reader = try await reader(resolved, in: region)
         return try await reader.find(try table.keyValues(repeat each key), of: resolved, in: region)
     }
@@ -50,7 +51,7 @@ public final class ReadTransaction: Sendable {
     public func scan<Row, each Part: Encodable & Sendable>(
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
-        let resolved = try await database.resolve(table, end: end)
+        let resolved = tables.first(try await database.resolve(table, end: end))
         let reader = try await reader(resolved, in: region)
         let rows = try await reader.scan(
             resolved, prefix: try table.keyPrefixValues(repeat each prefix), in: region, limit: limit)
@@ -59,7 +60,7 @@ public final class ReadTransaction: Sendable {
 
     /// A reader of all of a table's home regions that gives up before the closure has to.
     func reader<Row>(of table: Table<Row>, within deadline: Duration) async throws -> (ResolvedTable, RowReader) {
-        let resolved = try await database.resolve(table, end: end)
+        let resolved = tables.first(try await database.resolve(table, end: end))
         var reader = try await reader(resolved, in: nil)
         reader.end = min(end, database.host.deadline(after: deadline))
         return (resolved, reader)

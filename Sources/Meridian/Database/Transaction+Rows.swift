@@ -31,11 +31,7 @@ extension Transaction {
 
     func target<Row>(_ row: Row, _ table: Table<Row>) async throws -> Target {
         let resolved: ResolvedTable
-        if let known = database.host.tables[table.name] {
-            resolved = known
-        } else {
-            resolved = try await database.resolve(table, end: deadline)
-        }
+        if let known = known(table.name) { resolved = known } else { resolved = try await resolve(table) }
         let values = try table.encode(row)
         let range = try resolved.range(ofRow: values, for: database.region)
         let keyValues = resolved.schema.keyValues(of: values)

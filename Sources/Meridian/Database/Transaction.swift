@@ -16,6 +16,7 @@ public final class Transaction: Sendable {
     let database: Database
     let deadline: Instant
     let buffer = Mutex(WriteBuffer())
+    private let tables = TablesUsed()
 
     init(database: Database, end: Instant) {
         self.database = database
@@ -88,7 +89,7 @@ public final class Transaction: Sendable {
     public func delete<Row, each Part: Encodable & Sendable>(
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws {
-        let resolved = try await database.resolve(table, end: deadline)
+        let resolved = try await resolve(table)
         let values = try table.keyValues(repeat each key)
         let scope = scope
         while true {
@@ -127,7 +128,7 @@ public final class Transaction: Sendable {
     public func get<Row, each Part: Encodable & Sendable>(
         _ key: repeat each Part, from table: Table<Row>, in region: Region? = nil
     ) async throws -> Row? {
-        let resolved = try await database.resolve(table, end: deadline)
+        let resolved = try await resolve(table)
         let values = try table.keyValues(repeat each key)
         let found: RowReader.Found?
         if let region {
@@ -147,11 +148,19 @@ public final class Transaction: Sendable {
     public func scan<Row, each Part: Encodable & Sendable>(
         _ table: Table<Row>, prefix: repeat each Part, in region: Region? = nil, limit: Int = .max
     ) async throws -> [Row] {
-        let resolved = try await database.resolve(table, end: deadline)
+        let resolved = try await resolve(table)
         let range = try region.map { try resolved.range(in: $0) } ?? resolved.homes(nearest: database.region)[0]
         let span = try resolved.span(try table.keyPrefixValues(repeat each prefix), in: range)
         return try await scan(span, of: resolved, in: range, limit: limit).map { try table.decode($0) }
     }
+
+    /// The table, with the copy that this transaction uses of it.
+    func resolve<Row>(_ table: Table<Row>) async throws -> ResolvedTable {
+        tables.first(try await database.resolve(table, end: deadline))
+    }
+
+    /// The same of a table that this process has used before, without a look at its declaration.
+    func known(_ name: String) -> ResolvedTable? { database.host.tables[name].map(tables.first) }
 
     func end() { buffer.withLock { $0.isEnded = true } }
 }

@@ -8,9 +8,11 @@ import MeridianReplica
 ///
 /// Every region runs one. They need not agree on who acts: whatever they do is a commit to a table's record under the
 /// condition that it is as they saw it, so one succeeds and the others see that it has. Who is nearest to a lost region
-/// goes first, and the others wait a little longer.
+/// goes first, and the others wait a little longer. Silence counts only as far as the region has itself run and could
+/// have heard (`StandstillWatch`).
 package struct RegionKeeper: Sendable {
     private let database: Database
+    private let watch = StandstillWatch()
 
     /// - Parameter region: precondition: it is in the host's topology.
     package init(host: any DatabaseHost, region: Region) { database = Database(host: host, region: region) }
@@ -31,6 +33,12 @@ package struct RegionKeeper: Sendable {
             group.addTask { await loop(isWanted, patience: .seconds(5)) { await endChanges($0, end: $1) } }
             group.addTask { await loop(isWanted, patience: .seconds(15)) { await takeOver($0, end: $1) } }
             group.addTask { await ConvergenceKeeper(database).run(while: isWanted) }
+            group.addTask {
+                while !Task.isCancelled, isWanted() {
+                    watch.beat(at: database.host.now)
+                    await database.host.pause(for: StandstillWatch.interval)
+                }
+            }
         }
     }
 
@@ -93,6 +101,8 @@ package struct RegionKeeper: Sendable {
             let patience = Self.rank * rank
             let end = lapsed.until.advanced(byNanoseconds: patience.nanoseconds)
             guard earliest > end || Planted.isOn(.failoverUnlapsed) else { return }
+            // Nor does it count what was not heard while this region stood still itself.
+            guard watch.canJudge(at: database.host.now) else { return }
         } else if rank > 0 {
             // Whoever has begun it may be about to end it.
             await database.host.pause(for: Self.rank * rank)

@@ -9,7 +9,9 @@ import Synchronization
 /// Erasing rows so that no file of any node holds anything of them: not an older version, not a log entry, not the free
 /// space of a file, on no replica of any role.
 ///
-/// 1. A command in each range's log removes all versions of the keys on each replica as it is applied.
+/// 1. A command in each range's log removes all versions of the keys on each replica as it is applied. An active-active
+///    table has all rows in every copy, so it is erased in every copy, whatever the law there, and in retired ones; and
+///    each copy keeps a mark by which it refuses what others still know of the row (`CopyErasure`).
 /// 2. Each replica makes that durable, cuts its log behind it, and writes both files anew. Reports of commits that a
 ///    failover has left behind lose them as well.
 /// 3. The certificate says of each replica when that was done, and names those that are outstanding: nodes that are
@@ -23,7 +25,8 @@ extension EmbeddedCluster {
     /// ```
     /// - Parameters:
     ///   - jurisdiction: whose copies are erased; the key is told to nobody outside of it. It may be left out where all
-    ///     of the table's home regions stand under one law.
+    ///     of the table's home regions stand under one law, and counts for nothing in an active-active table, whose
+    ///     copies all have the row.
     ///   - deadline: when to stop waiting for replicas, which then stand in the certificate as outstanding.
     /// - Throws: what a commit throws, in which case nothing was erased, or only in some of the ranges: call it again.
     ///   `.jurisdictionViolation` when the law must be named.
@@ -66,6 +69,8 @@ extension EmbeddedCluster {
     private static let searchLimit = 3
     /// Keys in one command.
     private static let batchCount = 1_000
+    /// How long one copy of an active-active table is waited for: the others go on without it.
+    private static let copyPatience = Duration.seconds(5)
     private static let retryPause = Duration.milliseconds(50)
 
     /// Goes on with the replicas that are outstanding, until they have confirmed or the deadline has come.
@@ -79,7 +84,8 @@ extension EmbeddedCluster {
                 .invalidToken,
                 "the erasure certificate was altered, or is another cluster's; pass it on as it was given")
         }
-        return try seal(await scrub(certificate, end: self.deadline(after: deadline)))
+        let end = self.deadline(after: deadline)
+        return try seal(await scrub(try await reach(certificate, end: end), end: end))
     }
 
     /// Whether this cluster has sealed the certificate, and nobody has altered it since.
@@ -102,16 +108,16 @@ extension EmbeddedCluster {
     ) async throws -> (ResolvedTable, [RangeDescriptor]) {
         let database = Database(host: self, region: topology.regions[0])
         let resolved = try await database.resolve(table, end: end)
-        // Of an active-active table the copies that are in use.
-        let inUse = resolved.isActiveActive ? resolved.ranges.values.sorted { $0.id < $1.id } : resolved.record.ranges
-        let laws = Set(inUse.map { topology.jurisdiction(of: $0.home) })
+        let ranges = resolved.record.ranges
+        if resolved.isActiveActive { return (resolved, ranges) }
+        let laws = Set(ranges.map { topology.jurisdiction(of: $0.home) })
         guard let jurisdiction = jurisdiction ?? (laws.count == 1 ? laws.first : nil) else {
             throw MeridianError(
                 .jurisdictionViolation,
                 "table \(table.name) has rows under \(laws.sorted().map(\.rawValue).joined(separator: ", ")); "
                     + "name the one to erase under")
         }
-        return (resolved, inUse.filter { topology.jurisdiction(of: $0.home) == jurisdiction })
+        return (resolved, ranges.filter { topology.jurisdiction(of: $0.home) == jurisdiction })
     }
 
     private func find<Row>(
@@ -119,8 +125,22 @@ extension EmbeddedCluster {
     ) async throws -> [[Value]] {
         let (resolved, ranges) = try await scope(table, jurisdiction, end: end)
         var found: [[Value]] = []
+        let inUse = Set(resolved.ranges.values.map(\.id))
         for range in ranges {
             let database = Database(host: self, region: range.home)
+            guard inUse.contains(range.id) else {
+                // A copy that is out of use may be gone; what it has alone is found as long as it answers.
+                let end = min(end, deadline(after: Self.copyPatience))
+                let rows = try? await database.rows(of: resolved.span(of: .primary, in: range), in: range.id, end: end)
+                for row in rows ?? [] {
+                    guard let value = row.version.value,
+                        let shown = try RowReader.Found(row.key, value, resolved, range),
+                        isTheirs(try table.decode(shown))
+                    else { continue }
+                    found.append(resolved.schema.keyValues(of: shown.row))
+                }
+                continue
+            }
             let reader = RowReader(
                 database: database, end: end, timestamp: try await database.readTimestamp(end: end))
             for row in try await reader.scan(resolved, prefix: [], in: range.partition, limit: .max)
@@ -142,43 +162,94 @@ extension EmbeddedCluster {
             id: UUID().uuidString, table: table.name, requestedNanoseconds: asked,
             dueNanoseconds: days.map { asked + Int64($0) * 86_400_000_000_000 }, salt: salt,
             keyDigests: try keys.map { ErasureCertificate.digest(try table.plainKey($0), salt: salt) }, ranges: [])
-        for range in ranges {
-            let database = Database(host: self, region: range.home)
-            var last = CommitResult(timestamp: .zero, term: .zero)
-            let stored = try await storedKeys(keys, of: resolved, in: range, database, end: end)
-            for start in stride(from: 0, to: stored.count, by: Self.batchCount) {
-                let batch = stored[start..<min(start + Self.batchCount, stored.count)]
-                var request = CommitRequest(
-                    id: newRequestID(), preconditions: [], mutations: batch.map { Mutation(key: $0, value: nil) })
-                request.erases = true
-                last = try await database.commit(range.id, request, end: end, mayBeRepeated: true).result
-            }
-            guard last.index > .zero else { continue }
-            certificate.ranges.append(
-                ErasureCertificate.Range(
-                    range: range.id.rawValue, home: range.home, jurisdiction: topology.jurisdiction(of: range.home),
-                    logIndex: last.index.rawValue, throughNanoseconds: last.timestamp.rawValue,
-                    replicas: range.members.map { member in
-                        ErasureCertificate.Replica(
-                            node: topology.node(member.node)?.name ?? "\(member.node)", region: member.region,
-                            role: "\(member.role)")
-                    }))
+        if resolved.isActiveActive {
+            let database = Database(host: self, region: topology.regions[0])
+            certificate.erasedNanoseconds = try await database.erasureTime(of: keys, resolved, end: end).rawValue
         }
+        var failure: (any Error)?
+        for range in ranges {
+            var entry = Self.entry(range, topology)
+            do {
+                let result = try await erase(keys, from: resolved, in: range, certificate, end: end)
+                (entry.logIndex, entry.throughNanoseconds) = (result.index.rawValue, result.timestamp.rawValue)
+            } catch let error as MeridianError where resolved.isActiveActive && error.retry != .never {
+                // The others keep it erased, and `complete` comes back to this copy.
+                failure = error
+            }
+            certificate.ranges.append(entry)
+        }
+        if let failure, !certificate.ranges.contains(where: \.isErased) { throw failure }
+        // A copy that has come meanwhile may have been filled with what was there before.
+        certificate = try await reach(certificate, end: end)
         return try seal(await scrub(certificate, end: end))
     }
 
-    /// Where a range holds rows of these keys: an active-active table also in its outbox and among its conflicts.
-    private func storedKeys(
-        _ keys: [[Value]], of table: ResolvedTable, in range: RangeDescriptor, _ database: Database, end: Instant
-    ) async throws -> [Key] {
-        var stored = try keys.map { try table.key($0, in: range) }
-        guard table.isActiveActive else { return stored }
-        for key in keys {
-            stored.append(try table.key(key, index: .outbox, in: range))
-            let span = KeySpan(prefix: try table.key(key, index: .conflicts, in: range).bytes)
-            stored += try await database.rows(of: span, in: range.id, end: end).map(\.key)
+    /// Erases keys from one range.
+    /// - Returns: the last command.
+    private func erase(
+        _ keys: [[Value]], from table: ResolvedTable, in range: RangeDescriptor, _ certificate: ErasureCertificate,
+        end: Instant
+    ) async throws -> CommitResult {
+        let database = Database(host: self, region: range.home)
+        let stored = try keys.map { try table.key($0, in: range) }
+        guard !table.isActiveActive else {
+            return try await CopyErasure(database: database, table: table, range: range).erase(
+                stored, at: Timestamp(rawValue: certificate.erasedNanoseconds ?? 0), isNew: true,
+                end: min(end, deadline(after: Self.copyPatience)))
         }
-        return stored
+        var last = CommitResult(timestamp: .zero, term: .zero)
+        for start in stride(from: 0, to: stored.count, by: Self.batchCount) {
+            let batch = stored[start..<min(start + Self.batchCount, stored.count)]
+            var request = CommitRequest(
+                id: newRequestID(), preconditions: [], mutations: batch.map { Mutation(key: $0, value: nil) })
+            request.erases = true
+            last = try await database.commit(range.id, request, end: end, mayBeRepeated: true).result
+        }
+        return last
+    }
+
+    private static func entry(_ range: RangeDescriptor, _ topology: Topology) -> ErasureCertificate.Range {
+        ErasureCertificate.Range(
+            range: range.id.rawValue, home: range.home, jurisdiction: topology.jurisdiction(of: range.home),
+            logIndex: 0, throughNanoseconds: 0,
+            replicas: range.members.map { member in
+                ErasureCertificate.Replica(
+                    node: topology.node(member.node)?.name ?? "\(member.node)", region: member.region,
+                    role: "\(member.role)")
+            })
+    }
+
+    /// Erases from the copies of an active-active table that could not be reached before, and from those that have come
+    /// since: by the certificate's digests, since it holds no keys. What was written anew after the erasure stays.
+    private func reach(_ certificate: ErasureCertificate, end: Instant) async throws -> ErasureCertificate {
+        guard let time = certificate.erasedNanoseconds else { return certificate }
+        var certificate = certificate
+        let database = Database(host: self, region: topology.regions[0])
+        let table = try ResolvedTable(try await database.record(certificate.table, end: end), topology: topology)
+        for range in table.record.ranges where !certificate.ranges.contains(where: { $0.range == range.id.rawValue }) {
+            certificate.ranges.append(Self.entry(range, topology))
+        }
+        for position in certificate.ranges.indices where !certificate.ranges[position].isErased {
+            let id = certificate.ranges[position].range
+            guard let range = table.record.ranges.first(where: { $0.id.rawValue == id }) else { continue }
+            let copy = CopyErasure(
+                database: Database(host: self, region: range.home), table: table, range: range)
+            let end = min(end, deadline(after: Self.copyPatience))
+            do {
+                let keys = try await copy.keys(end: end) { (key) throws -> Void? in
+                    let suffix = key.bytes.dropFirst(table.span(of: .primary, in: range).lower.bytes.count)
+                    let plain = KeyEncoder.prefix(table: .system, region: "") + suffix
+                    return certificate.keyDigests.contains(ErasureCertificate.digest(plain, salt: certificate.salt))
+                        ? () : nil
+                }
+                let result = try await copy.erase(keys.map(\.key), at: Timestamp(rawValue: time), end: end)
+                certificate.ranges[position].logIndex = result.index.rawValue
+                certificate.ranges[position].throughNanoseconds = result.timestamp.rawValue
+            } catch let error as MeridianError where error.retry != .never {
+                continue
+            }
+        }
+        return certificate
     }
 
     private static var wallClockNanoseconds: Int64 { Int64(Date().timeIntervalSince1970 * 1e9) }
@@ -235,7 +306,7 @@ extension ErasureCertificate {
     fileprivate var erasuresByNode: [String: [RangeID: LogIndex]] {
         var erasures: [String: [RangeID: LogIndex]] = [:]
         for range in ranges {
-            for replica in range.replicas where replica.confirmedNanoseconds == nil {
+            for replica in range.replicas where replica.confirmedNanoseconds == nil && range.isErased {
                 erasures[replica.node, default: [:]][RangeID(range.range)] = LogIndex(range.logIndex)
             }
         }
@@ -243,7 +314,7 @@ extension ErasureCertificate {
     }
 
     fileprivate mutating func confirm(_ node: String, at nanoseconds: Int64) {
-        for range in ranges.indices {
+        for range in ranges.indices where ranges[range].isErased {
             for replica in ranges[range].replicas.indices where ranges[range].replicas[replica].node == node {
                 guard ranges[range].replicas[replica].confirmedNanoseconds == nil else { continue }
                 ranges[range].replicas[replica].confirmedNanoseconds = nanoseconds

@@ -28,11 +28,14 @@ public struct ErasureCertificate: Codable, Sendable, Hashable {
         public var range: UInt64
         public var home: Region
         public var jurisdiction: Jurisdiction
-        /// Where in the range's log the erasure stands.
+        /// Where in the range's log the erasure stands; 0 while the range could not be reached.
         public var logIndex: UInt64
         /// Versions at or below this commit timestamp are gone. What is written later is not covered.
         public var throughNanoseconds: Int64
         public var replicas: [Replica]
+
+        /// Whether the range itself has erased the rows, whatever its replicas' files hold.
+        public var isErased: Bool { logIndex > 0 }
     }
 
     public var id: String
@@ -41,6 +44,9 @@ public struct ErasureCertificate: Codable, Sendable, Hashable {
     public var requestedNanoseconds: Int64
     /// By when the jurisdictions' rules want it complete; `nil` where no rule says.
     public var dueNanoseconds: Int64?
+    /// As of when the rows are erased in all copies of an active-active table, by its clocks: what is of before loses
+    /// to it wherever it comes from. `nil` for other tables.
+    public internal(set) var erasedNanoseconds: Int64?
     /// How many keys were erased, whether or not there were rows.
     public var keyCount: Int { keyDigests.count }
     /// In hexadecimal, like the next one.
@@ -53,8 +59,16 @@ public struct ErasureCertificate: Codable, Sendable, Hashable {
     public internal(set) var previous: String = ""
     public internal(set) var seal: String = ""
 
-    /// Whether every replica's files are confirmed.
-    public var isComplete: Bool { ranges.allSatisfy { $0.replicas.allSatisfy { $0.confirmedNanoseconds != nil } } }
+    /// The regions whose copies of an active-active table, in use or retired, have not been reached yet: nothing is
+    /// erased there. `EmbeddedCluster.complete` asks them again.
+    public var unreachedRegions: [Region] { Set(ranges.filter { !$0.isErased }.map(\.home)).sorted() }
+
+    /// Whether every range has erased the rows, and every replica's files are confirmed.
+    public var isComplete: Bool {
+        ranges.allSatisfy { range in
+            range.isErased && range.replicas.allSatisfy { $0.confirmedNanoseconds != nil }
+        }
+    }
 
     /// The nodes from which a confirmation is outstanding, sorted by name.
     public var pendingNodes: [String] {

@@ -182,8 +182,7 @@ extension RowEncoding {
         case .json:
             guard (value as? any OptionalValue)?.isNil != true else { return }
             try attempt(position) {
-                let json = try JSONEncoder.forRows.encode(value)
-                values[position] = .text(String(decoding: json, as: UTF8.self))
+                values[position] = .text(try CanonicalJSON.text(of: value))
             }
         default:
             try attempt(position) { try value.encode(to: self) }
@@ -305,15 +304,6 @@ protocol OptionalValue {
 
 extension Optional: OptionalValue {
     var isNil: Bool { self == nil ? true : false }
-}
-
-extension JSONEncoder {
-    /// Sorted keys, so that equal values are equal bytes.
-    static let forRows: JSONEncoder = {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return encoder
-    }()
 }
 
 extension MeridianError {

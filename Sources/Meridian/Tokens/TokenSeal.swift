@@ -35,6 +35,11 @@ package struct TokenSeal: Sendable {
             HMAC<SHA256>.authenticationCode(for: Array("meridian erasure".utf8) + bytes, using: key))
     }
 
+    /// The name of a row under which it can be known again, and not read: what stays of a key that was erased.
+    func mark(ofRow bytes: [UInt8]) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: Array("meridian erased row".utf8) + bytes, using: key))
+    }
+
     /// A token of the beginning of time, for tests.
     package var sample: CausalToken { token(at: .zero) }
 

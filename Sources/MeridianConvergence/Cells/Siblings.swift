@@ -4,11 +4,12 @@ import MeridianCore
 /// version vectors (Riak's siblings). More than one value means that copies have written at the same time, and that the
 /// application is to say what holds.
 package struct SiblingSet: Hashable, Sendable {
-    package struct Sibling: Hashable, Sendable {
+    package struct Sibling: Hashable, Sendable, Dotted {
         package var content: [Value]
         package var stamp: WriteStamp
         /// What the write has replaced, if that was one value: the common ancestor for a merge.
         package var base: Base?
+        var dot: Dot { stamp.dot }
     }
 
     package struct Base: Hashable, Sendable {
@@ -37,11 +38,8 @@ package struct SiblingSet: Hashable, Sendable {
 
     func merged(with other: SiblingSet, seen: VersionVector, otherSeen: VersionVector) -> SiblingSet {
         if siblings == other.siblings { return self }
-        let mine = siblings.filter { sibling in
-            !otherSeen.contains(sibling.stamp.dot) || other.siblings.contains { $0.stamp == sibling.stamp }
-        }
-        let theirs = other.siblings.filter { !seen.contains($0.stamp.dot) }
-        let all = (mine + theirs).sorted { $0.stamp < $1.stamp }
+        let all = Dots.merged(siblings, other.siblings, seen: seen, otherSeen: otherSeen)
+            .sorted { $0.stamp < $1.stamp }
         return SiblingSet(sorted: Planted.isOn(.siblingsOverwritten) ? Array(all.suffix(1)) : all)
     }
 }

@@ -29,6 +29,10 @@ package struct IndexID: RawRepresentable, Hashable, Comparable, Sendable, Custom
     package static let conflicts = IndexID(4)
     /// How far a copy of an active-active table has pulled each other one.
     package static let cursors = IndexID(5)
+    /// An active-active table's marks of rows that were erased.
+    package static let erasures = IndexID(6)
+    /// Those of them whose rows the copy has still to look for.
+    package static let openErasures = IndexID(7)
 
     package static func < (lhs: IndexID, rhs: IndexID) -> Bool { lhs.rawValue < rhs.rawValue }
     package var description: String { "index\(rawValue)" }

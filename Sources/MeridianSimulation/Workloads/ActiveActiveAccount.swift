@@ -74,6 +74,16 @@ final class ActiveActiveAccount: @unchecked Sendable {
 
     func report(_ text: String) { problem = problem ?? text }
 
+    /// The rows of whole rows after a copy was made anew: as they were, but for writes of unknown outcome. Such a
+    /// commit
+    /// can be under way long after its client has given up: it waited for a lock whose owner is gone (seed 9000494).
+    func noteRenewed(_ rows: [RowName: WholeRow]) {
+        for key in Set(rows.keys).union(wholeRows.keys).sorted() where rows[key] != wholeRows[key] {
+            let mayHaveCome = (whole[key] ?? []).contains { !$0.isAcknowledged && $0.value == rows[key]?.text }
+            if !mayHaveCome { report("row \(key) of whole is not the same after a copy was made anew") }
+        }
+    }
+
     func anomaly() -> String? {
         if let problem { return problem }
         guard isComplete else { return "the copies were not compared at the end" }

@@ -58,6 +58,7 @@ public enum Workloads {
         case "failover": FailoverWorkload(topology)
         case "sessions": SessionWorkload(topology)
         case "active-active": ActiveActiveWorkload(topology)
+        case "erasure": ErasureWorkload(topology)
         default: throw .unknownWorkload(name, known: names)
         }
     }

@@ -18,6 +18,8 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     private var readsAfterEnd: Int64 = 0
     private var paused: [UInt64: UnsafeContinuation<Void, Never>] = [:]
     private var nextPause: UInt64 = 0
+    /// Until when whoever pauses is not woken: all that this host serves stands still.
+    private var standsStillUntil: Int64 = 0
     /// The calls that wait for an answer, and the node that each asked.
     private var waiting: [UInt64: (node: Int, continuation: UnsafeContinuation<GatewayAnswer.Body, Never>)] = [:]
 
@@ -46,8 +48,22 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
         nextPause += 1
         await withUnsafeContinuation { continuation in
             paused[number] = continuation
-            engine.after(duration.nanoseconds) { [unowned self] in paused.removeValue(forKey: number)?.resume() }
+            engine.after(duration.nanoseconds) { [unowned self] in wake(number) }
         }
+    }
+
+    private func wake(_ number: UInt64) {
+        let left = standsStillUntil - engine.now
+        guard left > 0, !isEnded else {
+            paused.removeValue(forKey: number)?.resume()
+            return
+        }
+        engine.after(left) { [unowned self] in wake(number) }
+    }
+
+    /// Keepers and clients do nothing for a while, as in a process that was stopped: nodes go on.
+    func standStill(for duration: Duration) {
+        standsStillUntil = max(standsStillUntil, engine.now + duration.nanoseconds)
     }
 
     /// The world ends: whoever waits goes on, and finds nobody.

@@ -89,13 +89,19 @@ struct RecordWriteTests {
         remembered = try record(table, [.integer(8)] + old.dropFirst(), over: remembered, by: 1, at: minute)
         remembered.delete(by: Origin(1), at: Timestamp(rawValue: minute))
         let (seen, life) = (remembered.seen, remembered.life)
-        let hasStripped = remembered.strip()
-        let hasMore = remembered.strip()
+        let unstripped = remembered
+        let hasStripped = remembered.settle(.stripped)
+        let hasMore = remembered.settle(.stripped)
         #expect(hasStripped && !hasMore)
-        // It counts as the same record, and is stored like any.
-        #expect(remembered.seen == seen && remembered.life == life)
+        // It has seen the same, and is stored like any.
+        #expect(remembered.seen == seen && remembered.life.stamp == life.stamp)
         let bytes = try RecordCoding.encode(remembered, table.shape, name: "t")
         #expect(try RecordCoding.decode(bytes, table.shape, name: "t") == remembered)
+
+        // Nor does it come back from a copy that has not stripped it, whichever way they meet.
+        let (whole, bare) = (try unstripped.bytes(table.shape), try remembered.bytes(table.shape))
+        #expect(try RecordJoin.join(bare, whole, table.shape, name: "t").stored == nil)
+        #expect(try RecordJoin.join(whole, bare, table.shape, name: "t").stored == bare)
 
         let new: [Value] = [.integer(3), .text("[7]"), .text("x"), .text("y"), .text("z")]
         let anew = try record(table, new, by: 1, at: 3 * minute)
@@ -133,8 +139,8 @@ struct RecordWriteTests {
 
     // MARK: Corners
 
-    /// Shares wrap, and still the later one counts: everywhere the same, and what was written last.
-    @Test func countersThatWrapConverge() throws {
+    /// No sum wraps: copies agree on it, and show the nearest number that a column holds.
+    @Test func countersBeyondAnIntegerConvergeAndShowTheNearest() throws {
         let table = TestTable("counter", [(1, .counter)])
         var copies = [try record(table, [.integer(0)])]
         for value in [.max, 0, .max, .min, .max, .min, -1, .max] as [Int64] {
@@ -143,12 +149,80 @@ struct RecordWriteTests {
         }
         let other = try record(table, [.integer(5)], over: copies[0], by: 2)
         let expected = copies.last!.merged(with: other, table.shape)
-        #expect(expected.row(table.shape)[1] == .integer(.max &+ 5))
+        #expect(expected.row(table.shape)[1] == .integer(.max))
         for copy in copies {
             let early = copy.merged(with: other, table.shape)
             #expect(early.merged(with: copies.last!, table.shape) == expected)
             #expect(copies.last!.merged(with: early, table.shape) == expected)
         }
+        // What was too much is not forgotten.
+        let less = try record(table, [.integer(-20)], over: copies[0], by: 3)
+        #expect(expected.merged(with: less, table.shape).row(table.shape)[1] == .integer(.max - 15))
+        #expect(try RecordCoding.decode(expected.bytes(table.shape), table.shape, name: "t") == expected)
+    }
+
+    /// What is written is what is read, or it is refused.
+    @Test func aCounterBeyondAnIntegerRefusesToBeChanged() throws {
+        let table = TestTable("counter", [(1, .counter), (1, .lastWriterWins)])
+        let base = try record(table, [.integer(0), .text("a")])
+        let left = try record(table, [.integer(.max), .text("a")], over: base)
+        let both = left.merged(with: try record(table, [.integer(7), .text("a")], over: base, by: 2), table.shape)
+        let error = try #require(
+            error { () throws(MeridianError) in try record(table, [.integer(.max - 1), .text("a")], over: both) })
+        #expect(error.code == .resolverMismatch && error.message.contains("delete the row"))
+        // Who writes another column does not touch it.
+        var next = try record(table, [.integer(.max), .text("b")], over: both)
+        #expect(next.row(table.shape)[1] == .integer(.max) && next.cells[0] == both.cells[0])
+        next.delete(by: Origin(1), at: .zero)
+        #expect(try record(table, [.integer(3), .text("c")], over: next).row(table.shape)[1] == .integer(3))
+    }
+
+    /// A row made anew counts from nothing, and what others add meanwhile counts, once.
+    @Test func aCounterMadeAnewKeepsWhatOthersAddMeanwhile() throws {
+        let table = TestTable("counter", [(1, .counter)])
+        let base = try record(table, [.integer(10)], by: 2, at: 1)
+        let more = try record(table, [.integer(11)], over: base, by: 2, at: 2)
+        var anew = base
+        anew.delete(by: Origin(1), at: Timestamp(rawValue: 3))
+        anew = try record(table, [.integer(3)], over: anew, by: 1, at: 4)
+        #expect(anew.row(table.shape)[1] == .integer(3))
+        let both = anew.merged(with: more, table.shape)
+        #expect(both.row(table.shape)[1] == .integer(4) && both == more.merged(with: anew, table.shape))
+        // And once more, over what was cancelled.
+        var again = both
+        again.delete(by: Origin(3), at: Timestamp(rawValue: 5))
+        again = try record(table, [.integer(1)], over: again, by: 3, at: 6)
+        #expect(again.merged(with: more, table.shape).row(table.shape)[1] == .integer(1))
+    }
+
+    // MARK: Erasures
+
+    /// Whatever was written before, or without having heard of it.
+    @Test func anErasureAbsorbsAllStatesThatDoNotKnowOfIt() throws {
+        let table = TestTable("all", [(1, .counter), (1, .addWinsSet), (1, .siblings), (1, .lastWriterWins)])
+        let old: [Value] = [.integer(5), .text("[1,2]"), .text("a"), .text("c")]
+        let base = try record(table, old, by: 2, at: 1)
+        let late = try record(table, [.integer(9)] + old.dropFirst(), over: base, by: 2, at: 1_000)
+        let new: [Value] = [.integer(1), .text("[3]"), .text("x"), .text("z")]
+        let anew = try Record(
+            writing: [.text("k")] + new, over: base, table.shape, by: Origin(1), at: Timestamp(rawValue: 20),
+            erasedAt: Timestamp(rawValue: 10), name: "t")
+        for other in [base, late] {
+            var reports: [Conflict] = []
+            var mine = other
+            let hasChanged = mine.merge(anew, table.shape) { reports.append($0) }
+            #expect(hasChanged && mine == anew && anew.merged(with: other, table.shape) == anew)
+            // A report would hold what was erased.
+            #expect(reports.isEmpty)
+            let bytes = try other.bytes(table.shape)
+            // Where only the mark is left of the row.
+            #expect(
+                try RecordJoin.join(nil, bytes, erasedAt: Timestamp(rawValue: 10), table.shape, name: "t").stored
+                    == nil)
+        }
+        #expect(anew.row(table.shape).dropFirst() == new[...])
+        #expect(try RecordCoding.decode(anew.bytes(table.shape), table.shape, name: "t") == anew)
+        #expect(try RecordCoding.erasure(of: anew.bytes(table.shape), name: "t") == Timestamp(rawValue: 10))
     }
 
     /// Two spellings of one key are one row, whose bytes must agree.

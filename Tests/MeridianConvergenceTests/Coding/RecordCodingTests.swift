@@ -96,7 +96,7 @@ struct RecordCodingTests {
             deleted.delete(by: Origin(7), at: .zero)
             _ = try RecordCoding.encode(record, shape, name: "t")
         } catch {
-            #expect(error.code == .corruption || error.code == .newerFormat, comment)
+            #expect([.corruption, .newerFormat, .olderFormat].contains(error.code), comment)
             #expect(error.message.contains("table t"), comment)
         }
     }
@@ -107,7 +107,9 @@ struct RecordCodingTests {
             writing: [.text("k"), .integer(1)], over: nil, table.shape, by: Origin(1), at: .zero, name: "t")
         var stored = try RowCoding.decode(try record.bytes(table.shape), name: "t")
         guard case .blob(let rest)? = stored.last else { preconditionFailure("no blob") }
-        for (format, expected) in [(2, MeridianError.Code.newerFormat), (0, .corruption), (-1, .corruption)] {
+        for (format, expected) in [
+            (3, MeridianError.Code.newerFormat), (1, .olderFormat), (0, .corruption), (-1, .corruption),
+        ] {
             var values = try RowCoding.decode(rest, name: "t")
             values[0] = .integer(Int64(format))
             stored[stored.count - 1] = .blob(try RowCoding.encode(values, name: "t"))

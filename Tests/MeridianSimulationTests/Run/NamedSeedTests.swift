@@ -54,6 +54,18 @@ import Testing
         try Self.run(seed: 555, "active-active", episodes: nil)
     }
 
+    /// The nearest copy of a table changed amid a transaction: it read in one and overwrote, in the other, what it had
+    /// not seen, and no conflict told of it (`TablesUsed`).
+    @Test func aTransactionReadsAndWritesInOneCopy() throws {
+        try Self.run(seed: 9_006_434, "active-active", episodes: [1, 2, 3, 4, 6, 7, 8, 9, 10, 11])
+    }
+
+    /// A write whose client had given up waited for a lock, and committed between two looks at the copies: as it may
+    /// (`ActiveActiveAccount.noteRenewed`).
+    @Test func aWriteOfUnknownOutcomeMayComeWhileACopyIsMadeAnew() throws {
+        try Self.run(seed: 9_000_494, "active-active", episodes: [1, 2, 4, 5, 6, 9, 10, 12, 14, 15, 16, 17, 18])
+    }
+
     /// What was found in failovers: the report of what an asynchronous home had alone lacked what its log had let go of
     /// (137), a node whose rows were back after a crash amid its departure took part in the new history with them
     /// (1065), and a failover amid a joint change did not ask those who were to be replaced (1284).
