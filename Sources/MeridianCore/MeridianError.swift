@@ -48,6 +48,7 @@ public struct MeridianError: Error, Sendable, Hashable, CustomStringConvertible 
         // The files are not what they should be.
         public static let wrongCluster = Code("wrongCluster")
         public static let newerFormat = Code("newerFormat")
+        public static let olderFormat = Code("olderFormat")
         public static let notADatabase = Code("notADatabase")
         public static let corruption = Code("corruption")
         public static let directoryInUse = Code("directoryInUse")

@@ -62,6 +62,9 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case laterAttemptIgnoresFirst
     case firstWrittenAnchors
     case unequalInOneRound
+    case lostDecisionIgnored
+    case promiseIgnored
+    case historiesMixed
     // State.
     case applySkipsCommand
     case halfSnapshotInstalled
@@ -150,6 +153,9 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .laterAttemptIgnoresFirst: "a commit that is asked for again ignores an attempt that is open (FC 2)"
         case .firstWrittenAnchors: "the range that is written first decides, however little it survives (S3)"
         case .unequalInOneRound: "ranges of different modes commit in one round (S3)"
+        case .lostDecisionIgnored: "a history that has lost a decision decides as if there had been none (S3)"
+        case .promiseIgnored: "a range follows decisions of a history that has ended (Paxos, ballots)"
+        case .historiesMixed: "a range answers in the name of a history that it is not in"
         case .applySkipsCommand: "a follower leaves a command out (etcd #13766; FC 9)"
         case .halfSnapshotInstalled: "half of a snapshot's rows are installed (FC 14)"
         case .snapshotTakesRowsBack: "a snapshot is installed over newer rows (issue 15, S4)"
@@ -190,6 +196,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .authorityNeverEnds, .failoverUnlapsed, .replicasUnsealed, .seedNotMostComplete, .salvageDropped,
             .keeperActsOnStaleRecord:
             "failover"
+        case .firstWrittenAnchors, .unequalInOneRound, .lostDecisionIgnored, .promiseIgnored, .historiesMixed:
+            "mixed"
         default: nil
         }
     }

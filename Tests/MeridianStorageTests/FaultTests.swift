@@ -59,7 +59,9 @@ import Testing
                 #expect(try check(stores), "\(file): bit \(bit) of byte \(offset) went unnoticed")
             } catch let error as MeridianError {
                 detected += 1
-                let expected: [MeridianError.Code] = [.corruption, .notADatabase, .newerFormat, .wrongCluster]
+                let expected: [MeridianError.Code] = [
+                    .corruption, .notADatabase, .newerFormat, .olderFormat, .wrongCluster,
+                ]
                 #expect(expected.contains(error.code), "\(file): bit \(bit) of byte \(offset): \(error)")
             }
         }

@@ -125,6 +125,12 @@ import Testing
         #expect(openingFails() == .newerFormat)
     }
 
+    @Test(arguments: ["log.sqlite", "state.sqlite"]) func refusesAFormatThatItCannotMigrate(_ file: String) throws {
+        try prepare()
+        try change(file, "UPDATE meta SET value = '4' WHERE name = 'format'")
+        #expect(openingFails() == .olderFormat)
+    }
+
     @Test(arguments: ["log.sqlite", "state.sqlite"]) func refusesADatabaseOfSomebodyElse(_ file: String) throws {
         try prepareWithout(file)
         try change(file, "CREATE TABLE t(x)")

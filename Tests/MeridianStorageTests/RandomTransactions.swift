@@ -14,7 +14,19 @@ extension SplitMix64 {
     }
 
     mutating func request() -> RequestID { RequestID(high: next(), low: next()) }
-    mutating func ranges() -> [RangeID] { (0..<below(4)).map { _ in RangeID(next()) } }
+    mutating func participants() -> [Participant] {
+        (0...below(3)).map { _ in Participant(RangeID(next()), in: Generation(UInt32(below(1 << 32)))) }
+    }
+
+    mutating func id() -> TransactionID { TransactionID(request: request(), attempt: next()) }
+
+    mutating func ballot() -> Ballot {
+        Ballot(position: Int(below(4)), generation: Generation(UInt32(below(1 << 32))))
+    }
+
+    mutating func cause() -> UndoneTransaction.Cause {
+        .init(participants: participants(), candidate: timestamp(), mayBeAcknowledged: below(2) == 0)
+    }
 
     mutating func mutations() -> [Mutation] {
         (0..<below(4)).map { _ in Mutation(key: key(), value: below(3) == 0 ? nil : bytes(below: 20)) }
@@ -27,17 +39,20 @@ extension SplitMix64 {
 
     mutating func preparation() -> CommitStep.Preparation {
         CommitStep.Preparation(
-            anchor: RangeID(next()), participants: ranges(), candidate: timestamp(), readsElsewhere: below(2) == 0,
-            priority: TransactionPriority(begun: timestamp(), request: request()),
+            participants: participants(), candidate: timestamp(), readsElsewhere: below(2) == 0,
+            acknowledgesDecided: below(2) == 0, priority: TransactionPriority(begun: timestamp(), request: request()),
             keys: (0..<below(3)).map { _ in key() }, spans: (0..<below(3)).map { _ in span() })
     }
 
     mutating func step() -> CommitStep {
         let kind: CommitStep.Kind
-        switch below(6) {
+        switch below(9) {
         case 0: kind = .commit
         case 1: kind = .abort
-        case 2: kind = .forget
+        case 2: kind = .forget((0..<below(3)).map { _ in id() })
+        case 3: kind = .promise(ballot())
+        case 4: kind = .adopt(participants())
+        case 5: kind = .undo(cause())
         default: kind = .prepare(preparation())
         }
         return CommitStep(attempt: next(), kind: kind)
@@ -47,13 +62,12 @@ extension SplitMix64 {
         TransactionTable(
             prepared: (0..<below(4)).map { _ in
                 PreparedTransaction(
-                    id: TransactionID(request: request(), attempt: next()), timestamp: timestamp(),
-                    mutations: mutations(), preparation: preparation())
+                    id: id(), timestamp: timestamp(), mutations: mutations(), preparation: preparation(),
+                    promised: ballot())
             },
             decided: (0..<below(3)).map { _ in
-                DecidedTransaction(
-                    id: TransactionID(request: request(), attempt: next()), timestamp: timestamp(),
-                    participants: ranges())
-            }, highest: timestamp())
+                DecidedTransaction(id: id(), timestamp: timestamp(), participants: participants())
+            },
+            undone: (0..<below(3)).map { _ in UndoneTransaction(id: id(), cause: cause()) }, highest: timestamp())
     }
 }

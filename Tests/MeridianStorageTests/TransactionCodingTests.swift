@@ -34,8 +34,8 @@ import Testing
     }
 
     private let preparation = CommitStep.Preparation(
-        anchor: RangeID(2), participants: [RangeID(2), RangeID(3)], candidate: Timestamp(nanoseconds: 4),
-        readsElsewhere: true,
+        participants: [Participant(RangeID(2)), Participant(RangeID(3), in: Generation(5))],
+        candidate: Timestamp(nanoseconds: 4), readsElsewhere: true, acknowledgesDecided: true,
         priority: TransactionPriority(begun: Timestamp(nanoseconds: 5), request: RequestID(high: 6, low: 7)),
         keys: [Key([8])], spans: [KeySpan(lower: Key([9]), upper: nil)])
 
@@ -44,17 +44,28 @@ import Testing
     @Test func theBytesOfAPrepareAreFixed() {
         func word(_ value: UInt8) -> [UInt8] { [value, 0, 0, 0, 0, 0, 0, 0] }
         func count(_ value: UInt8) -> [UInt8] { [value, 0, 0, 0] }
-        let head = word(1) + [1] + word(2) + word(4) + [1] + word(5) + word(6) + word(7)
-        let participants = count(2) + word(2) + word(3)
+        let head = word(1) + [1] + word(4) + [3] + word(5) + word(6) + word(7)
+        let participants = count(2) + word(2) + count(0) + word(3) + count(5)
         let keys = count(1) + count(1) + [8]
         let spans = count(1) + count(1) + [9] + [255, 255, 255, 255]
         #expect(
             encode(CommitStep(attempt: 1, kind: .prepare(preparation))) == head + participants + keys + spans)
     }
 
-    @Test(arguments: [(CommitStep.Kind.commit, UInt8(2)), (.abort, 3), (.forget, 4)])
-    func theBytesOfTheOtherStepsAreFixed(kind: CommitStep.Kind, byte: UInt8) {
-        #expect(encode(CommitStep(attempt: 258, kind: kind)) == [2, 1, 0, 0, 0, 0, 0, 0, byte])
+    @Test(arguments: [
+        (CommitStep.Kind.commit, [UInt8(2)]), (.abort, [3]), (.forget([]), [4, 0, 0, 0, 0]), (.erase, [5]),
+        (.promise(Ballot(position: 1, generation: Generation(2))), [6, 1, 0, 0, 0, 2, 0, 0, 0]),
+        (.adopt([Participant(RangeID(9))]), [7, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (
+            .undo(
+                .init(
+                    participants: [Participant(RangeID(9))], candidate: Timestamp(nanoseconds: 4),
+                    mayBeAcknowledged: true)),
+            [8, 4, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        ),
+    ])
+    func theBytesOfTheOtherStepsAreFixed(kind: CommitStep.Kind, bytes: [UInt8]) {
+        #expect(encode(CommitStep(attempt: 258, kind: kind)) == [2, 1, 0, 0, 0, 0, 0, 0] + bytes)
     }
 
     @Test(arguments: 1...UInt64(4)) func stepsComeBackAsTheyWere(seed: UInt64) throws {
@@ -83,15 +94,23 @@ import Testing
     }
 
     @Test func aStepOfAnUnknownKindIsRefused() {
-        for kind in [UInt8(0), 6, 255] {
+        for kind in [UInt8(0), 9, 255] {
             #expect(throws: ByteReader.Malformed.self) { try decodeStep([1, 0, 0, 0, 0, 0, 0, 0, kind]) }
         }
     }
 
+    /// Nobody could decide it.
+    @Test func aTransactionWithoutParticipantsIsRefused() {
+        var bytes = encode(CommitStep(attempt: 1, kind: .adopt([Participant(RangeID(9))])))
+        bytes.removeLast(12)
+        bytes[9] = 0
+        #expect(throws: ByteReader.Malformed.self) { try decodeStep(bytes) }
+    }
+
     @Test func anUnknownFlagIsRefused() {
         var bytes = encode(CommitStep(attempt: 1, kind: .prepare(preparation)))
-        #expect(bytes[25] == 1)
-        bytes[25] = 2
+        #expect(bytes[17] == 3)
+        bytes[17] = 4
         #expect(throws: ByteReader.Malformed.self) { try decodeStep(bytes) }
     }
 
@@ -129,7 +148,7 @@ import Testing
 
     /// What was decided before is over, but its time says what comes later.
     @Test func anEmptyTableKeepsItsHighestTimestamp() throws {
-        let table = TransactionTable(prepared: [], decided: [], highest: Timestamp(nanoseconds: 9))
+        let table = TransactionTable(prepared: [], decided: [], undone: [], highest: Timestamp(nanoseconds: 9))
         #expect(try decodeTable(encode(table)) == table)
     }
 
@@ -148,7 +167,8 @@ import Testing
             let table = random.transactionTable()
             let turned = TransactionTable(
                 prepared: table.prepared.values.sorted { $1.id < $0.id },
-                decided: table.decided.values.sorted { $1.id < $0.id }, highest: table.highest)
+                decided: table.decided.values.sorted { $1.id < $0.id },
+                undone: table.undone.values.sorted { $1.id < $0.id }, highest: table.highest)
             #expect(encode(turned) == encode(table))
             let ids = table.prepared.keys.sorted()
             guard let first = ids.first, let last = ids.last else { continue }

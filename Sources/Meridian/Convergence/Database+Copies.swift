@@ -51,13 +51,16 @@ extension Database {
     ///
     /// What it has written and no other copy has pulled is not in the table any more. Of a copy that lives, call it
     /// when `convergence(of:)` shows that the others have caught up. A copy that comes back later is not asked.
+    /// Transactions that it takes part in are decided without it.
+    /// - Returns: what of these was undone in other tables too (`undoneCommits(deadline:)`).
     /// - Throws: `.placementImpossible` for the last copy, or where there is none.
+    @discardableResult
     public func retireCopy<Row>(
         of table: Table<Row>, in region: Region, deadline: Duration = .seconds(10)
-    ) async throws {
+    ) async throws -> [UndoneCommit] {
         let end = host.deadline(after: deadline)
         _ = try await activeRecord(table, end: end)
-        _ = try await updateRecord(table.name, end: end) { record in
+        let record = try await updateRecord(table.name, end: end) { record in
             let others = record.copies.filter { $0.state == .active && $0.region != region }
             guard let position = record.copies.firstIndex(where: { $0.isInUse && $0.region == region }) else {
                 throw MeridianError(.placementImpossible, "table \(table.name) has no copy in \(region) to retire")
@@ -68,7 +71,9 @@ extension Database {
             }
             record.copies[position].state = .retired
             return true
-        }
+        }.record
+        let retired = record.copies.filter { $0.region == region && $0.state == .retired }.map(\.range)
+        return try await endTransactions(of: Set(retired), end: end)
     }
 
     // MARK: Records

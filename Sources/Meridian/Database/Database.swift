@@ -57,7 +57,7 @@ public struct Database: Sendable {
     }
 
     /// - Parameter mayBeRepeated: whether a commit with this id may have been asked for before.
-    func transact<Result>(
+    package func transact<Result>(
         _ request: RequestID, mayBeRepeated: Bool, acknowledging acknowledgement: CommitAcknowledgement,
         deadline: Duration,
         isolation: isolated (any Actor)? = #isolation, _ body: (Transaction) async throws -> Result

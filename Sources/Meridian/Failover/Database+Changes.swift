@@ -43,7 +43,9 @@ extension Database {
         let end = host.deadline(after: deadline)
         try await change(table.name, end: end) { record in
             for position in record.ranges.indices {
-                guard partition == nil || record.ranges[position].partition == partition else { continue }
+                guard partition == nil || record.ranges[position].partition == partition,
+                    !record.ranges[position].isGivenUp
+                else { continue }
                 record.ranges[position].home = home
             }
         }
@@ -60,7 +62,7 @@ extension Database {
         _ = try await updateRecord(name, end: end) { record in
             let old = record
             try body(&record)
-            for position in record.ranges.indices {
+            for position in record.ranges.indices where !record.ranges[position].isGivenUp {
                 let plan = try planner.plan(record, rangeAt: position)
                 record.ranges[position].adopt(plan, from: old.ranges[position])
             }
@@ -100,7 +102,7 @@ extension Database {
     func finishChanges(_ name: String, end: Instant) async throws {
         while true {
             let record = try await record(name, end: end)
-            let open = record.ranges.filter { $0.transition != nil }
+            let open = record.ranges.filter { $0.transition != nil && !$0.isGivenUp }
             guard !open.isEmpty else { return noteTable(record) }
             for range in open { try await waitUntilSettled(range, table: name, end: end) }
             _ = try await updateRecord(name, end: end) { current in

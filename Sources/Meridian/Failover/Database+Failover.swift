@@ -19,7 +19,8 @@ extension Database {
     ///   - destination: the new home; without one it is where the most complete copy is.
     ///   - acceptingLoss: whether to go on from what can be reached although it may lack commits that the mode had
     ///     promised to keep.
-    /// - Returns: a report for each range that was at home there.
+    /// - Returns: a report for each range that was at home there. What of other tables is undone with what was lost
+    ///   stands in each of them.
     /// - Throws: `.placementImpossible` or `.jurisdictionViolation` for a destination that cannot be the home, and then
     ///   nothing has changed; `.unavailable` when too few copies answer; `.deadlineExceeded`.
     @discardableResult
@@ -31,6 +32,7 @@ extension Database {
         let record = try await record(table.name, end: end)
         guard record.descriptor.locality != .activeActive else { throw Self.cannotMove(table.name) }
         var reports: [FailoverReport] = []
+        let lostRanges = Set(record.ranges.lazy.filter { $0.home == lost }.map(\.id))
         for range in record.ranges where range.home == lost {
             let procedure = FailoverProcedure(
                 database: self, table: table.name, seen: range, destination: destination, authority: nil,
@@ -43,6 +45,8 @@ extension Database {
                 "table \(table.name) has no rows at home in \(lost); they are at home in "
                     + record.ranges.map(\.home.rawValue).joined(separator: ", "))
         }
+        let undone = try await endTransactions(of: lostRanges, end: end)
+        for position in reports.indices { reports[position].undone = undone }
         return reports
     }
 }

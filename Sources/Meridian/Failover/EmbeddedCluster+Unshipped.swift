@@ -26,6 +26,9 @@ public struct UnshippedCommit<Row: Codable & Sendable>: Sendable {
     /// gone and only the rows are known that no later commit wrote. The latter may be in the new history as well, if
     /// the commit was made within moments of its beginning.
     public var isIncomplete: Bool
+    /// It is one range's part of a transaction that was prepared there and no more: the other parts stand where they
+    /// were written, if it has committed.
+    public var isPrepared: Bool
 }
 
 /// What the replicas of a lost home region knew alone.
@@ -48,7 +51,8 @@ extension EmbeddedCluster {
                 found[commit.request] = UnshippedCommit(
                     id: commit.request, timestamp: Timestamp(rawValue: commit.timestamp),
                     partition: Region(file.partition), isCommitted: commit.isCommitted,
-                    changes: try commit.changes.map { try change($0, of: table) }, isIncomplete: commit.isIncomplete)
+                    changes: try commit.changes.map { try change($0, of: table) }, isIncomplete: commit.isIncomplete,
+                    isPrepared: commit.isPrepared)
             }
         }
         return found.values.sorted { ($0.timestamp, $0.id) < ($1.timestamp, $1.id) }

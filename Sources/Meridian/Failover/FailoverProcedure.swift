@@ -66,6 +66,7 @@ struct FailoverProcedure {
         let old = if let known { known } else { try await database.datedRecord(table, end: end) }
         guard let before = old.record.ranges.first(where: { $0.id == range }) else { throw gone }
         guard isAsSeen(before) else { throw overtaken }
+        guard !before.isGivenUp else { throw givenUp }
         if let destination { try check(destination, old.record) }
         let (record, fenced) = try await fence(old)
         let statuses = await sealedReplicas(of: fenced)
@@ -86,6 +87,11 @@ struct FailoverProcedure {
 
     private var gone: MeridianError {
         MeridianError(.rowNotFound, "table \(table) has no range \(range) any more")
+    }
+
+    private var givenUp: MeridianError {
+        MeridianError(
+            .placementImpossible, "table \(table): its rows in \(seen.home) were given up for good, and cannot go on")
     }
 
     private func isAsSeen(_ range: RangeDescriptor) -> Bool {
@@ -282,7 +288,9 @@ struct FailoverProcedure {
             record.ranges[position].generation = generation
             record.ranges[position].fence = nil
             record.ranges[position].keepsEarlierHistory = true
-            record.ranges[position].forks.append(.init(index: choice.fork.index, completeTo: choice.seed.complete))
+            record.ranges[position].forks.append(
+                .init(
+                    index: choice.fork.index, completeTo: choice.seed.complete, isLossless: choice.isLossless))
             record.ranges[position].seed = .init(node: choice.seed.node, fork: choice.fork)
             record.ranges[position].transition = .init(
                 members: [Member(node: choice.seed.node, region: place, role: .voter)], commitRule: .majority)

@@ -30,4 +30,7 @@ public struct FailoverReport: Hashable, Sendable, Codable {
     /// From the beginning of the failover until the new home had answered a strong read, in milliseconds. What passed
     /// before, until somebody noticed, is not in it. 0 in `Database.failovers(of:deadline:)`.
     public var milliseconds: Double
+    /// Transactions that have written these rows and others, and that were undone elsewhere too. Empty in
+    /// `Database.failovers(of:deadline:)`: `Database.undoneCommits(deadline:)` has all that ever were.
+    public var undone: [UndoneCommit] = []
 }

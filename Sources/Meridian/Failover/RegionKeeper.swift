@@ -50,7 +50,8 @@ package struct RegionKeeper: Sendable {
     private func endChanges(_ tables: [TableRecord], end: Instant) async {
         await withTaskGroup(of: Void.self) { group in
             for table in tables {
-                for range in table.ranges where range.home == database.region && range.transition != nil {
+                for range in table.ranges
+                where range.home == database.region && range.transition != nil && !range.isGivenUp {
                     group.addTask { try? await endChange(of: range, in: table.descriptor.name, end: end) }
                 }
             }
@@ -60,7 +61,7 @@ package struct RegionKeeper: Sendable {
     private func takeOver(_ tables: [TableRecord], end: Instant) async {
         await withTaskGroup(of: Void.self) { group in
             for table in tables where table.descriptor.failover == .automatic {
-                for range in table.ranges {
+                for range in table.ranges where !range.isGivenUp {
                     group.addTask { try? await takeOverIfLost(range, of: table.descriptor.name, end: end) }
                 }
             }
@@ -101,6 +102,7 @@ package struct RegionKeeper: Sendable {
             database: database, table: table, seen: range, destination: database.region, authority: lapsed,
             acceptsLoss: false, end: end, known: record)
         _ = try await procedure.run()
+        _ = try await database.endTransactions(of: [range.id], end: end)
     }
 
     /// Which region this is of those that can take a range over, the nearest to its home first; `nil` when it is none.

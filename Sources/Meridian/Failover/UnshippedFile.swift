@@ -25,6 +25,8 @@ struct UnshippedFile: Codable {
         /// It belongs to a transaction of several ranges of which the writes stand before the fork; or of what it wrote
         /// only the rows are known that nobody wrote later.
         var isIncomplete: Bool
+        /// A transaction of several ranges was prepared here, and the log does not say what has become of it.
+        var isPrepared = false
     }
 
     var range: UInt64
@@ -52,7 +54,7 @@ struct UnshippedFile: Codable {
         forkIndex = salvage.fork.rawValue
         compacted = salvage.compacted
         commits = []
-        var prepared: [TransactionID: [Mutation]] = [:]
+        var prepared: [TransactionID: (entry: Entry, command: Command)] = [:]
         for entry in salvage.entries {
             guard case .command(let command) = entry.payload else { continue }
             var mutations = command.mutations
@@ -61,24 +63,36 @@ struct UnshippedFile: Codable {
                 let id = TransactionID(request: command.request, attempt: step.attempt)
                 switch step.kind {
                 case .prepare:
-                    prepared[id] = command.mutations
+                    prepared[id] = (entry, command)
                     continue
-                case .commit:
+                case .commit, .adopt:
                     isIncomplete = prepared[id] == nil
-                    mutations = prepared.removeValue(forKey: id) ?? []
-                case .abort, .forget, .erase: continue
+                    mutations = prepared.removeValue(forKey: id)?.command.mutations ?? []
+                case .abort, .undo:
+                    prepared[id] = nil
+                    continue
+                case .promise, .forget, .erase: continue
                 }
             }
             commits.append(
                 Commit(
                     index: entry.index.rawValue, request: "\(command.request)", timestamp: command.timestamp.rawValue,
-                    isCommitted: entry.index <= salvage.committed,
-                    changes: mutations.map {
-                        Change(key: Hexadecimal.text($0.key.bytes), value: $0.value.map { Hexadecimal.text($0) })
-                    },
+                    isCommitted: entry.index <= salvage.committed, changes: Self.changes(mutations),
                     isIncomplete: isIncomplete))
         }
+        // The end of these stands in other ranges' logs: they can have committed, and their clients been told so.
+        for (entry, command) in prepared.values.sorted(by: { $0.entry.index < $1.entry.index }) {
+            commits.append(
+                Commit(
+                    index: entry.index.rawValue, request: "\(command.request)", timestamp: command.timestamp.rawValue,
+                    isCommitted: false, changes: Self.changes(command.mutations), isIncomplete: false,
+                    isPrepared: true))
+        }
         addRows(of: salvage)
+    }
+
+    private static func changes(_ mutations: [Mutation]) -> [Change] {
+        mutations.map { Change(key: Hexadecimal.text($0.key.bytes), value: $0.value.map { Hexadecimal.text($0) }) }
     }
 
     /// Rows of one timestamp were written by one commit.

@@ -27,6 +27,8 @@ package struct RangeDescriptor: Hashable, Sendable {
     package var generation = Generation.first
     /// The generation that a failover is about to begin: replicas of earlier ones take no part any more.
     package var fence: Generation?
+    /// It was given up for good, with nothing to go on from: it is fenced and serves nobody any more.
+    package var isGivenUp = false
     /// From where the present generation goes on; `nil` in the first.
     package var seed: Seed?
     /// Where the earlier histories end, that of generation *g* at `forks[g]`. An entry of an earlier history is part of
@@ -43,10 +45,13 @@ package struct RangeDescriptor: Hashable, Sendable {
         package var index: LogIndex
         /// What was committed up to this time lies before the fork: later versions of rows can be what it has cut.
         package var completeTo: Timestamp
+        /// Whether everything that was acknowledged lies before the fork, and nothing has been since.
+        package var isLossless: Bool
 
-        package init(index: LogIndex, completeTo: Timestamp) {
+        package init(index: LogIndex, completeTo: Timestamp, isLossless: Bool = false) {
             self.index = index
             self.completeTo = completeTo
+            self.isLossless = isLossless
         }
     }
 
@@ -118,6 +123,11 @@ package struct RangeDescriptor: Hashable, Sendable {
     /// Up to when the rows of an earlier generation are part of the present history for certain.
     package func commonTime(with generation: Generation) -> Timestamp {
         forks.dropFirst(Int(generation.rawValue)).map(\.completeTo).min() ?? .distantFuture
+    }
+
+    /// Whether a failover has cut something off since a generation.
+    package func hasLost(since generation: Generation) -> Bool {
+        forks.dropFirst(Int(generation.rawValue)).contains { !$0.isLossless }
     }
 
     /// Whether a node keeps a replica: it is a member, or was one and the change is not over.

@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianPlacement
+import MeridianTransactions
 
 /// What a node knows of the cluster's tables and ranges: the system range's rows, decoded.
 package struct Catalog: Sendable {
@@ -13,6 +14,8 @@ package struct Catalog: Sendable {
     package private(set) var protections: [Key: Protection] = [:]
     /// The tables of which each region has a copy that commits by itself.
     private var activeTables: Set<TableID> = []
+    /// Copies that are out of use: what they have prepared counts for nothing.
+    private var retiredCopies: Set<RangeID> = []
     /// Up to when each region's leaseholders may serve (`Authority`).
     package private(set) var authorities: [Region: Timestamp] = [:]
 
@@ -24,6 +27,18 @@ package struct Catalog: Sendable {
     package init(system: RangeDescriptor) throws(MeridianError) { try directory.insert(system) }
 
     func isGlobal(_ range: RangeDescriptor) -> Bool { globalTables.contains(range.table) }
+
+    /// In which history each of these ranges is, `nil` for what was given up; nothing if one is not known yet.
+    func presence(of participants: [Participant]) -> [Presence?]? {
+        var present: [Presence?] = []
+        for participant in participants {
+            guard let range = directory[participant.range] else { return nil }
+            let isGivenUp = range.isGivenUp || retiredCopies.contains(range.id)
+            let hasLost = range.hasLost(since: participant.generation)
+            present.append(isGivenUp ? nil : Presence(range.generation, hasLost: hasLost))
+        }
+        return present
+    }
 
     /// What of a range outlives its home region; `nil` for one that is not known yet.
     func durability(of range: RangeID) -> RangeDurability? {
@@ -103,6 +118,7 @@ package struct Catalog: Sendable {
         }
         news.changesAuthority = automaticTables.contains(record.descriptor.id) != record.descriptor.isAutomatic
         tables[record.descriptor.name] = record
+        for copy in record.copies where copy.state == .retired { retiredCopies.insert(copy.range) }
         if record.descriptor.locality == .global { globalTables.insert(record.descriptor.id) }
         if record.descriptor.locality == .activeActive { activeTables.insert(record.descriptor.id) }
         if record.descriptor.isAutomatic {

@@ -19,7 +19,8 @@ package struct TableRecord: Hashable, Sendable {
     }
 
     /// 2: ranges that change after they were made. 3: active-active tables. 4: up to when forks are complete.
-    private static let format: Int64 = 4
+    /// 5: ranges that were given up, and what forks have lost.
+    private static let format: Int64 = 5
 
     package func encoded() throws(MeridianError) -> [UInt8] {
         var values: [Value] = [
@@ -58,6 +59,8 @@ package struct TableRecord: Hashable, Sendable {
             values += [.text(copy.region.rawValue), .integer(Int64(copy.state.rawValue))]
         }
         for fork in ranges.flatMap(\.forks) { values.append(.integer(fork.completeTo.rawValue)) }
+        values += ranges.map { .integer($0.isGivenUp ? 1 : 0) }
+        values += ranges.flatMap(\.forks).map { .integer($0.isLossless ? 1 : 0) }
         return try RowCoding.encode(values, name: "system.tables")
     }
 
@@ -145,6 +148,14 @@ package struct TableRecord: Hashable, Sendable {
             for range in ranges.indices {
                 for fork in ranges[range].forks.indices {
                     ranges[range].forks[fork].completeTo = Timestamp(rawValue: try reader.integer())
+                }
+            }
+        }
+        if format > 4 {
+            for range in ranges.indices { ranges[range].isGivenUp = try reader.integer() != 0 }
+            for range in ranges.indices {
+                for fork in ranges[range].forks.indices {
+                    ranges[range].forks[fork].isLossless = try reader.integer() != 0
                 }
             }
         }

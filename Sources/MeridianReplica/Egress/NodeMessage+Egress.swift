@@ -112,7 +112,7 @@ extension RangeRequest.Body {
         case .lock(let lock):
             for key in lock.claim.exclusive + lock.claim.shared { visit(key.bytes) }
             for span in lock.claim.spans { span.visitBytes(visit) }
-        case .resolve, .unlock, .transferLease, .status: return
+        case .resolve, .unlock, .transferLease, .transactions, .status: return
         }
     }
 }

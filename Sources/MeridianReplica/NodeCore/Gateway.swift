@@ -130,6 +130,11 @@ extension NodeCore {
             return
         }
         let known = gateway.leaseholders[call.range]
+        if range.isGivenUp {
+            let error = MeridianError(
+                .unavailable, "\(place(of: call.range)): they were given up with their home region, for good")
+            return finish(id, .failed(error), .failed(error), at: now, &effects)
+        }
         var target = chooseTarget(range, known: known, call: call, at: now)
         if case .read(var read) = call.body, read.isLocal {
             let replica = nearestReplica(range, known: known)
@@ -192,11 +197,13 @@ extension NodeCore {
         case .prepared(let result, _):
             gateway.learn(sender, leads: reply.range, in: result.term)
             finish(reply.id, reply.body, nil, at: now, &effects)
-        case .inDoubt, .standing:
+        case .inDoubt:
             finish(reply.id, reply.body, nil, at: now, &effects)
+        case .transactions(let transactions):
+            finish(reply.id, reply.body, .transactions(transactions), at: now, &effects)
         case .status(let status):
             finish(reply.id, reply.body, .status(status), at: now, &effects)
-        case .transferStarted, .locked, .unlocked:
+        case .transferStarted, .locked, .unlocked, .standing:
             finish(reply.id, reply.body, .done, at: now, &effects)
         case .failed(let error):
             if call.mayHaveCommitted, case .commit = call.body {
@@ -283,12 +290,15 @@ extension NodeCore {
         for id in waiting { retryNow(id, at: now, &effects) }
     }
 
+    private func place(of range: RangeID) -> String {
+        let name = catalog.directory[range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
+        return "table \(name), rows of \(catalog.directory[range]?.home.rawValue ?? "?")"
+    }
+
     private mutating func expire(
         _ id: GatewayRequestID, _ call: Gateway.Call, at now: Moment, _ effects: inout StepEffects
     ) {
-        let name = catalog.directory[call.range].flatMap { catalog[$0.table]?.descriptor.name } ?? "system"
-        let region = catalog.directory[call.range]?.home.rawValue ?? "?"
-        let message = "table \(name), rows of \(region): no quorum answered before the deadline"
+        let message = "\(place(of: call.range)): no quorum answered before the deadline"
         let isOpen = (call.isOutstanding || call.mayHaveCommitted) && !Planted.isOn(.unknownReportedFailed)
         guard case .commit = call.body, isOpen else {
             let error = MeridianError(

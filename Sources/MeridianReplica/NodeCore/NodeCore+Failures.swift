@@ -48,7 +48,7 @@ extension NodeCore {
         case .prepare(let prepare):
             let transactions = serving?.transactions
             if transactions?.held[prepare.id] != nil || transactions?.preparing[prepare.id] != nil { return nil }
-        case .read, .resolve, .lock, .unlock, .transferLease, .status: return nil
+        case .read, .resolve, .lock, .unlock, .transferLease, .transactions, .status: return nil
         }
         let raft = replicas[slot].raft
         if raft.role == .leader, let successor = successor(slot) {

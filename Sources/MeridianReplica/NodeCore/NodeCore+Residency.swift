@@ -26,7 +26,7 @@ extension RangeRequest.Body {
     var changesRows: Bool {
         switch self {
         case .commit, .prepare, .lock: true
-        case .read, .resolve, .unlock, .transferLease, .status: false
+        case .read, .resolve, .unlock, .transferLease, .transactions, .status: false
         }
     }
 }

@@ -14,7 +14,6 @@ struct Transactions: Sendable {
     struct Coordinated: Sendable {
         var machine: CommitCoordinator
         var request: TransactionRequest
-        var anchor: RangeID
         var candidate: Timestamp
         /// The calls that wait for the outcome.
         var clients: [GatewayRequestID]
@@ -60,36 +59,40 @@ extension NodeCore {
             effects.node.answers.append(GatewayAnswer(id: call.id, body: .failed(error)))
             return
         }
-        guard let anchor = anchor(of: request) else { return gateway.hold(call, at: now.instant) }
+        guard let (participants, areEqual) = participants(of: request) else {
+            return gateway.hold(call, at: now.instant)
+        }
         let candidate = now.clock.latest.advanced(byNanoseconds: leadNanoseconds(request.parts.map(\.range)))
         let machine = CommitCoordinator(
-            id: request.id, anchor: anchor.range, writers: request.writers, readers: request.readers,
-            candidate: candidate, mayBeRepeated: call.mayBeRepeated,
-            acknowledgesDecided: request.acknowledgesDecided || !anchor.isAmongEqual)
+            id: request.id, participants: participants, readers: request.readers, candidate: candidate,
+            mayBeRepeated: call.mayBeRepeated, acknowledgesDecided: request.acknowledgesDecided || !areEqual)
         // A client that asks until its deadline leaves some of the time to find out what has become of it.
         transactions.coordinated[request.id] = Transactions.Coordinated(
-            machine: machine, request: request, anchor: anchor.range, candidate: candidate,
+            machine: machine, request: request, candidate: candidate,
             clients: [call.id], arrival: now.instant,
             deadline: min(call.deadline, now.instant.advanced(byNanoseconds: Self.coordinationNanoseconds)),
             names: SplitMix64(seed: call.id.rawValue ^ request.id.attempt))
         drive(request.id, at: now, &effects) { $0.begin() }
     }
 
-    /// The range that decides: of those that are written the one that outlives most, and of equal ones the first
-    /// written. Where all are equal, and none is a copy that commits by itself, what they have prepared together is as
-    /// durable as what any of them could say.
+    /// The ranges that are written, in the order in which they would have to decide: what outlives more comes first,
+    /// and of equal ones the first written. Where all are equal, and none is a copy that commits by itself, what they
+    /// have prepared together is as durable as what any of them could say.
     /// - Returns: `nil` when the catalog does not have all ranges yet: the client has seen a newer one.
-    private func anchor(of request: TransactionRequest) -> (range: RangeID, isAmongEqual: Bool)? {
-        var strengths: [RangeDurability] = []
-        let writers = [request.first] + request.writers.filter { $0 != request.first }
-        for range in writers {
-            guard let strength = catalog.durability(of: range) else { return nil }
-            strengths.append(strength)
+    private func participants(of request: TransactionRequest) -> (inOrder: [Participant], areEqual: Bool)? {
+        var found: [(strength: RangeDurability, participant: Participant)] = []
+        for range in [request.first] + request.writers.filter({ $0 != request.first }) {
+            guard let strength = catalog.durability(of: range), let descriptor = catalog.directory[range] else {
+                return nil
+            }
+            found.append((strength, Participant(range, in: descriptor.generation)))
         }
-        guard let strongest = strengths.max(), let position = strengths.firstIndex(of: strongest) else { return nil }
-        let isAmongEqual = strengths.count == 1 || strongest > .copy && strengths.allSatisfy { $0 == strongest }
-        if Planted.isOn(.firstWrittenAnchors) { return (request.first, isAmongEqual) }
-        return (writers[position], isAmongEqual || Planted.isOn(.unequalInOneRound))
+        let areEqual = found.count == 1 || found.allSatisfy { $0.strength == found[0].strength && $0.strength > .copy }
+        if !Planted.isOn(.firstWrittenAnchors) {
+            // The standard library's sort is stable.
+            found.sort { $0.strength > $1.strength }
+        }
+        return (found.map(\.participant), areEqual || Planted.isOn(.unequalInOneRound))
     }
 
     /// What is remembered of requests and attempts must still be remembered when a coordinator asks for the last time.
@@ -127,11 +130,10 @@ extension NodeCore {
         switch action {
         case .prepare(let range):
             guard let part = transaction.request.parts.first(where: { $0.range == range }) else { return }
-            let isStaging = range == transaction.anchor
             let preparation = CommitStep.Preparation(
-                anchor: transaction.anchor, participants: isStaging ? transaction.request.writers : [],
-                candidate: transaction.candidate, readsElsewhere: !transaction.request.readers.isEmpty,
-                priority: transaction.request.priority)
+                participants: transaction.machine.participants, candidate: transaction.candidate,
+                readsElsewhere: !transaction.request.readers.isEmpty,
+                acknowledgesDecided: transaction.machine.acknowledgesDecided, priority: transaction.request.priority)
             let prepare = PrepareRequest(
                 id: id, preparation: preparation, preconditions: part.preconditions, mutations: part.mutations)
             ask(
@@ -149,17 +151,30 @@ extension NodeCore {
             let end =
                 transaction.clients.isEmpty
                 ? now.instant.advanced(byNanoseconds: Self.resolutionNanoseconds) : transaction.deadline
-            ask(
-                range, .resolve(ResolveRequest(id: id, resolution: resolution)), name, for: .coordinator(id),
-                until: end, at: now, &effects)
+            let participants = transaction.machine.participants
+            let request = ResolveRequest(
+                id: id, resolution: resolution, participants: participants, ballot: Ballot(of: participants),
+                generation: participants.first { $0.range == range }?.generation ?? .first)
+            ask(range, .resolve(request), name, for: .coordinator(id), until: end, at: now, &effects)
         case .finish(let outcome):
             transactions.coordinated[id]?.clients = []
             let total = now.instant.nanoseconds(since: transaction.arrival)
             let body = Self.answer(outcome, transaction.slowest, total)
             answer(transaction.clients.map { GatewayAnswer(id: $0, body: body) }, at: now, &effects)
-        case .recover(let other, let anchor, let range):
-            recover(other, anchor: anchor, metIn: range, at: now, &effects)
-            if other != id { transactions.recovered[other]?.waiting.append((id, range)) }
+        case .recover(let other, let participants, let range):
+            let generation = transaction.machine.participants.first { $0.range == range }?.generation
+            recover(other, participants, metIn: Participant(range, in: generation ?? .first), at: now, &effects)
+            guard other != id else { return }
+            if transactions.recovered[other] != nil {
+                transactions.recovered[other]?.waiting.append((id, range))
+            } else {
+                let error = MeridianError(
+                    .unavailable, "an earlier attempt is open in \(range), and not all of its ranges are known here",
+                    retry: .after(.seconds(1)))
+                drive(id, at: now, &effects) {
+                    $0.received(.failed(error, .prepare, wasRepeated: true), from: range)
+                }
+            }
         }
     }
 
@@ -206,21 +221,25 @@ extension NodeCore {
 
     mutating func takeCare(of abandoned: Abandoned, at now: Moment, _ effects: inout StepEffects) {
         switch abandoned.kind {
-        case .prepared(let anchor):
-            recover(abandoned.id, anchor: anchor, metIn: abandoned.range, at: now, &effects)
+        case .prepared(let participants):
+            recover(abandoned.id, participants, metIn: abandoned.origin, at: now, &effects)
         case .decided(let decided):
-            start(Recovery(of: decided, anchor: abandoned.range), at: now, &effects)
+            recover(
+                abandoned.id, decided.participants, metIn: abandoned.origin, committed: decided.timestamp, at: now,
+                &effects)
         }
     }
 
+    /// Nothing comes of it when the catalog does not know all participants yet, or all have been given up, or the
+    /// history that it was met in has ended.
     private mutating func recover(
-        _ id: TransactionID, anchor: RangeID, metIn range: RangeID, at now: Moment, _ effects: inout StepEffects
+        _ id: TransactionID, _ participants: [Participant], metIn origin: Participant, committed: Timestamp? = nil,
+        at now: Moment, _ effects: inout StepEffects
     ) {
-        start(Recovery(id: id, anchor: anchor, metIn: range), at: now, &effects)
-    }
-
-    private mutating func start(_ recovery: Recovery, at now: Moment, _ effects: inout StepEffects) {
-        guard transactions.recovered[recovery.id] == nil else { return }
+        guard transactions.recovered[id] == nil, let present = catalog.presence(of: participants),
+            let recovery = Recovery(
+                id: id, participants: participants, present: present, metIn: origin, committed: committed)
+        else { return }
         let seed = recovery.id.attempt ^ UInt64(bitPattern: now.instant.rawValue) ^ UInt64(configuration.node.rawValue)
         let number = transactions.nextToken
         transactions.nextToken += 1
@@ -247,11 +266,11 @@ extension NodeCore {
         transactions.recovered[id] = isFinished ? nil : recovered
         let end = now.instant.advanced(byNanoseconds: Self.recoveryNanoseconds)
         for (range, resolution, name) in calls {
-            ask(
-                range, .resolve(ResolveRequest(id: id, resolution: resolution)), name,
-                for: .recovery(id, recovered.number),
-                until: end,
-                at: now, &effects)
+            let machine = recovered.machine
+            let request = ResolveRequest(
+                id: id, resolution: resolution, participants: machine.participants, ballot: machine.ballot,
+                generation: machine.generation(of: range))
+            ask(range, .resolve(request), name, for: .recovery(id, recovered.number), until: end, at: now, &effects)
         }
     }
 
@@ -308,7 +327,7 @@ extension NodeCore {
         switch body {
         case .prepared(let result, let candidate): return .prepared(at: result.timestamp, candidate: candidate)
         case .committed(let result): return .committedBefore(result.timestamp)
-        case .inDoubt(let other, let anchor): return .inDoubt(other, anchor: anchor)
+        case .inDoubt(let other, let participants): return .inDoubt(other, participants)
         case .read: return .confirmed
         case .standing(let standing):
             guard case .resolve(let request) = call.body else { return nil }
@@ -318,10 +337,10 @@ extension NodeCore {
             switch call.body {
             case .prepare: question = .prepare
             case .resolve: question = .resolve
-            case .read, .commit, .lock, .unlock, .transferLease, .status: question = .confirm
+            case .read, .commit, .lock, .unlock, .transferLease, .transactions, .status: question = .confirm
             }
             return .failed(error, question, wasRepeated: call.mayStillHappen)
-        case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked, .status: return nil
+        case .transferStarted, .notLeaseholder, .unknown, .locked, .unlocked, .transactions, .status: return nil
         }
     }
 }

@@ -54,7 +54,8 @@ package struct GatewayAnswer: Sendable {
         case committed(CommitResult, routeNanoseconds: Int64)
         case read(ReadResult)
         case status(ReplicaStatus)
-        /// A lease transfer has begun, or locks are held or gone.
+        case transactions([TransactionStatus])
+        /// A transaction has come to its end in the range, a lease transfer has begun, or locks are held or gone.
         case done
         case failed(MeridianError)
     }

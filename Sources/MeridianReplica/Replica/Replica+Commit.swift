@@ -154,7 +154,9 @@ extension Replica {
         case .commit: break
         case .prepare(let id):
             guard let held = serving?.transactions.held.removeValue(forKey: id) else { return }
-            for address in held.waiting + held.asking { effects.reply(.unknown, to: address, range: descriptor.id) }
+            for address in held.waiting + held.asking.map(\.address) {
+                effects.reply(.unknown, to: address, range: descriptor.id)
+            }
         case .resolve(let id): notResolved(id, .unknown, &effects)
         }
     }

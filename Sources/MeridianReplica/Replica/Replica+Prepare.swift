@@ -30,6 +30,10 @@ extension Replica {
             effects.reply(notLeaseholder, to: address, range: descriptor.id)
             return
         }
+        if let refusal = refusal(of: generation(in: prepare.preparation.participants)) {
+            effects.reply(refusal, to: address, range: descriptor.id)
+            return
+        }
         guard let transactions = serving?.transactions else { return }
         let id = prepare.id
         if let held = transactions.held[id] {
@@ -79,6 +83,23 @@ extension Replica {
         }
     }
 
+    private func generation(in participants: [Participant]) -> Generation {
+        participants.first { $0.range == descriptor.id }?.generation ?? .first
+    }
+
+    /// What to answer to a request about a transaction that means another history of the range than this one.
+    func refusal(of generation: Generation) -> RangeReply.Body? {
+        let own = raft.term.generation
+        if own == generation || Planted.isOn(.historiesMixed) { return nil }
+        // One that has been given up itself knows less than who asks.
+        return own < generation ? notLeaseholder : .failed(Self.superseded)
+    }
+
+    static var superseded: MeridianError {
+        MeridianError(
+            .conflict, "the rows have failed over since the transaction began; run it again", retry: .immediately)
+    }
+
     /// What to answer because another attempt of the same request is open here: there must be only one, or the request
     /// could be done twice.
     func otherAttempt(of request: RequestID) -> RangeReply.Body? {
@@ -90,12 +111,12 @@ extension Replica {
             let held = transactions.held[other]
         {
             // One that has committed is remembered as soon as its rows are applied.
-            return held.committedAt == nil ? .inDoubt(other, anchor: held.preparation.anchor) : .unknown
+            return held.committedAt == nil ? .inDoubt(other, held.preparation.participants) : .unknown
         }
         guard let other = transactions.preparing.keys.filter({ $0.request == request }).min(),
             let preparing = transactions.preparing[other]
         else { return nil }
-        return .inDoubt(other, anchor: preparing.request.preparation.anchor)
+        return .inDoubt(other, preparing.request.preparation.participants)
     }
 
     /// A coordinator whose clock is far from this one's, or that asked long ago: what is remembered of requests does
@@ -145,7 +166,7 @@ extension Replica {
             proposed: now.instant, purpose: .prepare(prepare.id))
         serving?.transactions.held[prepare.id] = .init(
             ticket: ticket, timestamp: timestamp, preparation: preparation, coordinator: preparing.coordinator,
-            isCommitted: false, waiting: preparing.addresses,
+            isCommitted: false, promised: Ballot(of: preparation.participants), waiting: preparing.addresses,
             recoverAt: now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds))
         noteTransactionLook(at: now)
         let command = Command(
@@ -163,14 +184,11 @@ extension Replica {
     mutating func prepared(_ id: TransactionID, at now: Moment, _ effects: inout StepEffects) -> [ReplyAddress] {
         guard var held = serving?.transactions.held[id] else { return [] }
         held.isCommitted = true
-        for address in held.asking {
-            effects.reply(
-                .standing(.prepared(at: held.timestamp, held.preparation)), to: address, range: descriptor.id)
-        }
-        let waiting = held.waiting
+        let (waiting, asking) = (held.waiting, held.asking)
         held.asking = []
         held.waiting = []
         serving?.transactions.held[id] = held
+        for asked in asking { begin(asked.request, asked.address, at: now, &effects) }
         if Planted.isOn(.preparedReadable) { release(held.ticket, at: now, &effects) }
         return waiting
     }
@@ -187,9 +205,7 @@ extension Replica {
         guard let held = serving?.transactions.held.removeValue(forKey: id) else { return }
         for address in held.waiting { effects.reply(body, to: address, range: descriptor.id) }
         release(held.ticket, at: now, &effects)
-        for address in held.asking {
-            begin(ResolveRequest(id: id, resolution: .query), address, at: now, &effects)
-        }
+        for asked in held.asking { begin(asked.request, asked.address, at: now, &effects) }
     }
 
     /// The transaction cannot be prepared here.
@@ -244,7 +260,8 @@ extension Replica {
             precondition(isGranted, "\(descriptor.id) has prepared two transactions on one key")
             serving?.transactions.held[id] = .init(
                 ticket: ticket, timestamp: transaction.timestamp, preparation: transaction.preparation,
-                isCommitted: true, recoverAt: now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds))
+                isCommitted: true, promised: transaction.promised,
+                recoverAt: now.instant.advanced(byNanoseconds: abandonedAfterNanoseconds))
         }
         noteTransactionLook(at: now)
     }

@@ -41,6 +41,8 @@ extension Replica {
             unlock(owner, at: now, &effects)
             effects.reply(.unlocked, to: address, range: descriptor.id)
         case .read(let read): begin(read, address, at: now, &effects)
+        case .transactions:
+            effects.reply(.transactions(openTransactions), to: address, range: descriptor.id)
         case .transferLease, .status: preconditionFailure("handled above")
         }
     }

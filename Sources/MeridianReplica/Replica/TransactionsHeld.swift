@@ -13,8 +13,10 @@ struct TransactionsHeld: Sendable {
     var resolving: [TransactionID: Resolving] = [:]
     /// Attempts that were given up and that may still be on their way here.
     var forbidden = RecentSet<TransactionID>()
-    /// Since when this leaseholder has known of decisions that it keeps as the anchor.
+    /// Since when this leaseholder has known of commits of which some participant may not know.
     var decidedSince: [TransactionID: Instant] = [:]
+    /// What every participant knows: the log need not keep it, and says so for many at once.
+    var forgettable: Set<TransactionID> = []
 
     struct Preparing: Sendable {
         var ticket: Latches.Ticket
@@ -31,19 +33,29 @@ struct TransactionsHeld: Sendable {
         var coordinator: NodeID?
         /// Whether the prepare entry is committed.
         var isCommitted: Bool
+        /// The lowest ballot whose decision it follows.
+        var promised: Ballot
         /// When it has committed, once the log says so; its rows, or its time, are still awaited.
         var committedAt: Timestamp?
         /// Who waits to hear that it is prepared.
         var waiting: [ReplyAddress] = []
         /// Who wants to know how it stands, once that is known.
-        var asking: [ReplyAddress] = []
+        var asking: [Asked] = []
         /// When to find out what has become of it.
         var recoverAt: Instant
     }
 
     struct Resolving: Sendable {
-        var resolution: Resolution
-        var addresses: [ReplyAddress]
+        /// What is in the log.
+        var request: ResolveRequest
+        /// It is a promise: the transaction stays prepared.
+        var isPromise: Bool
+        var waiting: [Asked]
+    }
+
+    struct Asked: Sendable {
+        var request: ResolveRequest
+        var address: ReplyAddress
     }
 
     /// Nothing can be closed at or above this: it may yet commit.
@@ -54,12 +66,13 @@ struct TransactionsHeld: Sendable {
 struct Abandoned: Sendable {
     enum Kind: Sendable {
         /// It is prepared here, and its coordinator is silent.
-        case prepared(anchor: RangeID)
-        /// It is decided here, and not all participants are known to know.
+        case prepared([Participant])
+        /// It has committed here, and not all participants are known to know.
         case decided(DecidedTransaction)
     }
 
     var id: TransactionID
-    var range: RangeID
+    /// Where, and in which history of the range.
+    var origin: Participant
     var kind: Kind
 }

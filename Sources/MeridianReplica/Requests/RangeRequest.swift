@@ -26,6 +26,8 @@ package struct RangeRequest: Hashable, Sendable {
         /// Hand the leadership, and with it the lease, to another replica.
         case transferLease(to: NodeID)
 
+        /// Which transactions of several ranges are not over here?
+        case transactions
         /// What a node's replica knows, or without a node the leader's.
         case status(of: NodeID?)
 
@@ -240,8 +242,9 @@ package struct RangeReply: Hashable, Sendable {
         /// - Parameter candidate: for which timestamp the coordinator had asked.
         case prepared(CommitResult, candidate: Timestamp)
         /// An earlier attempt of the same request is open here.
-        case inDoubt(TransactionID, anchor: RangeID)
+        case inDoubt(TransactionID, [Participant])
         case standing(Standing)
+        case transactions([TransactionStatus])
         case locked
         case unlocked
         case transferStarted

@@ -78,9 +78,48 @@ package struct PrepareRequest: Hashable, Sendable {
 package struct ResolveRequest: Hashable, Sendable {
     package var id: TransactionID
     package var resolution: Resolution
+    package var participants: [Participant]
+    /// Whose decision it is, or by whom it is asked.
+    package var ballot: Ballot
+    /// Which history of its range the one who asks means. With the ballot's it is of one state of the system range: an
+    /// answer from a history that has ended must not be put together with one from after its end.
+    package var generation: Generation
 
-    package init(id: TransactionID, resolution: Resolution) {
+    package init(
+        id: TransactionID, resolution: Resolution, participants: [Participant], ballot: Ballot, generation: Generation
+    ) {
         self.id = id
         self.resolution = resolution
+        self.participants = participants
+        self.ballot = ballot
+        self.generation = generation
+    }
+
+    /// Whether it asks a range to decide in the place, or in a later history, of the one that the transaction began
+    /// with.
+    func decidesAnew(in range: RangeID) -> Bool {
+        ballot != Ballot(of: participants) && participants[ballot.position].range == range
+    }
+}
+
+/// What a range knows of a transaction that is not over, for people.
+package struct TransactionStatus: Hashable, Sendable {
+    package enum State: Hashable, Sendable {
+        case prepared
+        case committed
+        case undone(mayBeAcknowledged: Bool)
+    }
+
+    package var id: TransactionID
+    package var state: State
+    /// When it was prepared, has committed, or would have.
+    package var timestamp: Timestamp
+    package var participants: [Participant]
+
+    package init(id: TransactionID, state: State, timestamp: Timestamp, participants: [Participant]) {
+        self.id = id
+        self.state = state
+        self.timestamp = timestamp
+        self.participants = participants
     }
 }

@@ -64,7 +64,7 @@ final class Ledger {
         let before = known.highest.index.rawValue
         var previous = LogIndex.zero
         for indexed in batch.commands {
-            // The anchor's commit has a second effect at the same index, which follows from the first.
+            // A transaction's commit has a second effect at the same index, which follows from the first.
             defer { previous = indexed.index }
             if indexed.index == previous { continue }
             let place = Int(indexed.index.rawValue) - 1
@@ -79,7 +79,7 @@ final class Ledger {
             known.entries[place] = Committed(
                 term: core.replicas[slot].raft.term(at: indexed.index) ?? .zero, fingerprint: fingerprint,
                 request: indexed.command.request, timestamp: indexed.command.timestamp, closed: indexed.command.closed,
-                isAbortion: indexed.command.step?.kind == .abort)
+                isAbortion: indexed.command.step?.isAbortion == true)
         }
         if last > before {
             news.append((batch.range, slot, (before + 1)...last))

@@ -39,7 +39,8 @@ public struct Simulation: Sendable {
     /// The faults of this run.
     /// - Throws: `SimulationError.impossiblePlan`.
     public func plan() throws -> FaultPlan {
-        let plan = try FaultPlan.draw(seed: seed, kinds: faults, topology: topology, length: length)
+        let kinds = faults.subtracting(try Workloads.named(workload, topology: topology).excluded)
+        let plan = try FaultPlan.draw(seed: seed, kinds: kinds, topology: topology, length: length)
         return episodes.map { plan.keeping($0) } ?? plan
     }
 

@@ -126,13 +126,13 @@ final class SimulationRun {
     private static func serveEverything(_ world: SimulatedWorld, _ topology: Topology, _ limit: Duration) async throws {
         let host = world.host
         let ranges =
-            world.engine.nodes.compactMap { $0.core?.catalog.directory.ranges.map(\.id) }
+            world.engine.nodes.compactMap { $0.core?.catalog.directory.ranges }
             .max { $0.count < $1.count } ?? []
         try await withThrowingTaskGroup(of: Void.self) { group in
             for region in topology.regions {
-                for range in ranges {
+                for range in ranges where !range.isGivenUp {
                     let id = RequestID(high: host.randomNumber(), low: host.randomNumber())
-                    group.addTask { try await serve(range, from: region, id, host, limit) }
+                    group.addTask { try await serve(range.id, from: region, id, host, limit) }
                 }
             }
             try await group.waitForAll()

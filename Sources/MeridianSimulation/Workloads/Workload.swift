@@ -11,6 +11,8 @@ import MeridianPlacement
 public protocol Workload: Sendable {
     /// What the history of this workload is, and so who judges it.
     var model: HistoryModel { get }
+    /// Faults under which nothing is promised of what it does.
+    var excluded: Set<FaultKind> { get }
     /// What the laws ask in its world.
     func rules(_ topology: Topology) -> JurisdictionRules
     /// Makes tables and first rows, before any fault.
@@ -26,6 +28,7 @@ public protocol Workload: Sendable {
 }
 
 extension Workload {
+    public var excluded: Set<FaultKind> { [] }
     public func rules(_ topology: Topology) -> JurisdictionRules { .none }
     public func finish(_ client: WorkloadClient) async {}
     public func anomaly() -> String? { nil }
@@ -36,7 +39,7 @@ extension Workload {
 public enum Workloads {
     public static let names = [
         "append", "registers", "register", "bank", "set", "causal", "long-fork", "residency", "append-wide",
-        "registers-wide", "bank-wide", "stale", "modes", "sessions", "active-active",
+        "registers-wide", "bank-wide", "stale", "modes", "mixed", "sessions", "active-active",
     ]
 
     /// - Throws: `SimulationError.unknownWorkload`, which lists the known ones.
@@ -55,6 +58,7 @@ public enum Workloads {
         case "residency": ResidencyWorkload(topology)
         case "stale": StaleWorkload(topology)
         case "modes": ModesWorkload(topology)
+        case "mixed": MixedWorkload(topology)
         case "failover": FailoverWorkload(topology)
         case "sessions": SessionWorkload(topology)
         case "active-active": ActiveActiveWorkload(topology)

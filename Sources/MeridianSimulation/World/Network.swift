@@ -175,7 +175,7 @@ extension NodeMessage {
             switch request.body {
             case .commit(let commit): return commit.byteCount
             case .prepare(let prepare): return prepare.byteCount
-            case .read, .resolve, .lock, .unlock, .transferLease, .status: return 96
+            case .read, .resolve, .lock, .unlock, .transferLease, .transactions, .status: return 96
             }
         case .closed: return 32
         case .quiet(let quiet): return 40 + 40 * (quiet.ranges?.count ?? 0)

@@ -48,6 +48,7 @@ extension NodeMessage {
             case .prepare(let prepare): "\(request.range) prepare \(prepare.id) of \(prepare.mutations.count) rows"
             case .resolve(let resolve): "\(request.range) \(resolve.resolution) \(resolve.id)"
             case .lock(let lock): "\(request.range) lock for \(lock.owner)"
+            case .transactions: "\(request.range) transactions"
             case .unlock(let owner): "\(request.range) unlock of \(owner)"
             case .transferLease(let node): "\(request.range) transfer to \(node)"
             case .status(let node): "\(request.range) status of \(node.map { "\($0)" } ?? "the leader")"
@@ -73,10 +74,11 @@ extension RangeReply.Body {
         case .read(let result): "rows at \(result.timestamp.rawValue)"
         case .prepared(let result, let candidate):
             "prepared at \(result.timestamp.rawValue) for \(candidate.rawValue)"
-        case .inDoubt(let id, let anchor): "in doubt: \(id), anchored in \(anchor)"
+        case .inDoubt(let id, let participants): "in doubt: \(id), anchored in \(participants[0].range)"
         case .standing(let standing): "stands \(standing.traceDescription)"
         case .locked: "locked"
         case .unlocked: "unlocked"
+        case .transactions(let open): "\(open.count) transactions"
         case .transferStarted: "transfer started"
         case .status(let status): "status \(status.term), \(status.last)"
         case .notLeaseholder(let leader, let term):

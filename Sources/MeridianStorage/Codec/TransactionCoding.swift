@@ -2,12 +2,14 @@ import MeridianCore
 
 /// Transactions of several ranges as bytes: the steps in the log's entries, and the table beside a range's rows.
 ///
-/// A step: attempt (64 bits), kind (8), and for a prepare what `Preparation` holds: anchor (64), candidate (64), flags
-/// (8), when it was begun (64), the request that breaks ties (128), participants (count 32, then 64 each), keys (count
-/// 32, then each with its length) and spans (count 32, then lower and upper bound).
+/// A step: attempt (64 bits), kind (8), and for a prepare what `Preparation` holds: candidate (64), flags (8), when it
+/// was begun (64), the request that breaks ties (128), participants (count 32, then range 64 and generation 32 each),
+/// keys (count 32, then each with its length) and spans (count 32, then lower and upper bound). For a promise the
+/// ballot (position 32, generation 32), for an adoption the participants, for what is undone candidate (64), flag
+/// (8) and participants, and the names of what is forgotten (count 32, then 192 each).
 ///
-/// A table: nothing at all if it is new. Else the highest timestamp (64), the prepared (count 32) and the decided
-/// transactions (count 32), in the order of their ids, so that equal tables have equal bytes.
+/// A table: nothing at all if it is new. Else the highest timestamp (64), the prepared, the decided and the undone
+/// transactions (count 32 each), in the order of their ids, so that equal tables have equal bytes.
 enum TransactionCoding {
     private enum Kind {
         static let prepare: UInt8 = 1
@@ -15,6 +17,9 @@ enum TransactionCoding {
         static let abort: UInt8 = 3
         static let forget: UInt8 = 4
         static let erase: UInt8 = 5
+        static let promise: UInt8 = 6
+        static let adopt: UInt8 = 7
+        static let undo: UInt8 = 8
     }
 
     // MARK: Steps
@@ -27,8 +32,20 @@ enum TransactionCoding {
             encode(preparation, to: &writer)
         case .commit: writer.put(Kind.commit)
         case .abort: writer.put(Kind.abort)
-        case .forget: writer.put(Kind.forget)
+        case .forget(let ids):
+            writer.put(Kind.forget)
+            writer.put(UInt32(ids.count))
+            for id in ids { encode(id, to: &writer) }
         case .erase: writer.put(Kind.erase)
+        case .promise(let ballot):
+            writer.put(Kind.promise)
+            encode(ballot, to: &writer)
+        case .adopt(let participants):
+            writer.put(Kind.adopt)
+            encode(participants, to: &writer)
+        case .undo(let cause):
+            writer.put(Kind.undo)
+            encode(cause, to: &writer)
         }
     }
 
@@ -39,17 +56,22 @@ enum TransactionCoding {
         case Kind.prepare: kind = .prepare(try decodePreparation(&reader))
         case Kind.commit: kind = .commit
         case Kind.abort: kind = .abort
-        case Kind.forget: kind = .forget
+        case Kind.forget:
+            var ids: [TransactionID] = []
+            for _ in 0..<(try count(&reader, atLeast: 24)) { ids.append(try decodeID(&reader)) }
+            kind = .forget(ids)
         case Kind.erase: kind = .erase
+        case Kind.promise: kind = .promise(try decodeBallot(&reader))
+        case Kind.adopt: kind = .adopt(try decodeParticipants(&reader))
+        case Kind.undo: kind = .undo(try decodeCause(&reader))
         default: throw ByteReader.Malformed()
         }
         return CommitStep(attempt: attempt, kind: kind)
     }
 
     private static func encode(_ preparation: CommitStep.Preparation, to writer: inout ByteWriter) {
-        writer.put(preparation.anchor.rawValue)
         writer.put(preparation.candidate.rawValue)
-        writer.put(UInt8(preparation.readsElsewhere ? 1 : 0))
+        writer.put(UInt8((preparation.readsElsewhere ? 1 : 0) | (preparation.acknowledgesDecided ? 2 : 0)))
         writer.put(preparation.priority.begun.rawValue)
         encode(preparation.priority.request, to: &writer)
         encode(preparation.participants, to: &writer)
@@ -65,13 +87,12 @@ enum TransactionCoding {
     private static func decodePreparation(
         _ reader: inout ByteReader
     ) throws(ByteReader.Malformed) -> CommitStep.Preparation {
-        let anchor = RangeID(try reader.uint64())
         let candidate = Timestamp(rawValue: try reader.int64())
         let flags = try reader.byte()
-        guard flags <= 1 else { throw ByteReader.Malformed() }
+        guard flags <= 3 else { throw ByteReader.Malformed() }
         let begun = Timestamp(rawValue: try reader.int64())
         let priority = TransactionPriority(begun: begun, request: try decodeRequest(&reader))
-        let participants = try decodeRanges(&reader)
+        let participants = try decodeParticipants(&reader)
         var keys: [Key] = []
         for _ in 0..<(try count(&reader, atLeast: 4)) { keys.append(Key(try reader.counted())) }
         var spans: [KeySpan] = []
@@ -83,8 +104,8 @@ enum TransactionCoding {
             spans.append(KeySpan(lower: lower, upper: upper))
         }
         return CommitStep.Preparation(
-            anchor: anchor, participants: participants, candidate: candidate, readsElsewhere: flags == 1,
-            priority: priority, keys: keys, spans: spans)
+            participants: participants, candidate: candidate, readsElsewhere: flags & 1 != 0,
+            acknowledgesDecided: flags & 2 != 0, priority: priority, keys: keys, spans: spans)
     }
 
     // MARK: Mutations
@@ -120,6 +141,7 @@ enum TransactionCoding {
             writer.put(transaction.timestamp.rawValue)
             encode(transaction.mutations, to: &writer)
             encode(transaction.preparation, to: &writer)
+            encode(transaction.promised, to: &writer)
         }
         writer.put(UInt32(table.decided.count))
         for id in table.decided.keys.sorted() {
@@ -127,6 +149,12 @@ enum TransactionCoding {
             encode(id, to: &writer)
             writer.put(transaction.timestamp.rawValue)
             encode(transaction.participants, to: &writer)
+        }
+        writer.put(UInt32(table.undone.count))
+        for id in table.undone.keys.sorted() {
+            guard let transaction = table.undone[id] else { continue }
+            encode(id, to: &writer)
+            encode(transaction.cause, to: &writer)
         }
     }
 
@@ -141,17 +169,23 @@ enum TransactionCoding {
             let mutations = try decodeMutations(&reader)
             prepared.append(
                 PreparedTransaction(
-                    id: id, timestamp: timestamp, mutations: mutations, preparation: try decodePreparation(&reader)))
+                    id: id, timestamp: timestamp, mutations: mutations, preparation: try decodePreparation(&reader),
+                    promised: try decodeBallot(&reader)))
         }
         var decided: [DecidedTransaction] = []
         for _ in 0..<(try count(&reader, atLeast: 32)) {
             let id = try decodeID(&reader)
             let timestamp = Timestamp(rawValue: try reader.int64())
             decided.append(
-                DecidedTransaction(id: id, timestamp: timestamp, participants: try decodeRanges(&reader)))
+                DecidedTransaction(id: id, timestamp: timestamp, participants: try decodeParticipants(&reader)))
+        }
+        var undone: [UndoneTransaction] = []
+        for _ in 0..<(try count(&reader, atLeast: 32)) {
+            let id = try decodeID(&reader)
+            undone.append(UndoneTransaction(id: id, cause: try decodeCause(&reader)))
         }
         try reader.expectEnd()
-        return TransactionTable(prepared: prepared, decided: decided, highest: highest)
+        return TransactionTable(prepared: prepared, decided: decided, undone: undone, highest: highest)
     }
 
     // MARK: Names
@@ -174,15 +208,51 @@ enum TransactionCoding {
         RequestID(high: try reader.uint64(), low: try reader.uint64())
     }
 
-    private static func encode(_ ranges: [RangeID], to writer: inout ByteWriter) {
-        writer.put(UInt32(ranges.count))
-        for range in ranges { writer.put(range.rawValue) }
+    private static func encode(_ participants: [Participant], to writer: inout ByteWriter) {
+        writer.put(UInt32(participants.count))
+        for participant in participants {
+            writer.put(participant.range.rawValue)
+            writer.put(participant.generation.rawValue)
+        }
     }
 
-    private static func decodeRanges(_ reader: inout ByteReader) throws(ByteReader.Malformed) -> [RangeID] {
-        var ranges: [RangeID] = []
-        for _ in 0..<(try count(&reader, atLeast: 8)) { ranges.append(RangeID(try reader.uint64())) }
-        return ranges
+    private static func decodeParticipants(
+        _ reader: inout ByteReader
+    ) throws(ByteReader.Malformed) -> [Participant] {
+        var participants: [Participant] = []
+        for _ in 0..<(try count(&reader, atLeast: 12)) {
+            let range = RangeID(try reader.uint64())
+            participants.append(Participant(range, in: Generation(try reader.uint32())))
+        }
+        // What `Preparation` would trap on is, in bytes from a disk, an error.
+        guard !participants.isEmpty else { throw ByteReader.Malformed() }
+        return participants
+    }
+
+    private static func encode(_ ballot: Ballot, to writer: inout ByteWriter) {
+        writer.put(UInt32(ballot.position))
+        writer.put(ballot.generation.rawValue)
+    }
+
+    private static func decodeBallot(_ reader: inout ByteReader) throws(ByteReader.Malformed) -> Ballot {
+        let position = Int(try reader.uint32())
+        return Ballot(position: position, generation: Generation(try reader.uint32()))
+    }
+
+    private static func encode(_ cause: UndoneTransaction.Cause, to writer: inout ByteWriter) {
+        writer.put(cause.candidate.rawValue)
+        writer.put(UInt8(cause.mayBeAcknowledged ? 1 : 0))
+        encode(cause.participants, to: &writer)
+    }
+
+    private static func decodeCause(
+        _ reader: inout ByteReader
+    ) throws(ByteReader.Malformed) -> UndoneTransaction.Cause {
+        let candidate = Timestamp(rawValue: try reader.int64())
+        let flag = try reader.byte()
+        guard flag <= 1 else { throw ByteReader.Malformed() }
+        return .init(
+            participants: try decodeParticipants(&reader), candidate: candidate, mayBeAcknowledged: flag == 1)
     }
 
     /// A count of things of which each takes so many bytes at least, so that a hostile one cannot ask for memory.

@@ -9,28 +9,23 @@ struct SQLiteSchema {
 
     /// "log" or "state".
     let kind: String
-    /// The format that this code writes. Older ones are migrated, newer ones are refused.
+    /// The format that this code writes. Older ones are migrated, back to the oldest; all others are refused.
     let format: Int
-    /// What makes a file of a format one of the next, from format 1 on.
+    /// The oldest format that can be migrated.
+    let oldest: Int
+    /// What makes a file of a format one of the next, from the oldest on.
     let migrations: [String]
     /// The statements that create the tables, in SQLite's own spelling: they are compared with what the file says.
     let tables: [String]
 
     static let log = SQLiteSchema(
-        kind: "log", format: 5,
+        kind: "log", format: 6, oldest: 6,
         // 2: entries that readmit a replica which lost its disk, and what it must remember of that.
         // 3: entries of transactions that several ranges take part in.
         // 4: entries that erase.
         // 5: entries that raise the threshold of collection.
-        migrations: [
-            """
-            ALTER TABLE groups ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
-            ALTER TABLE groups ADD COLUMN recovering INTEGER NOT NULL DEFAULT 0
-            """,
-            "SELECT 1",
-            "SELECT 1",
-            "SELECT 1",
-        ],
+        // 6: transactions that name their participants with generations. What was prepared before does not name them.
+        migrations: [],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
@@ -49,18 +44,12 @@ struct SQLiteSchema {
         "CREATE TABLE changes(timestamp INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY(timestamp, key)) WITHOUT ROWID"
 
     static let state = SQLiteSchema(
-        kind: "state", format: 4,
+        kind: "state", format: 5, oldest: 5,
         // 2: transactions of several ranges that are not over.
         // 3: the changes in outboxes by time.
         // 4: the threshold of collection.
-        migrations: [
-            "ALTER TABLE ranges ADD COLUMN transactions BLOB NOT NULL DEFAULT x''",
-            """
-            \(changes);
-            INSERT INTO changes SELECT timestamp, key FROM versions WHERE substr(key, 5, 1) = x'03'
-            """,
-            "ALTER TABLE ranges ADD COLUMN upkeep BLOB NOT NULL DEFAULT x''",
-        ],
+        // 5: as 6 of the log.
+        migrations: [],
         tables: [
             "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
             """
@@ -142,6 +131,12 @@ struct SQLiteSchema {
         guard found <= format else {
             throw MeridianError(.newerFormat, "\(file) has format \(found), this Meridian reads up to \(format)")
         }
+        guard found >= oldest else {
+            throw MeridianError(
+                .olderFormat,
+                "\(file) has format \(found), this Meridian reads from \(oldest) on; copy the rows over with the "
+                    + "version that wrote it")
+        }
         guard meta["kind"] == kind else {
             throw MeridianError(.notADatabase, "\(file) is not a Meridian \(kind) file")
         }
@@ -165,10 +160,10 @@ struct SQLiteSchema {
 
     /// Brings an older file up to this format: all of it or nothing.
     private func migrate(_ connection: StoreConnection, from found: Int) throws {
-        precondition(migrations.count == format - 1, "\(migrations.count) migrations lead to format \(format)")
+        precondition(migrations.count == format - oldest, "\(migrations.count) migrations lead to format \(format)")
         try connection.access("migrate") { database in
             try database.inTransaction(.immediate) {
-                for migration in migrations[(found - 1)...] { try database.execute(sql: migration) }
+                for migration in migrations[(found - oldest)...] { try database.execute(sql: migration) }
                 try database.execute(
                     sql: "REPLACE INTO meta VALUES('format', ?)", arguments: [String(format)])
                 return .commit

@@ -40,7 +40,7 @@ package struct CommitCoordinator: Sendable {
         /// The client's answer. What follows is off its path.
         case finish(Outcome)
         /// An earlier attempt of the same request is open in this range: bring it to its end, then call `recovered`.
-        case recover(TransactionID, anchor: RangeID, metIn: RangeID)
+        case recover(TransactionID, [Participant], metIn: RangeID)
     }
 
     package enum Outcome: Hashable, Sendable {
@@ -53,7 +53,7 @@ package struct CommitCoordinator: Sendable {
         case prepared(at: Timestamp, candidate: Timestamp)
         /// An earlier attempt of the request has committed.
         case committedBefore(Timestamp)
-        case inDoubt(TransactionID, anchor: RangeID)
+        case inDoubt(TransactionID, [Participant])
         case confirmed
         case standing(Standing, after: Resolution)
         /// It will not do what it was asked, or did not answer in time.
@@ -82,14 +82,14 @@ package struct CommitCoordinator: Sendable {
     }
 
     package let id: TransactionID
-    package let anchor: RangeID
-    private let writers: [RangeID]
+    /// The ranges that are written, in the order in which they would have to decide.
+    package let participants: [Participant]
     private let readers: [RangeID]
     private let candidate: Timestamp
     /// The client has asked for the same request before, and does not know what has become of it.
     private let mayBeRepeated: Bool
     /// The client is answered when the anchor's log has decided, and not before.
-    private let acknowledgesDecided: Bool
+    package let acknowledgesDecided: Bool
     private var phase = Phase.preparing
     private var prepared: [RangeID: (at: Timestamp, candidate: Timestamp)] = [:]
     /// Ranges that were only read and have not confirmed it.
@@ -99,25 +99,27 @@ package struct CommitCoordinator: Sendable {
     private var untold: Set<RangeID> = []
 
     /// - Parameters:
-    ///   - writers: the ranges that are written, at least one, the anchor among them.
+    ///   - participants: the ranges that are written, at least one, the anchor first.
     ///   - readers: the ranges that are only read.
     ///   - mayBeRepeated: an earlier attempt of the same request may be open, or have committed.
     ///   - acknowledgesDecided: what all have prepared is not enough for an answer.
     package init(
-        id: TransactionID, anchor: RangeID, writers: [RangeID], readers: [RangeID], candidate: Timestamp,
+        id: TransactionID, participants: [Participant], readers: [RangeID], candidate: Timestamp,
         mayBeRepeated: Bool, acknowledgesDecided: Bool = false
     ) {
-        precondition(writers.contains(anchor), "\(anchor) anchors a transaction that does not write it")
-        precondition(Set(writers).isDisjoint(with: readers), "a range is written and only read")
+        precondition(!participants.isEmpty, "\(id) writes nothing")
+        precondition(Set(participants.map(\.range)).isDisjoint(with: readers), "a range is written and only read")
         self.id = id
-        self.anchor = anchor
-        self.writers = writers
+        self.participants = participants
         self.readers = readers
         self.candidate = candidate
         self.mayBeRepeated = mayBeRepeated
         self.acknowledgesDecided = acknowledgesDecided
         unconfirmed = Set(readers)
     }
+
+    package var anchor: RangeID { participants[0].range }
+    private var writers: [RangeID] { participants.map(\.range) }
 
     /// Whether nothing more will come of it.
     package var isOver: Bool { phase == .over }
@@ -144,9 +146,9 @@ package struct CommitCoordinator: Sendable {
         case (.preparing, .committedBefore(let timestamp)):
             // Whatever this attempt has prepared is found to be void by whoever meets it.
             phase = .over
-            return [.finish(.committed(timestamp)), .recover(id, anchor: anchor, metIn: range)]
-        case (.preparing, .inDoubt(let other, let anchor)):
-            return [.recover(other, anchor: anchor, metIn: range)]
+            return [.finish(.committed(timestamp)), .recover(id, participants, metIn: range)]
+        case (.preparing, .inDoubt(let other, let participants)):
+            return [.recover(other, participants, metIn: range)]
         case (.preparing, .failed(let error, _, let wasRepeated)):
             return abort(error, from: range, isCertain: !wasRepeated && !mayBeRepeated)
         case (.fixing, .failed(let error, .confirm, _)):
@@ -230,7 +232,7 @@ package struct CommitCoordinator: Sendable {
         }
         guard untold.isEmpty else { return [] }
         phase = .over
-        return [.resolve(anchor, .forget)]
+        return writers.map { .resolve($0, .forget) }
     }
 
     /// Gives the transaction up.

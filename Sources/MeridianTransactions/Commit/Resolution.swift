@@ -9,16 +9,27 @@ package enum Resolution: Hashable, Sendable {
     /// Let it never commit here, and say so only when the log does. To the anchor, this decides; what has been decided
     /// otherwise stays.
     case forbid
-    /// Tell how it stands here. If it has not been prepared, forbid it.
+    /// As `forbid`, because of a loss, and with a record of it: what was lost can have been acknowledged, or so can
+    /// another range's part. In a ballot after the first only what has a record is a decision.
+    case undo(mayBeAcknowledged: Bool)
+    /// Tell how it stands here. If it has not been prepared, forbid it; if it has, promise to follow no lower ballot.
     case query
-    /// Every participant has it: the anchor's log need not keep it.
+    /// Every participant has it: nobody need keep it.
     case forget
 
     /// Whether the anchor's log decides by it, if it has not yet.
     var decides: Bool {
         switch self {
-        case .commit, .forbid: true
+        case .commit, .forbid, .undo: true
         case .abort, .query, .forget: false
+        }
+    }
+
+    /// Whether it decides in a ballot after the first too.
+    package var isCommitOrUndo: Bool {
+        switch self {
+        case .commit, .undo: true
+        case .abort, .forbid, .query, .forget: false
         }
     }
 }

@@ -6,9 +6,9 @@ import Testing
     private let id = TransactionID(request: RequestID(high: 1, low: 2), attempt: 3)
     private let mutations = [Mutation(key: Key([1]), value: [7]), Mutation(key: Key([2]), value: nil)]
 
-    private func preparation(participants: [RangeID] = []) -> CommitStep.Preparation {
+    private func preparation() -> CommitStep.Preparation {
         CommitStep.Preparation(
-            anchor: RangeID(1), participants: participants, candidate: Timestamp(nanoseconds: 10),
+            participants: participants, candidate: Timestamp(nanoseconds: 10),
             readsElsewhere: false, priority: TransactionPriority(begun: .zero, request: id.request),
             keys: [Key([9])])
     }
@@ -23,13 +23,13 @@ import Testing
     }
 
     /// A table that has followed a prepare at 10.
-    private func prepared(participants: [RangeID] = []) -> TransactionTable {
+    private func prepared() -> TransactionTable {
         var table = TransactionTable()
-        _ = table.apply(command(.prepare(preparation(participants: participants)), at: 10, mutations: mutations))
+        _ = table.apply(command(.prepare(preparation()), at: 10, mutations: mutations))
         return table
     }
 
-    private let others = [RangeID(1), RangeID(2)]
+    private let participants = [Participant(RangeID(1)), Participant(RangeID(2), in: Generation(3))]
 
     @Test func aCommandWithoutAStepPassesThrough() {
         var table = TransactionTable()
@@ -59,34 +59,65 @@ import Testing
     @Test func aCommitAppliesWhatWasPreparedAtItsOwnTimestamp() {
         var table = prepared()
         let effects = table.apply(command(.commit, at: 15))
-        #expect(effects.count == 1)
         #expect(effects.first?.mutations == mutations)
         #expect(effects.first?.timestamp == Timestamp(nanoseconds: 15))
         #expect(effects.first?.request == id.request, "the request is remembered, whichever attempt it was")
-        #expect(table.isEmpty)
+        #expect(table.prepared.isEmpty)
         #expect(table.highest == Timestamp(nanoseconds: 15))
     }
 
-    @Test func onlyTheAnchorKeepsTheDecision() {
-        var anchor = prepared(participants: others)
-        _ = anchor.apply(command(.commit, at: 15))
+    /// Whoever is given up meanwhile, another one can tell.
+    @Test func everyRangeKeepsThatItHasCommitted() {
+        var table = prepared()
+        _ = table.apply(command(.commit, at: 15))
         #expect(
-            anchor.decided[id]
-                == DecidedTransaction(id: id, timestamp: Timestamp(nanoseconds: 15), participants: others))
-        #expect(anchor.prepared.isEmpty)
-        #expect(!anchor.isEmpty)
+            table.decided[id]
+                == DecidedTransaction(id: id, timestamp: Timestamp(nanoseconds: 15), participants: participants))
+        #expect(!table.isEmpty)
     }
 
-    @Test func theAnchorRemembersTheAttemptThatCommitted() {
-        var table = prepared(participants: others)
+    @Test func theAttemptThatCommittedIsRemembered() {
+        var table = prepared()
         let effects = table.apply(command(.commit, at: 15))
         #expect(effects.map(\.request) == [id.request, id.commitment])
         #expect(effects.map(\.mutations) == [mutations, []], "the rows are written once")
         #expect(effects.map(\.timestamp) == [Timestamp(nanoseconds: 15), Timestamp(nanoseconds: 15)])
     }
 
+    @Test func aPromiseOnlyRises() {
+        var table = prepared()
+        #expect(table.prepared[id]?.promised == Ballot(position: 0, generation: .first))
+        let ballot = Ballot(position: 1, generation: Generation(2))
+        #expect(table.apply(command(.promise(ballot), at: 11)).isEmpty)
+        _ = table.apply(command(.promise(Ballot(position: 0, generation: Generation(4))), at: 12))
+        #expect(table.prepared[id]?.promised == ballot)
+        #expect(table.highest == .zero)
+    }
+
+    /// In a history that has lost what it had prepared.
+    @Test func anAdoptedCommitIsKnownWithoutRows() {
+        var table = TransactionTable()
+        let effects = table.apply(command(.adopt(participants), at: 15))
+        #expect(effects.map(\.request) == [id.request, id.commitment])
+        #expect(effects.allSatisfy { $0.mutations.isEmpty })
+        #expect(table.decided[id]?.participants == participants)
+        #expect(table.apply(command(.adopt(participants), at: 16)).isEmpty, "the second time")
+    }
+
+    @Test func whatIsUndoneIsKeptUntilItIsReported() {
+        var table = prepared()
+        let cause = UndoneTransaction.Cause(
+            participants: participants, candidate: Timestamp(nanoseconds: 10), mayBeAcknowledged: true)
+        #expect(table.apply(command(.undo(cause), at: 20)).map(\.request) == [id.abortion])
+        #expect(table.prepared.isEmpty)
+        #expect(table.undone[id]?.cause == cause)
+        #expect(table.apply(command(.adopt(participants), at: 21)).isEmpty, "it is decided")
+        _ = table.apply(command(.forget([id]), at: 30))
+        #expect(table.isEmpty)
+    }
+
     @Test func aCommitOfWhatIsNotPreparedDoesNothing() {
-        var table = prepared(participants: others)
+        var table = prepared()
         _ = table.apply(command(.commit, at: 15))
         let before = table
         #expect(table.apply(command(.commit, at: 20)).isEmpty, "the second time")
@@ -94,7 +125,7 @@ import Testing
     }
 
     @Test func anAbortVoidsWhatWasPreparedAndIsRemembered() {
-        var table = prepared(participants: others)
+        var table = prepared()
         let effects = table.apply(command(.abort, at: 20))
         #expect(effects.map(\.request) == [id.abortion])
         #expect(effects.map(\.mutations) == [[]])
@@ -108,7 +139,7 @@ import Testing
     }
 
     @Test func anAbortLeavesADecisionAlone() {
-        var table = prepared(participants: others)
+        var table = prepared()
         _ = table.apply(command(.commit, at: 15))
         _ = table.apply(command(.abort, at: 20))
         #expect(table.decided[id]?.timestamp == Timestamp(nanoseconds: 15))
@@ -123,9 +154,9 @@ import Testing
     }
 
     @Test func whatIsForgottenIsGoneAndChangesNothing() {
-        var table = prepared(participants: others)
+        var table = prepared()
         _ = table.apply(command(.commit, at: 15))
-        #expect(table.apply(command(.forget, at: 30)).isEmpty)
+        #expect(table.apply(command(.forget([id]), at: 30)).isEmpty)
         #expect(table.isEmpty)
         #expect(table.highest == Timestamp(nanoseconds: 15))
     }
@@ -138,12 +169,16 @@ import Testing
     }
 
     @Test func aTableIsTheSameFromItsParts() {
-        var table = prepared(participants: others)
+        var table = prepared()
         _ = table.apply(command(.commit, at: 15))
         let next = TransactionID(request: id.request, attempt: 4)
         _ = table.apply(command(.prepare(preparation()), of: next, at: 21, mutations: mutations))
+        let cause = UndoneTransaction.Cause(
+            participants: participants, candidate: Timestamp(nanoseconds: 10), mayBeAcknowledged: false)
+        _ = table.apply(command(.undo(cause), of: TransactionID(request: id.request, attempt: 5), at: 22))
         let copy = TransactionTable(
-            prepared: Array(table.prepared.values), decided: Array(table.decided.values), highest: table.highest)
+            prepared: Array(table.prepared.values), decided: Array(table.decided.values),
+            undone: Array(table.undone.values), highest: table.highest)
         #expect(copy == table)
     }
 

@@ -107,9 +107,9 @@ import Testing
         replica.serving?.transactions.held[id] = .init(
             ticket: Latches.Ticket(rawValue: 99), timestamp: prepared,
             preparation: .init(
-                anchor: World.data, participants: [], candidate: prepared, readsElsewhere: false,
+                participants: [Participant(World.data)], candidate: prepared, readsElsewhere: false,
                 priority: TransactionPriority(begun: prepared, request: id.request)),
-            isCommitted: true, recoverAt: .distantFuture)
+            isCommitted: true, promised: Ballot(of: [Participant(World.data)]), recoverAt: .distantFuture)
         #expect(replica.collectable(now) < prepared)
     }
 

@@ -107,7 +107,7 @@ import Testing
         let world = try StoreWorld(adapter)
         let id = TransactionID(request: RequestID(high: 1, low: 2), attempt: 3)
         let preparation = CommitStep.Preparation(
-            anchor: a, participants: [a, RangeID(2)], candidate: Timestamp(5), readsElsewhere: false,
+            participants: [Participant(a), Participant(RangeID(2))], candidate: Timestamp(5), readsElsewhere: false,
             priority: TransactionPriority(begun: .zero, request: id.request))
         var table = TransactionTable()
         let steps: [(CommitStep.Kind, [Mutation])] = [

@@ -41,6 +41,36 @@ struct UnshippedFileTests {
         #expect(rows.changes.map(\.value) == [Hexadecimal.text(Array("x".utf8)), nil])
     }
 
+    private func step(_ index: UInt64, _ request: UInt64, _ kind: CommitStep.Kind, _ names: [String]) -> Entry {
+        Entry(
+            term: Term(1), index: LogIndex(index),
+            payload: .command(
+                Command(
+                    request: RequestID(high: 2, low: request), timestamp: Timestamp(rawValue: 200), closed: .zero,
+                    mutations: names.map { Mutation(key: Key(Array($0.utf8)), value: [1]) },
+                    step: CommitStep(attempt: request, kind: kind))))
+    }
+
+    /// Other ranges' logs can say that it has committed, and its client been told so.
+    @Test func whatWasPreparedAndNoMoreIsReported() throws {
+        let preparation = CommitStep.Preparation(
+            participants: [Participant(RangeID(5)), Participant(RangeID(6))], candidate: Timestamp(rawValue: 200),
+            readsElsewhere: false,
+            priority: TransactionPriority(begun: .zero, request: RequestID(high: 2, low: 1)))
+        var salvage = salvage
+        salvage.rows = []
+        salvage.entries = [
+            step(14, 1, .prepare(preparation), ["d"]), step(15, 2, .prepare(preparation), ["e"]),
+            step(16, 3, .prepare(preparation), ["f"]), step(17, 2, .commit, []), step(18, 3, .abort, []),
+        ]
+        let commits = UnshippedFile(salvage).commits
+        let names = commits.map { $0.changes.map(\.key) }
+        #expect(Set(names) == [[Hexadecimal.text(Array("d".utf8))], [Hexadecimal.text(Array("e".utf8))]])
+        let prepared = try #require(commits.first { $0.isPrepared })
+        #expect(prepared.index == 14)
+        #expect(!prepared.isCommitted)
+    }
+
     @Test func aReportThatIsMadeTwiceSaysEverythingOnce() {
         var file = UnshippedFile(salvage)
         file.add(UnshippedFile(salvage))

@@ -24,7 +24,7 @@ import Testing
         acknowledgesDecided: Bool = false
     ) -> CommitCoordinator {
         CommitCoordinator(
-            id: Self.id, anchor: Self.anchor, writers: writers, readers: readers, candidate: Self.candidate,
+            id: Self.id, participants: writers.map { Participant($0) }, readers: readers, candidate: Self.candidate,
             mayBeRepeated: mayBeRepeated, acknowledgesDecided: acknowledgesDecided)
     }
 
@@ -100,7 +100,7 @@ import Testing
             ])
     }
 
-    @Test func theAnchorForgetsOnlyWhenAllParticipantsKnow() {
+    @Test func nobodyForgetsBeforeAllParticipantsKnow() {
         let commit = Resolution.commit(at: Self.candidate)
         let told = CommitCoordinator.Answer.standing(.committed(Self.candidate), after: commit)
         var machine = coordinator(
@@ -111,7 +111,9 @@ import Testing
         #expect(machine.received(told, from: Self.third).isEmpty)
         #expect(machine.received(told, from: Self.third).isEmpty, "the same range again counts once")
         #expect(!machine.isOver)
-        #expect(machine.received(told, from: Self.other) == [.resolve(Self.anchor, .forget)])
+        #expect(
+            machine.received(told, from: Self.other)
+                == [Self.anchor, Self.other, Self.third].map { .resolve($0, .forget) })
         #expect(machine.isOver)
     }
 
@@ -320,14 +322,14 @@ import Testing
     @Test func anEarlierAttemptInDoubtIsRecoveredFirst() {
         var machine = coordinator(mayBeRepeated: true, after: [])
         #expect(
-            machine.received(.inDoubt(Self.earlier, anchor: Self.third), from: Self.other)
-                == [.recover(Self.earlier, anchor: Self.third, metIn: Self.other)])
+            machine.received(.inDoubt(Self.earlier, [Participant(Self.third)]), from: Self.other)
+                == [.recover(Self.earlier, [Participant(Self.third)], metIn: Self.other)])
         #expect(machine.recovered(in: Self.other) == [.prepare(Self.other)])
     }
 
     @Test func aRecoveryThatEndsTooLateAsksNobody() {
         var machine = coordinator(
-            mayBeRepeated: true, after: [(Self.other, .inDoubt(Self.earlier, anchor: Self.other))])
+            mayBeRepeated: true, after: [(Self.other, .inDoubt(Self.earlier, [Participant(Self.other)]))])
         _ = machine.received(refused(), from: Self.anchor)
         #expect(machine.recovered(in: Self.other).isEmpty)
     }
@@ -338,7 +340,8 @@ import Testing
         let actions = machine.received(.committedBefore(before), from: Self.other)
         #expect(
             actions == [
-                .finish(.committed(before)), .recover(Self.id, anchor: Self.anchor, metIn: Self.other),
+                .finish(.committed(before)),
+                .recover(Self.id, [Participant(Self.anchor), Participant(Self.other)], metIn: Self.other),
             ], "what this attempt has prepared is cleared away")
         #expect(machine.isOver)
     }
@@ -417,6 +420,6 @@ import Testing
         #expect(machine.received(.standing(.committed(Self.candidate), after: .forbid), from: Self.other).isEmpty)
         #expect(!machine.isOver)
         let actions = machine.received(.standing(.committed(Self.candidate), after: commit), from: Self.other)
-        #expect(actions == [.resolve(Self.anchor, .forget)])
+        #expect(actions == [.resolve(Self.anchor, .forget), .resolve(Self.other, .forget)])
     }
 }

@@ -5,6 +5,10 @@ import MeridianCore
 /// A client, two gateways and a few ranges, with one request that is committed over all of them, in a world where any
 /// message takes any time, comes twice or never, leases move, gateways die and anybody may begin a recovery.
 ///
+/// With losses, ranges also fail over: a new generation goes on from a part of the log, while the old one may go on
+/// too, unaware of it. And they are given up. Gateways hear of both late, each for itself, in the order of the
+/// system range.
+///
 /// The gateways' part is `NodeCore+Transactions`' and `Gateway`'s: a call is asked again until it is answered or given
 /// up, and says whether it was asked more than once. One seed is one run.
 struct CommitModel {
@@ -52,18 +56,36 @@ struct CommitModel {
     private var attempts: [TransactionID] = []
     private var restarts = 3
     private var leaseMoves = 3
+    /// Draws what is lost, so that a world without losses is the same as ever.
+    private var fate: SplitMix64
+    private var lossesLeft: Int
+    /// The client is told of a commit when the anchor's log has it.
+    let isExplicit: Bool
+    /// In which history each range is, `nil` if given up: all that the system range has ever said.
+    private var catalog: [[Presence?]]
+    /// How much of it each gateway has heard.
+    private var heard = [0, 0]
+    /// Histories that have ended, and whose leaseholders may not know.
+    private var earlier: [ModelRange] = []
+    /// Ranges that have failed over and lost something.
+    private(set) var shortened: Set<RangeID> = []
+    private var losses = 0
     /// What happens, if somebody wants to read it.
     var trace: Trace?
 
     final class Trace { var lines: [String] = [] }
 
-    init(seed: UInt64) {
+    init(seed: UInt64, losses: Bool = false) {
+        fate = SplitMix64(seed: seed ^ 0x5EED)
+        lossesLeft = losses ? 1 + Int(fate.below(2)) : 0
+        isExplicit = losses ? fate.below(2) == 0 : false
         random = SplitMix64(seed: seed)
-        let writerCount = 1 + random.below(3)
+        let writerCount = (losses ? 2 : 1) + random.below(losses ? 2 : 3)
         let readerCount = random.below(3)
         writers = (1...writerCount).map { RangeID($0) }
         readers = (0..<readerCount).map { RangeID(writerCount + 1 + $0) }
         ranges = (writers + readers).map { ModelRange($0) }
+        catalog = [Array(repeating: Presence(.first), count: ranges.count)]
     }
 
     var now: Timestamp { Timestamp(nanoseconds: clock) }
@@ -77,6 +99,8 @@ struct CommitModel {
         begin(newAttempt(), isRepeated: false)
         for _ in 0..<length { step() }
         faults = false
+        earlier = []
+        heard = heard.map { _ in catalog.count - 1 }
         for slot in ranges.indices { ranges[slot].isOverloaded = false }
         for round in 0..<3_000 {
             if isQuiet { return true }
@@ -87,20 +111,30 @@ struct CommitModel {
     }
 
     var isQuiet: Bool {
-        messages.isEmpty && calls.isEmpty && ranges.allSatisfy(\.isIdle)
+        messages.isEmpty && calls.isEmpty && ranges.allSatisfy { isGivenUp($0.id) || $0.isIdle }
             && coordinators.allSatisfy { !$0.isAlive || $0.machine.isOver }
     }
 
     private mutating func step() {
         clock += Int64(1 + random.below(20))
+        if faults, lossesLeft > 0, fate.below(15) == 0 { return lose() }
+        if faults, catalog.count > 1, fate.below(6) == 0 {
+            let gateway = Int(fate.below(2))
+            heard[gateway] = min(heard[gateway] + 1, catalog.count - 1)
+            return
+        }
+        if faults, let end = earlier.indices.last, fate.below(4) == 0, !earlier[end].pending.isEmpty {
+            for (call, reply) in earlier[end].commitFirst(at: now) { messages.append(.reply(call, reply)) }
+            return
+        }
         if faults, random.below(5) == 0 { return disturb() }
         // Whatever was lost is asked again in the end.
         if !faults, random.below(8) == 0, let call = randomCall(), !isUnderWay(call) { return askAgain(call) }
-        let busy = ranges.indices.filter { !ranges[$0].pending.isEmpty }
+        let busy = ranges.indices.filter { !ranges[$0].pending.isEmpty && !isGivenUp(ranges[$0].id) }
         if !busy.isEmpty, messages.isEmpty || random.below(3) == 0 {
             let slot = busy[Int(random.below(UInt64(busy.count)))]
             note("\(ranges[slot].id) commits \(ranges[slot].pending[0])")
-            for (call, reply) in ranges[slot].commitFirst() { messages.append(.reply(call, reply)) }
+            for (call, reply) in ranges[slot].commitFirst(at: now) { messages.append(.reply(call, reply)) }
         } else if !messages.isEmpty {
             deliverOne()
         }
@@ -160,6 +194,43 @@ struct CommitModel {
         }
     }
 
+    /// A range fails over, losing the end of its log, or is given up.
+    private mutating func lose() {
+        let slot = Int(fate.below(UInt64(writers.count)))
+        let range = ranges[slot]
+        guard catalog[catalog.count - 1][slot] != nil else { return }
+        lossesLeft -= 1
+        var next = catalog[catalog.count - 1]
+        switch fate.below(4) {
+        case 0 where next.count(where: { $0 != nil }) > readers.count + 1:
+            note("\(range.id) is given up")
+            losses += 1
+            earlier.append(range)
+            next[slot] = nil
+        case 1:
+            note("\(range.id) fails over, losing nothing")
+            ranges[slot] = range.failedOver(keeping: range.log.count, at: now)
+            next[slot] = Presence(ranges[slot].generation, hasLost: next[slot]?.hasLost == true)
+        default:
+            let kept = Int(fate.below(UInt64(range.log.count + 1)))
+            note("\(range.id) fails over, keeping \(kept) of \(range.log.count)")
+            earlier.append(range)
+            ranges[slot] = range.failedOver(keeping: kept, at: now)
+            shortened.insert(range.id)
+            losses += 1
+            next[slot] = Presence(ranges[slot].generation, hasLost: true)
+        }
+        catalog.append(next)
+    }
+
+    private func isGivenUp(_ range: RangeID) -> Bool { catalog[catalog.count - 1][Int(range.rawValue) - 1] == nil }
+
+    /// In which generation a gateway believes a range to be; the last that it heard of, if it was given up.
+    private func generation(of range: RangeID, at gateway: Int) -> Generation {
+        let slot = Int(range.rawValue) - 1
+        return catalog[...heard[gateway]].reversed().lazy.compactMap { $0[slot]?.generation }.first ?? .first
+    }
+
     private mutating func randomCall() -> ModelCall.ID? {
         let open = calls.keys.sorted()
         return open.isEmpty ? nil : open[Int(random.below(UInt64(open.count)))]
@@ -177,8 +248,8 @@ struct CommitModel {
         let gateway = Int(random.below(2))
         let candidate = now.advanced(byNanoseconds: Int64(random.below(60)))
         let machine = CommitCoordinator(
-            id: id, anchor: writers[0], writers: writers, readers: readers, candidate: candidate,
-            mayBeRepeated: isRepeated)
+            id: id, participants: writers.map { Participant($0, in: generation(of: $0, at: gateway)) },
+            readers: readers, candidate: candidate, mayBeRepeated: isRepeated, acknowledgesDecided: isExplicit)
         coordinators.append(
             Coordinator(machine: machine, gateway: gateway, isRepeated: isRepeated, candidate: candidate))
         drive(coordinators.count - 1) { $0.begin() }
@@ -228,22 +299,44 @@ struct CommitModel {
         switch action {
         case .prepare(let range):
             let preparation = CommitStep.Preparation(
-                anchor: writers[0], participants: range == writers[0] ? writers : [],
-                candidate: coordinator.candidate, readsElsewhere: !readers.isEmpty,
+                participants: coordinator.machine.participants, candidate: coordinator.candidate,
+                readsElsewhere: !readers.isEmpty, acknowledgesDecided: isExplicit,
                 priority: TransactionPriority(begun: .zero, request: request))
             open(.prepare(id, preparation, mayBeRepeated: coordinator.isRepeated), range, .coordinator(position))
         case .confirm(let range, let timestamp): open(.confirm(upTo: timestamp), range, .coordinator(position))
-        case .resolve(let range, let resolution): open(.resolve(id, resolution), range, .coordinator(position))
+        case .resolve(let range, let resolution):
+            let participants = coordinator.machine.participants
+            let request = ModelResolve(
+                id: id, resolution: resolution, participants: participants, ballot: Ballot(of: participants),
+                generation: participants.first { $0.range == range }?.generation ?? .first)
+            open(.resolve(request), range, .coordinator(position))
         case .finish(let outcome): finished(outcome, position)
-        case .recover(let other, let anchor, let range):
+        case .recover(let other, let participants, let range):
             let name = RecoveryName(gateway: coordinator.gateway, id: other)
-            recover(name, Recovery(id: other, anchor: anchor, metIn: range))
-            if other != id { recoveries[name]?.waiting.append((position, range)) }
+            let generation = coordinator.machine.participants.first { $0.range == range }?.generation
+            recover(name, participants, metIn: Participant(range, in: generation ?? .first))
+            guard other != id else { return }
+            if recoveries[name] != nil {
+                recoveries[name]?.waiting.append((position, range))
+            } else {
+                drive(position) { $0.received(.failed(.late, .prepare, wasRepeated: true), from: range) }
+            }
         }
     }
 
-    private mutating func recover(_ name: RecoveryName, _ machine: Recovery) {
-        guard recoveries[name] == nil else { return }
+    private mutating func recover(
+        _ name: RecoveryName, _ participants: [Participant], metIn origin: Participant, committed: Timestamp? = nil
+    ) {
+        let known = catalog[heard[name.gateway]]
+        let machine = Recovery(
+            id: name.id, participants: participants,
+            present: participants.map { participant in
+                let presence = known[Int(participant.range.rawValue) - 1]
+                return presence.map {
+                    Presence($0.generation, hasLost: $0.hasLost && $0.generation > participant.generation)
+                }
+            }, metIn: origin, committed: committed)
+        guard let machine, recoveries[name] == nil else { return }
         recoveries[name] = Recovering(machine: machine)
         driveRecovery(name) { $0.begin() }
     }
@@ -254,26 +347,31 @@ struct CommitModel {
         note("recovery \(name.id) at \(name.gateway): \(actions)")
         recoveries[name] = actions.contains(.finish) ? nil : recovering
         for case .resolve(let range, let resolution) in actions {
-            open(.resolve(name.id, resolution), range, .recovery(name.id), gateway: name.gateway)
+            let machine = recovering.machine
+            let request = ModelResolve(
+                id: name.id, resolution: resolution, participants: machine.participants, ballot: machine.ballot,
+                generation: machine.generation(of: range))
+            open(.resolve(request), range, .recovery(name.id), gateway: name.gateway)
         }
     }
 
     private mutating func recoverSomething() {
-        let slot = Int(random.below(UInt64(ranges.count)))
-        recoverAll(in: slot, gateway: Int(random.below(2)))
+        let all = ranges.filter { !isGivenUp($0.id) } + earlier
+        recoverAll(in: all[Int(random.below(UInt64(all.count)))], gateway: Int(random.below(2)))
     }
 
     private mutating func recoverEverything() {
-        for slot in ranges.indices { recoverAll(in: slot, gateway: 0) }
+        for range in ranges where !isGivenUp(range.id) { recoverAll(in: range, gateway: 0) }
     }
 
-    private mutating func recoverAll(in slot: Int, gateway: Int) {
-        let range = ranges[slot].id
-        for (id, found) in ranges[slot].held.sorted(by: { $0.key < $1.key }) where found.isCommitted {
-            recover(.init(gateway: gateway, id: id), Recovery(id: id, anchor: found.preparation.anchor, metIn: range))
+    private mutating func recoverAll(in range: ModelRange, gateway: Int) {
+        let origin = Participant(range.id, in: range.generation)
+        for (id, found) in range.held.sorted(by: { $0.key < $1.key }) where found.isCommitted {
+            recover(.init(gateway: gateway, id: id), found.preparation.participants, metIn: origin)
         }
-        for (id, decided) in ranges[slot].table.decided.sorted(by: { $0.key < $1.key }) {
-            recover(.init(gateway: gateway, id: id), Recovery(of: decided, anchor: range))
+        for (id, decided) in range.table.decided.sorted(by: { $0.key < $1.key }) {
+            recover(
+                .init(gateway: gateway, id: id), decided.participants, metIn: origin, committed: decided.timestamp)
         }
     }
 
@@ -326,10 +424,10 @@ struct CommitModel {
             let name = RecoveryName(gateway: call.gateway, id: transaction)
             let waiting = recoveries[name]?.waiting ?? []
             driveRecovery(name) { machine in
-                guard case .standing(let standing) = reply, case .resolve(_, let resolution) = call.body else {
+                guard case .standing(let standing) = reply, case .resolve(let request) = call.body else {
                     return machine.failed()
                 }
-                return machine.received(standing, from: call.range, after: resolution)
+                return machine.received(standing, from: call.range, after: request.resolution)
             }
             guard recoveries[name] == nil else { return }
             for (coordinator, range) in waiting {
@@ -345,11 +443,11 @@ struct CommitModel {
         switch reply {
         case .prepared(let timestamp, let candidate): return .prepared(at: timestamp, candidate: candidate)
         case .committedBefore(let timestamp): return .committedBefore(timestamp)
-        case .inDoubt(let other, let anchor): return .inDoubt(other, anchor: anchor)
+        case .inDoubt(let other, let participants): return .inDoubt(other, participants)
         case .confirmed: return .confirmed
         case .standing(let standing):
-            guard case .resolve(_, let resolution) = call.body else { return nil }
-            return .standing(standing, after: resolution)
+            guard case .resolve(let request) = call.body else { return nil }
+            return .standing(standing, after: request.resolution)
         case .failed(let error):
             let question: CommitCoordinator.Question
             switch call.body {
@@ -371,6 +469,17 @@ struct CommitModel {
         _ call: ModelCall.ID, _ body: ModelCall.Body, _ range: RangeID, boundTo term: UInt64?, _ message: Message
     ) {
         let slot = Int(range.rawValue) - 1
+        // A history that has ended answers as if it had not, as long as nobody has told it.
+        let isEarlier = { (candidate: ModelRange) in candidate.id == range && candidate.generation == body.generation }
+        if let position = earlier.firstIndex(where: isEarlier), isGivenUp(range) || fate.below(2) == 0 {
+            let reply = Self.ask(&earlier[position], call, body, at: now)
+            if let reply = reply.reply { messages.append(.reply(call, reply)) }
+            return
+        }
+        if isGivenUp(range) {
+            if !faults { giveUp(call) }
+            return
+        }
         if let term, term != ranges[slot].term {
             messages.append(.reply(call, .notLeaseholder))
             return
@@ -380,28 +489,33 @@ struct CommitModel {
             if !faults { giveUp(call) }
             return
         }
-        let reply: ModelCall.Reply?
-        switch body {
-        case .confirm(let timestamp): reply = ranges[slot].confirm(upTo: timestamp)
-        case .resolve(let id, let resolution): reply = ranges[slot].resolve(id, resolution, call: call, at: now)
-        case .prepare(let id, let preparation, let mayBeRepeated):
-            let answer = ranges[slot].prepare(id, preparation, mayBeRepeated: mayBeRepeated, call: call)
-            // It waits for its latches, and all copies of it together.
-            if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
-            reply = answer.reply
-        }
-        guard let reply else { return }
+        let answer = Self.ask(&ranges[slot], call, body, at: now)
+        // It waits for its latches, and all copies of it together.
+        if answer.isBlocked, !isUnderWay(call) { messages.append(message) }
+        guard let reply = answer.reply else { return }
         if case .failed = reply { ranges[slot].refused.insert(call) }
         messages.append(.reply(call, reply))
     }
 
+    private static func ask(
+        _ range: inout ModelRange, _ call: ModelCall.ID, _ body: ModelCall.Body, at now: Timestamp
+    ) -> (reply: ModelCall.Reply?, isBlocked: Bool) {
+        switch body {
+        case .confirm(let timestamp): (range.confirm(upTo: timestamp), false)
+        case .resolve(let request): (range.resolve(request, call: call, at: now), false)
+        case .prepare(let id, let preparation, let mayBeRepeated):
+            range.prepare(id, preparation, mayBeRepeated: mayBeRepeated, call: call)
+        }
+    }
+
     // MARK: The verdict
 
-    /// What is wrong with how it ended; `nil` if nothing is.
+    /// What is wrong with how it ended; `nil` if nothing is. Only what is in the histories that go on counts.
     var breach: String? {
         var commits: [TransactionID: [RangeID: Timestamp]] = [:]
         var voided: Set<TransactionID> = []
-        for range in ranges {
+        let surviving = ranges.filter { !isGivenUp($0.id) }
+        for range in surviving {
             for event in range.events {
                 switch event {
                 case .committed(let id, let timestamp):
@@ -414,7 +528,8 @@ struct CommitModel {
         if commits.count > 1 { return "two attempts committed: \(commits.keys.sorted())" }
         for (id, found) in commits {
             if voided.contains(id) { return "\(id) committed in \(found.keys.sorted()) and was voided elsewhere" }
-            if Set(found.keys) != Set(writers) { return "\(id) committed in \(found.keys.sorted()) alone" }
+            let missing = writers.filter { found[$0] == nil && !isGivenUp($0) && !shortened.contains($0) }
+            if !missing.isEmpty { return "\(id) committed in \(found.keys.sorted()) alone" }
             if Set(found.values).count > 1 { return "\(id) committed at several times" }
             if ruledOut.contains(id) { return "\(id) committed, and the client was told that it did not" }
             guard let timestamp = found.values.first else { continue }
@@ -422,13 +537,25 @@ struct CommitModel {
             for reader in readers where range(reader).promised < timestamp {
                 return "\(reader) was only read, and had not promised to stay as it is up to \(timestamp)"
             }
-            for slot in ranges {
+            for slot in surviving where !shortened.contains(slot.id) {
                 if let write = slot.firstForeignWrite, write <= timestamp {
                     return "\(slot.id) was written at \(write), between its reading and the commit at \(timestamp)"
                 }
             }
         }
-        if told != nil, commits.isEmpty { return "the client was told that it committed, and it did not" }
-        return nil
+        guard told != nil, commits.isEmpty else { return nil }
+        return lostAcknowledgement(surviving)
+    }
+
+    /// The client was told of a commit that nobody has.
+    private func lostAcknowledgement(_ surviving: [ModelRange]) -> String? {
+        let anchorIsWhole = !isGivenUp(writers[0]) && !shortened.contains(writers[0])
+        if isExplicit, anchorIsWhole { return "the anchor's log had the decision, lost nothing, and lacks it" }
+        let whole = surviving.filter { writers.contains($0.id) && !shortened.contains($0.id) }
+        if whole.count == writers.count { return "the client was told that it committed, and it did not" }
+        // Who has lost a part of its log can have lost the record too.
+        guard !whole.isEmpty, losses == 1 else { return nil }
+        let records = surviving.flatMap(\.table.undone.values)
+        return records.contains { $0.cause.mayBeAcknowledged } ? nil : "an acknowledged commit was undone unreported"
     }
 }

@@ -18,6 +18,31 @@ import Testing
         }
     }
 
+    /// Ranges fail over without the end of their logs, or are given up, while the old history goes on unaware.
+    @Test(arguments: UInt64(0)..<8)
+    func whatSurvivesALossIsCommittedEverywhereOrNowhere(block: UInt64) {
+        for seed in (block * Self.seedsPerTest)..<((block + 1) * Self.seedsPerTest) {
+            var model = CommitModel(seed: seed, losses: true)
+            let hasEnded = model.run()
+            #expect(hasEnded, "seed \(seed): it does not come to an end")
+            #expect(model.breach == nil, "seed \(seed)")
+        }
+    }
+
+    /// As they were found, before each was fixed.
+    @Test(arguments: [
+        // A history without the end of its log committed what the old one had refused.
+        UInt64(474), 1_219, 3_754,
+        // A history that had ended bore witness to a commit.
+        5_353, 6_423,
+    ])
+    func lossesThatHaveFoundABugStayRight(seed: UInt64) {
+        var model = CommitModel(seed: seed, losses: true)
+        let hasEnded = model.run()
+        #expect(hasEnded)
+        #expect(model.breach == nil)
+    }
+
     /// Runs that have found a bug each, of those that a few thousand seeds rarely find.
     @Test(arguments: [
         // A recovery took a participant's answer to an earlier one for the anchor's, and aborted what was committed.

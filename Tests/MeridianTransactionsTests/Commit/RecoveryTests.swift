@@ -15,31 +15,50 @@ import Testing
     private static let pushed = Timestamp(nanoseconds: 130)
     private static let id = TransactionID(request: RequestID(high: 1, low: 2), attempt: 3)
     private static let commit = Resolution.commit(at: candidate)
+    private static let same = Presence(.first)
 
     private func preparation(
-        participants: [RangeID] = [], readsElsewhere: Bool = false
+        participants: [RangeID] = all, readsElsewhere: Bool = false, acknowledgesDecided: Bool = false
     ) -> CommitStep.Preparation {
         CommitStep.Preparation(
-            anchor: Self.anchor, participants: participants, candidate: Self.candidate,
-            readsElsewhere: readsElsewhere,
+            participants: participants.map { Participant($0) }, candidate: Self.candidate,
+            readsElsewhere: readsElsewhere, acknowledgesDecided: acknowledgesDecided,
             priority: TransactionPriority(begun: .zero, request: Self.id.request))
     }
 
     private func prepared(at timestamp: Timestamp = candidate) -> Standing { .prepared(at: timestamp, preparation()) }
 
     /// One that has begun, met in a range that is not the anchor.
-    private func begun(from origin: RangeID = other) -> Recovery {
-        var machine = Recovery(id: Self.id, anchor: Self.anchor, metIn: origin)
+    /// - Parameter present: where its ranges are now; `nil` for what was given up. Without it, where they began.
+    private func begun(
+        from origin: RangeID = other, participants: [RangeID] = all, present: [Presence?]? = nil
+    ) -> Recovery {
+        var machine = recovery(from: origin, participants: participants, present: present)
         _ = machine.begin()
+        return machine
+    }
+
+    private func recovery(
+        from origin: RangeID = other, participants: [RangeID] = all, present: [Presence?]? = nil,
+        committed: Timestamp? = nil
+    ) -> Recovery {
+        let present = present ?? participants.map { _ in Self.same }
+        let generation = participants.firstIndex(of: origin).flatMap { present[$0]?.generation } ?? .first
+        let machine = Recovery(
+            id: Self.id, participants: participants.map { Participant($0) }, present: present,
+            metIn: Participant(origin, in: generation), committed: committed)
+        guard let machine else { preconditionFailure("all participants were given up") }
         return machine
     }
 
     /// One that has found the staging record.
     private func staged(
-        participants: [RangeID] = all, at timestamp: Timestamp = candidate, readsElsewhere: Bool = false
+        participants: [RangeID] = all, at timestamp: Timestamp = candidate, readsElsewhere: Bool = false,
+        acknowledgesDecided: Bool = false, present: [Presence?]? = nil
     ) -> Recovery {
-        var machine = begun()
-        let staging = preparation(participants: participants, readsElsewhere: readsElsewhere)
+        var machine = begun(participants: participants, present: present)
+        let staging = preparation(
+            participants: participants, readsElsewhere: readsElsewhere, acknowledgesDecided: acknowledgesDecided)
         _ = machine.received(.prepared(at: timestamp, staging), from: Self.anchor, after: .query)
         return machine
     }
@@ -47,29 +66,31 @@ import Testing
     // MARK: What the anchor says
 
     @Test func theAnchorIsAskedFirst() {
-        var machine = Recovery(id: Self.id, anchor: Self.anchor, metIn: Self.other)
+        var machine = recovery()
         #expect(machine.begin() == [.resolve(Self.anchor, .query)])
     }
 
     @Test(arguments: [Standing.aborted, .over])
-    func withoutAStagingRecordItIsAbortedWhereItWasMet(standing: Standing) {
+    func withoutAStagingRecordItIsAborted(standing: Standing) {
         var machine = begun()
-        #expect(machine.received(standing, from: Self.anchor, after: .query) == [.resolve(Self.other, .abort)])
-        #expect(machine.received(.aborted, from: Self.other, after: .abort) == [.finish])
+        let actions = machine.received(standing, from: Self.anchor, after: .query)
+        #expect(actions == [.resolve(Self.other, .abort), .resolve(Self.third, .abort)])
+        #expect(machine.received(.aborted, from: Self.other, after: .abort).isEmpty)
+        #expect(machine.received(.aborted, from: Self.third, after: .abort) == [.finish])
         #expect(machine.isOver)
     }
 
     @Test func withoutAStagingRecordThereIsNothingMoreToDoInTheAnchor() {
-        var machine = begun(from: Self.anchor)
+        var machine = begun(from: Self.anchor, participants: [Self.anchor])
         #expect(machine.received(.aborted, from: Self.anchor, after: .query) == [.finish])
     }
 
     @Test func aDecisionThatTheAnchorRemembersIsTold() {
-        var machine = begun()
+        var machine = begun(participants: [Self.anchor, Self.other])
         let actions = machine.received(.committed(Self.candidate), from: Self.anchor, after: .query)
         #expect(actions == [.resolve(Self.other, Self.commit)])
         let last = machine.received(.committed(Self.candidate), from: Self.other, after: Self.commit)
-        #expect(last == [.finish], "who else takes part is not known, so the anchor must not forget")
+        #expect(last == forgotten([Self.anchor, Self.other]))
     }
 
     @Test func withAStagingRecordEveryOtherParticipantIsAsked() {
@@ -117,17 +138,22 @@ import Testing
     }
 
     @Test func anAnchorAloneDecidesAtOnce() {
-        var machine = begun(from: Self.anchor)
+        var machine = begun(from: Self.anchor, participants: [Self.anchor])
         let staging = Standing.prepared(at: Self.candidate, preparation(participants: [Self.anchor]))
         #expect(
             machine.received(staging, from: Self.anchor, after: .query) == [.resolve(Self.anchor, Self.commit)])
         #expect(
             machine.received(.committed(Self.candidate), from: Self.anchor, after: Self.commit)
-                == [.resolve(Self.anchor, .forget), .finish])
+                == forgotten([Self.anchor]))
     }
 
-    /// Also one that has taken the commit in already: then the anchor has decided, and says so.
-    @Test(arguments: [Standing.aborted, .over, .committed(candidate)])
+    @Test func whatAParticipantHasTakenInWasDecided() {
+        var machine = staged()
+        let actions = machine.received(.committed(Self.pushed), from: Self.other, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .commit(at: Self.pushed))])
+    }
+
+    @Test(arguments: [Standing.aborted, .over])
     func aParticipantThatHasNotPreparedLeavesItToTheAnchor(standing: Standing) {
         var machine = staged()
         #expect(machine.received(standing, from: Self.other, after: .query) == [.resolve(Self.anchor, .forbid)])
@@ -169,7 +195,7 @@ import Testing
         #expect(actions == [.resolve(Self.other, .abort)])
     }
 
-    @Test func theAnchorForgetsOnlyWhenAllParticipantsKnow() {
+    @Test func nobodyForgetsBeforeAllParticipantsKnow() {
         var machine = staged()
         _ = machine.received(prepared(), from: Self.other, after: .query)
         _ = machine.received(prepared(), from: Self.third, after: .query)
@@ -178,8 +204,17 @@ import Testing
         #expect(machine.received(.over, from: Self.third, after: Self.commit).isEmpty)
         #expect(
             machine.received(.committed(Self.candidate), from: Self.other, after: Self.commit)
-                == [.resolve(Self.anchor, .forget), .finish])
+                == forgotten(Self.all))
     }
+
+    @Test func oneThatHasPromisedAHigherBallotIsNotTold() {
+        var machine = staged(participants: [Self.anchor, Self.other])
+        _ = machine.received(prepared(), from: Self.other, after: .query)
+        _ = machine.received(.committed(Self.candidate), from: Self.anchor, after: Self.commit)
+        #expect(machine.received(prepared(), from: Self.other, after: Self.commit) == [.finish])
+    }
+
+    private func forgotten(_ ranges: [RangeID]) -> [Action] { ranges.map { .resolve($0, .forget) } + [.finish] }
 
     // MARK: Late answers
 
@@ -231,29 +266,153 @@ import Testing
         #expect(machine.received(staging, from: Self.anchor, after: .query).isEmpty)
     }
 
-    // MARK: A decided transaction
+    // MARK: A transaction that has committed where it is met
 
-    @Test func aDecidedOneIsToldWithoutAQuestion() {
-        let decided = DecidedTransaction(id: Self.id, timestamp: Self.candidate, participants: Self.all)
-        var machine = Recovery(of: decided, anchor: Self.anchor)
-        #expect(machine.begin() == [.resolve(Self.other, Self.commit), .resolve(Self.third, Self.commit)])
+    @Test func oneThatHasCommittedIsDecidedAndTold() {
+        var machine = recovery(committed: Self.candidate)
+        #expect(machine.begin() == [.resolve(Self.anchor, Self.commit)])
+        let actions = machine.received(.committed(Self.candidate), from: Self.anchor, after: Self.commit)
+        #expect(actions == [.resolve(Self.other, Self.commit), .resolve(Self.third, Self.commit)])
         _ = machine.received(.over, from: Self.other, after: Self.commit)
-        #expect(
-            machine.received(.committed(Self.candidate), from: Self.third, after: Self.commit)
-                == [.resolve(Self.anchor, .forget), .finish])
+        let last = machine.received(.committed(Self.candidate), from: Self.third, after: Self.commit)
+        #expect(last == forgotten(Self.all))
     }
 
-    @Test func aDecidedOneOfTheAnchorAloneIsForgotten() {
-        let decided = DecidedTransaction(id: Self.id, timestamp: Self.candidate, participants: [Self.anchor])
-        var machine = Recovery(of: decided, anchor: Self.anchor)
-        #expect(machine.begin() == [.resolve(Self.anchor, .forget), .finish])
-        #expect(machine.isOver)
+    /// It knew once, and was told that all do.
+    @Test func anAnchorThatHasForgottenDoesNotUndoIt() {
+        var machine = recovery(participants: [Self.anchor, Self.other], committed: Self.candidate)
+        _ = machine.begin()
+        let actions = machine.received(.over, from: Self.anchor, after: Self.commit)
+        #expect(actions == [.resolve(Self.other, Self.commit)])
+    }
+
+    // MARK: Ranges that have failed over, or were given up
+
+    private static let next = Generation(1)
+    private static let lossy = Presence(next, hasLost: true)
+    private static let whole = Presence(next)
+
+    @Test func inALaterHistoryOfTheAnchorAllAreAskedAtOnce() {
+        var machine = recovery(present: [Self.lossy, Self.same, Self.same])
+        #expect(machine.begin() == Self.all.map { .resolve($0, .query) })
+        #expect(machine.ballot == Ballot(position: 0, generation: Self.next))
+        #expect(machine.generation(of: Self.anchor) == Self.next)
+        #expect(machine.generation(of: Self.other) == .first)
+    }
+
+    /// What has told it so may be lost with the end of the anchor's log.
+    @Test func whatALaterHistoryDoesNotKnowAndAParticipantHasTakenInIsDecidedAgain() {
+        var machine = begun(present: [Self.lossy, Self.same, Self.same])
+        #expect(machine.received(.aborted, from: Self.anchor, after: .query).isEmpty)
+        let actions = machine.received(.committed(Self.pushed), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .commit(at: Self.pushed))])
+    }
+
+    /// What the anchor had decided last may be lost, and its client have been told that it would never commit.
+    @Test func aLaterHistoryThatHasLostSomethingDoesNotCommitWhatAllHavePrepared() {
+        var machine = begun(present: [Self.lossy, Self.same, Self.same])
+        for range in [Self.anchor, Self.other] { _ = machine.received(prepared(), from: range, after: .query) }
+        let actions = machine.received(prepared(), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .undo(mayBeAcknowledged: true))])
+    }
+
+    @Test func aLaterHistoryThatHasLostNothingCommitsWhatAllHavePrepared() {
+        var machine = begun(present: [Self.whole, Self.same, Self.same])
+        for range in [Self.other, Self.third] { _ = machine.received(prepared(), from: range, after: .query) }
+        #expect(machine.received(prepared(), from: Self.anchor, after: .query) == [.resolve(Self.anchor, Self.commit)])
+    }
+
+    /// All are asked before it is undone: the last may have taken the commit in.
+    @Test func aLaterHistoryWithoutTheStagingRecordUndoesWhatNobodyHasTakenIn() {
+        var machine = begun(present: [Self.lossy, Self.same, Self.same])
+        #expect(machine.received(.aborted, from: Self.anchor, after: .query).isEmpty)
+        #expect(machine.received(prepared(), from: Self.other, after: .query).isEmpty)
+        let actions = machine.received(prepared(), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .undo(mayBeAcknowledged: true))])
+        let told = machine.received(.aborted, from: Self.anchor, after: .undo(mayBeAcknowledged: true))
+        #expect(told == [.resolve(Self.other, .abort), .resolve(Self.third, .abort)])
+    }
+
+    @Test func whereARangeHasLostNothingAndHasNotPreparedNobodyWasToldOfACommit() {
+        var machine = begun(present: [Self.lossy, Self.same, Self.same])
+        _ = machine.received(.aborted, from: Self.anchor, after: .query)
+        _ = machine.received(.aborted, from: Self.other, after: .query)
+        let actions = machine.received(prepared(), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .undo(mayBeAcknowledged: false))], "its record is the decision")
+    }
+
+    @Test func theNextInOrderDecidesForAnAnchorThatWasGivenUp() {
+        var machine = recovery(from: Self.third, present: [nil, Self.same, Self.same])
+        #expect(machine.begin() == [.resolve(Self.other, .query), .resolve(Self.third, .query)])
+        #expect(machine.ballot == Ballot(position: 1, generation: .first))
+        #expect(machine.received(prepared(), from: Self.other, after: .query).isEmpty)
+        let actions = machine.received(prepared(), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.other, .undo(mayBeAcknowledged: true))], "it is not known what was lost")
+        _ = machine.received(.aborted, from: Self.other, after: .undo(mayBeAcknowledged: true))
+        #expect(machine.received(.aborted, from: Self.third, after: .abort) == [.finish], "the anchor hears nothing")
+    }
+
+    @Test func whatWasGivenUpCountsAsNotPrepared() {
+        var machine = staged(present: [Self.same, Self.same, nil])
+        let actions = machine.received(prepared(), from: Self.other, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .undo(mayBeAcknowledged: true))])
+    }
+
+    @Test func aLossOfWhatWasNotAcknowledgedUntilDecidedNeedsNoReport() {
+        var machine = staged(acknowledgesDecided: true, present: [Self.same, Self.same, nil])
+        let actions = machine.received(prepared(), from: Self.other, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .forbid)])
+    }
+
+    /// It has prepared for certain, or not at all, but can have prepared and lost it.
+    @Test func aParticipantThatHasFailedOverCanHaveLostWhatItHadPrepared() {
+        var machine = staged(present: [Self.same, Self.lossy, Self.same])
+        #expect(machine.received(.aborted, from: Self.other, after: .query).isEmpty)
+        let actions = machine.received(prepared(), from: Self.third, after: .query)
+        #expect(actions == [.resolve(Self.anchor, .undo(mayBeAcknowledged: true))])
+    }
+
+    @Test func whereAllWereGivenUpThereIsNobodyToAsk() {
+        let participants = Self.all.map { Participant($0) }
+        let machine = Recovery(
+            id: Self.id, participants: participants, present: [nil, nil, nil], metIn: participants[1])
+        #expect(machine == nil)
+    }
+
+    /// What it says of itself may be what the failover has cut off.
+    @Test(arguments: [Presence(next, hasLost: true), nil])
+    func aHistoryThatHasEndedBearsNoWitnessToACommit(presence: Presence?) {
+        let machine = Recovery(
+            id: Self.id, participants: Self.all.map { Participant($0) }, present: [presence, Self.same, Self.same],
+            metIn: Participant(Self.anchor), committed: Self.candidate)
+        #expect(machine == nil)
+    }
+
+    @Test func aParticipantThatHasFailedOverAndLostNothingHadNotPrepared() {
+        var machine = staged(present: [Self.same, Self.whole, Self.same])
+        #expect(machine.received(.aborted, from: Self.other, after: .query) == [.resolve(Self.anchor, .forbid)])
+    }
+
+    @Test func aRangeThatWasGivenUpAndStillHoldsItIsTold() {
+        var machine = begun(from: Self.anchor, participants: [Self.anchor, Self.other], present: [nil, Self.same])
+        _ = machine.received(prepared(), from: Self.other, after: .query)
+        let told = machine.received(.aborted, from: Self.other, after: .undo(mayBeAcknowledged: true))
+        #expect(told == [.resolve(Self.anchor, .abort)])
+    }
+
+    @Test func ballotsRiseWithThePositionFirst() {
+        let order = [
+            Ballot(position: 0, generation: .first), Ballot(position: 0, generation: Self.next),
+            Ballot(position: 1, generation: .first), Ballot(position: 1, generation: Self.next),
+        ]
+        #expect(order.shuffled().sorted() == order)
     }
 }
 
 extension CommitStep.Preparation {
-    /// What a participant has, which is not the anchor: no staging record.
+    /// What a participant has.
     fileprivate static let participant = CommitStep.Preparation(
-        anchor: RangeID(1), participants: [], candidate: Timestamp(nanoseconds: 100), readsElsewhere: false,
+        participants: [Participant(RangeID(1)), Participant(RangeID(2)), Participant(RangeID(3))],
+        candidate: Timestamp(nanoseconds: 100), readsElsewhere: false,
         priority: TransactionPriority(begun: .zero, request: RequestID(high: 1, low: 2)))
 }

@@ -39,7 +39,7 @@ package enum LeakChannel: String, CaseIterable, Sendable, Hashable {
             switch request.body {
             case .prepare, .resolve: .transactionParts
             case .lock, .unlock: .locks
-            case .commit, .read, .transferLease, .status: .requests
+            case .commit, .read, .transferLease, .transactions, .status: .requests
             }
         case .closed, .quiet, .quietReply, .snapshotReply, .digest, .diverged: .control
         }
