@@ -75,7 +75,9 @@ let package = Package(
         // Adapters and the shell.
         library("MeridianStorage", ["MeridianCore", grdb]),
         library("MeridianTransport", ["MeridianCore", "MeridianReplica", collections]),
-        library("MeridianRuntime", ["MeridianCore", "MeridianPlacement", "MeridianReplica", logging]),
+        library(
+            "MeridianRuntime",
+            ["MeridianCore", "MeridianClock", "MeridianConsensus", "MeridianPlacement", "MeridianReplica", logging]),
         // The API.
         library(
             "Meridian",
@@ -90,7 +92,8 @@ let package = Package(
             "MeridianSimulation",
             [
                 "Meridian", "MeridianCheckers", "MeridianCore", "MeridianClock", "MeridianConsensus",
-                "MeridianPlacement", "MeridianReplica", "MeridianStorage", "MeridianTransactions", collections, grdb,
+                "MeridianPlacement", "MeridianReplica", "MeridianRuntime", "MeridianStorage", "MeridianTransactions",
+                collections, grdb,
             ]),
         // Histories of operations, and what they prove. Needs nothing of a cluster.
         library("MeridianCheckers", ["MeridianCore"]),
@@ -127,15 +130,16 @@ let package = Package(
         tests(
             "MeridianReplicaTests",
             [
-                "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianTransactions", "MeridianStorage",
-                "MeridianCore", collections,
+                "MeridianReplica", "MeridianConsensus", "MeridianPlacement", "MeridianRuntime", "MeridianTransactions",
+                "MeridianStorage", "MeridianCore", collections,
             ]),
         tests("MeridianStorageTests", ["MeridianStorage", "MeridianSimulation", "MeridianCore", grdb]),
         tests("MeridianTransportTests", ["MeridianTransport", "MeridianReplica", "MeridianCore"]),
         tests(
             "MeridianRuntimeTests",
             [
-                "MeridianRuntime", "MeridianReplica", "MeridianStorage", "MeridianTransport", "MeridianCore", logging,
+                "MeridianRuntime", "MeridianConsensus", "MeridianPlacement", "MeridianReplica", "MeridianStorage",
+                "MeridianTransport", "MeridianCore", logging,
             ]),
         tests("MeridianCheckersTests", ["MeridianCheckers", "MeridianCore"], resources: [.copy("Histories")]),
         tests("MeridianSimulationTests", ["MeridianSimulation", "Meridian", "MeridianCore"]),

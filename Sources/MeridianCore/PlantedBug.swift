@@ -31,6 +31,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case commitWaitSkipped
     case commitWaitHalved
     case timestampsTie
+    case clockReadBeforeEvents
     case closedTooFar
     case newLeaderReadyTooEarly
     case closedWithoutIndex
@@ -118,6 +119,7 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .commitWaitSkipped: "commits are answered before their timestamps are past (CockroachDB; FC 1)"
         case .commitWaitHalved: "the commit wait ends with the clock's latest instead of its earliest (FC 1)"
         case .timestampsTie: "two commits get one timestamp (CockroachDB beta 2016; FC 2)"
+        case .clockReadBeforeEvents: "a step reads its clock before it takes its events (issue 15, S7)"
         case .closedTooFar: "more is closed than was promised (Spanner §4.1.3)"
         case .newLeaderReadyTooEarly: "a new leader serves before it has applied its predecessors' commits (FC 20)"
         case .closedWithoutIndex: "followers use a closed timestamp before they have applied its log (CockroachDB)"

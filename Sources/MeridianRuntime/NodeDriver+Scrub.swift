@@ -9,7 +9,7 @@ extension NodeDriver {
     ///   ask again.
     package func scrub(_ erasures: [RangeID: LogIndex]) async -> Bool {
         let durable = await withUnsafeContinuation { continuation in
-            applier.checkpoint { continuation.resume(returning: $0) }
+            state.checkpoint { continuation.resume(returning: $0) }
         }
         guard erasures.allSatisfy({ range, index in durable[range].map { $0 >= index } ?? false }) else { return false }
         // The step that this asks for comes after the one that learns of the checkpoint, and gives the log its job.
@@ -19,7 +19,7 @@ extension NodeDriver {
         }
         guard isLogClean else { return false }
         return await withUnsafeContinuation { continuation in
-            applier.scrub { continuation.resume(returning: $0) }
+            state.scrub { continuation.resume(returning: $0) }
         }
     }
 }

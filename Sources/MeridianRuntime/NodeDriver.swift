@@ -1,19 +1,19 @@
 import Foundation
 import Logging
+import MeridianClock
 import MeridianCore
 import MeridianReplica
 import Synchronization
 
-/// Drives one `NodeCore` with real clocks, files and links.
+/// Gives one node's shell (`NodeShell`) real clocks, files, links and threads.
 ///
-/// Events gather in the inbox; whoever runs the driver takes all of them, steps the core once and carries the effects
-/// out: frames first, so that followers write while this node does, then the log job, the applies, the reads and the
-/// answers. Three threads serve a node, and none of them waits for another's disk:
+/// Events gather in the inbox; whoever runs the driver has the shell take all of them and step once. Three threads
+/// serve a node, and none of them waits for another's disk:
 ///
 /// - the **step thread** steps the core, applies and reads rows; it sleeps until the core's next deadline;
-/// - the **log thread** (`LogWriter`) writes and syncs the log: one transaction and one fsync for all that has
+/// - the **log thread** (`LogThread`) writes and syncs the log: one transaction and one fsync for all that has
 ///   gathered while it was busy;
-/// - the **state thread** (`StateApplier`) writes checkpoints, moves snapshots, collects garbage.
+/// - the **state thread** (`StateThread`) writes checkpoints, moves snapshots, collects old versions.
 ///
 /// At most one thread steps the core at a time: `Inbox.phase` says so, and everything that only the runner may touch
 /// is handed from thread to thread under the inbox's lock.
@@ -41,7 +41,7 @@ package final class NodeDriver: @unchecked Sendable {
     package let node: NodeID
     private let time: any TimeSource
     private let logger: Logger
-    private let send: @Sendable (NodeFrame) -> Void
+    private let sender: @Sendable (NodeFrame) -> Void
     private let inbox = Mutex(Inbox())
     private let calls = Mutex(Calls())
     private let published: Mutex<Catalog>
@@ -51,13 +51,12 @@ package final class NodeDriver: @unchecked Sendable {
     /// Nobody runs the stopped node any more.
     private let released = WakeSignal()
     private let deadline = Atomic<Int64>(0)
-    private let isClockTrusted = Atomic<Bool>(true)
-    let log: LogWriter
-    let applier: StateApplier
-
-    // Only the runner touches these.
-    private var core: NodeCore
-    private let reader: any StateReader
+    /// As of the last step.
+    private let trust: Mutex<ClockTrust>
+    let log: LogThread
+    let state: StateThread
+    /// Only the runner steps it.
+    private let shell: NodeShell
 
     private struct Calls {
         var next: UInt64
@@ -76,26 +75,21 @@ package final class NodeDriver: @unchecked Sendable {
     ///   is durable when this returns, so that later starts need not be told.
     package init(
         configuration: NodeConfiguration, log: any LogStore, state: any StateStore, lost: Incarnation? = nil,
-        time: any TimeSource, garbageCollection: GarbageCollection = GarbageCollection(), logger: Logger,
+        time: any TimeSource, timing: ShellTiming = ShellTiming(), logger: Logger,
         salvage: @escaping @Sendable (Salvage) throws -> Void = { _ in }, send: @escaping @Sendable (NodeFrame) -> Void
     ) throws {
         self.node = configuration.node
         self.time = time
-        self.send = send
+        self.sender = send
         self.logger = logger
         if let lost { try Self.begin(lost, log, state) }
-        // The core may cut the log behind what it is told is applied, so that must not be lost in the next crash
-        // (HAZARD in `Raft.init`).
-        _ = try state.checkpoint()
-        self.reader = try state.makeReader()
-        let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
-        self.core = try NodeCore(
-            configuration: configuration, logs: log.load(), states: state.load(),
-            systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: time.now())
-        self.published = Mutex(core.catalog)
-        self.log = LogWriter(log)
-        self.applier = StateApplier(
-            state, garbageCollection: garbageCollection, salvage: salvage)
+        shell = try NodeShell(
+            configuration: configuration, log: log, state: state, timing: timing, now: time.now, salvage: salvage)
+        published = Mutex(shell.core.catalog)
+        trust = Mutex(shell.core.clockTrust)
+        self.log = LogThread(shell.log)
+        self.state = StateThread(shell.state)
+        shell.attach(to: self)
     }
 
     private static func begin(_ life: Incarnation, _ log: any LogStore, _ state: any StateStore) throws {
@@ -106,8 +100,8 @@ package final class NodeDriver: @unchecked Sendable {
     }
 
     package func start() {
-        log.start(for: self, send: send)
-        applier.start(for: self)
+        log.start(for: self, send: sender)
+        state.start(for: self)
         EngineThread.start("meridian.step.\(node)") { [self] in stepLoop() }
         // Timers run from the first step on.
         enqueue(.tick)
@@ -117,10 +111,17 @@ package final class NodeDriver: @unchecked Sendable {
     package var catalog: Catalog { published.withLock { $0 } }
 
     /// Log transactions written since the start, each with one fsync.
-    package var logWriteCount: Int { log.writeCount.load(ordering: .relaxed) }
+    package var logWriteCount: Int { shell.log.writeCount.load(ordering: .relaxed) }
 
-    /// What this node's clock says; unknown while the other nodes' clocks contradict it.
-    package var clock: ClockInterval { isClockTrusted.load(ordering: .relaxed) ? time.now().clock : .unknown }
+    /// Replicas that this node as a leader has found to differ from the others, the last ones.
+    package var divergences: [Divergence] { found.withLock { $0 } }
+
+    /// What this node's clock says; unknown while the other nodes' clocks contradict it, or when it has jumped since
+    /// the last step.
+    package var clock: ClockInterval {
+        // Read under the lock: it must not be older than the step's reading.
+        trust.withLock { $0.clock(at: time.now()) }
+    }
 
     /// Whether this node leads a range, as far as it knows.
     package func leads(_ range: RangeID) -> Bool { led.withLock { $0.contains(range) } }
@@ -196,44 +197,29 @@ package final class NodeDriver: @unchecked Sendable {
             return true
         }
         guard isMine else { return }
-        var found: [NodeEvent] = []
         var rounds = 0
         while true {
-            if rounds >= limit, found.isEmpty {
+            if rounds >= limit, !shell.isToGoOn {
                 handOver()
                 return
             }
             rounds += 1
-            // Only a look at whether there is anything to do: the clock that the step goes by is read below.
+            // Only a look at whether there is anything to do: the shell reads the clock that the step goes by.
             let isDue = time.now().instant.rawValue >= deadline.load(ordering: .relaxed)
-            guard take(&found, isDue: isDue) else { return }
-            // HAZARD: the clock is read after the events were taken. This thread can be held up at any moment, and what
-            // comes meanwhile must not be served at a time before it came: a commit would get a timestamp below that of
-            // one that its client has seen, a read would be served by a lease that has ended.
-            let now = time.now()
-            var events: [NodeEvent] = []
-            swap(&events, &found)
-            if isDue { events.append(.tick) }
-            let effects = core.step(events, at: now)
-            isClockTrusted.store(core.isClockTrusted, ordering: .relaxed)
-            if let effects { found = carryOut(effects) }
-            let next = core.deadline.rawValue
+            guard isToRun(isDue || shell.isToGoOn) else { return }
+            shell.begin()
+            shell.finish()
+            let next = shell.deadline.rawValue
             if next != deadline.exchange(next, ordering: .sequentiallyConsistent) { noteDeadline(next) }
         }
     }
 
-    /// Takes the inbox's events behind those that the last step has brought about.
+    /// - Parameter isBusy: there is something to do besides the inbox's events.
     /// - Returns: `false` when there is nothing to do, or the node has stopped: nobody runs it any more.
-    private func take(_ events: inout [NodeEvent], isDue: Bool) -> Bool {
+    private func isToRun(_ isBusy: Bool) -> Bool {
         let phase: Phase = inbox.withLock { inbox in
             if case .running = inbox.phase {
-                if events.isEmpty {
-                    swap(&events, &inbox.events)
-                } else {
-                    events.append(contentsOf: inbox.events)
-                    inbox.events.removeAll(keepingCapacity: true)
-                }
-                if !events.isEmpty || isDue { return .running }
+                if isBusy || !inbox.events.isEmpty { return .running }
                 inbox.phase = .idle
             }
             inbox.isInUse = false
@@ -271,64 +257,6 @@ package final class NodeDriver: @unchecked Sendable {
         sleepingUntil.store(.min, ordering: .sequentiallyConsistent)
     }
 
-    private func carryOut(_ effects: borrowing NodeEffects) -> [NodeEvent] {
-        for frame in effects.frames { send(frame) }
-        if !effects.log.isEmpty { log.enqueue(effects.log) }
-        let applied = applier.carryOut(effects, self)
-        if !effects.answers.isEmpty { answer(effects.answers) }
-        if !effects.leaderships.isEmpty {
-            led.withLock { led in
-                for change in effects.leaderships {
-                    if change.isHeld { led.insert(change.range) } else { led.remove(change.range) }
-                }
-            }
-        }
-        if !effects.divergences.isEmpty { report(effects.divergences) }
-        if effects.directoryChanged { published.withLock { $0 = core.catalog } }
-        var events = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
-        if effects.rereadsCatalog {
-            do {
-                let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
-                events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
-            } catch {
-                note(error, while: "reading the catalog")
-            }
-        }
-        if !applied.isEmpty { events.append(.applied(applied)) }
-        return events
-    }
-
-    private func answer(_ answers: [GatewayAnswer]) {
-        let waiting = calls.withLock { calls in
-            answers.map { ($0.body, calls.continuations.removeValue(forKey: $0.id)) }
-        }
-        for (body, continuation) in waiting { continuation?.resume(returning: body) }
-    }
-
-    /// Replicas that this node as a leader has found to differ from the others, the last ones.
-    package var divergences: [Divergence] { found.withLock { $0 } }
-
-    private func report(_ divergences: [Divergence]) {
-        for divergence in divergences {
-            logger.critical(
-                divergence.isRebuilt
-                    ? "a replica holds other rows than the others; it is rebuilt"
-                    : "replicas hold different rows and no quorum agrees; somebody must decide",
-                metadata: [
-                    "range": "\(divergence.range)", "node": "\(divergence.node)", "index": "\(divergence.index)",
-                    "agreeing": "\(divergence.agreeing)",
-                ])
-        }
-        found.withLock { $0 = Array(($0 + divergences).suffix(Self.keptDivergences)) }
-    }
-
-    private static let keptDivergences = 100
-
-    /// Trouble that is not any caller's: it goes to the log, and what it means for requests shows in their answers.
-    func note(_ error: any Error, while activity: String) {
-        logger.error("storage trouble", metadata: ["node": "\(node)", "while": "\(activity)", "error": "\(error)"])
-    }
-
     // MARK: The end
 
     /// Stops the node.
@@ -346,12 +274,74 @@ package final class NodeDriver: @unchecked Sendable {
         // The stores are closed below, and whoever runs the node may be reading from them.
         while inbox.withLock({ $0.isInUse }) { released.wait(untilNanoseconds: nil) }
         log.stop(isCrash: isCrash)
-        applier.stop(isCrash: isCrash)
+        state.stop(isCrash: isCrash)
         let waiting = calls.withLock { calls in
             calls.isStopped = true
             defer { calls.continuations = [:] }
             return calls.continuations.sorted { $0.key < $1.key }.map(\.value)
         }
         for continuation in waiting { continuation.resume(returning: .failed(Self.shutDown(node, .unknown))) }
+    }
+}
+
+// MARK: - What the shell needs
+
+extension NodeDriver: NodePort {
+    package func takeEvents(_ events: inout [NodeEvent]) {
+        inbox.withLock { inbox in
+            if events.isEmpty {
+                swap(&events, &inbox.events)
+            } else {
+                events.append(contentsOf: inbox.events)
+                inbox.events.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    package func now() -> Moment { time.now() }
+    package func send(_ frame: NodeFrame) { sender(frame) }
+    package func logWaits() { log.wakeUp() }
+    package func stateWaits() { state.wakeUp() }
+    package func willStep(_ eventCount: Int) {}
+    package func delays(_ results: [NodeEvent]) -> Bool { false }
+
+    package func stepped(_ effects: borrowing NodeEffects, at moment: Moment) {
+        trust.withLock { $0 = shell.core.clockTrust }
+        if !effects.leaderships.isEmpty {
+            led.withLock { led in
+                for change in effects.leaderships {
+                    if change.isHeld { led.insert(change.range) } else { led.remove(change.range) }
+                }
+            }
+        }
+        if !effects.divergences.isEmpty { report(effects.divergences) }
+        if effects.directoryChanged { published.withLock { $0 = shell.core.catalog } }
+    }
+
+    private func report(_ divergences: [Divergence]) {
+        for divergence in divergences {
+            logger.critical(
+                divergence.isRebuilt
+                    ? "a replica holds other rows than the others; it is rebuilt"
+                    : "replicas hold different rows and no quorum agrees; somebody must decide",
+                metadata: [
+                    "range": "\(divergence.range)", "node": "\(divergence.node)", "index": "\(divergence.index)",
+                    "agreeing": "\(divergence.agreeing)",
+                ])
+        }
+        found.withLock { $0 = Array(($0 + divergences).suffix(Self.keptDivergences)) }
+    }
+
+    private static var keptDivergences: Int { 100 }
+
+    package func answer(_ answers: [GatewayAnswer]) {
+        let waiting = calls.withLock { calls in
+            answers.map { ($0.body, calls.continuations.removeValue(forKey: $0.id)) }
+        }
+        for (body, continuation) in waiting { continuation?.resume(returning: body) }
+    }
+
+    package func note(_ error: any Error, while activity: String) {
+        logger.error("storage trouble", metadata: ["node": "\(node)", "while": "\(activity)", "error": "\(error)"])
     }
 }

@@ -15,9 +15,14 @@ import MeridianCore
 /// in which it agrees again, a node is as before. Leaving is not delayed, since a contradiction between sound samples
 /// is a proof and not a symptom; coming back is, since a clock that was just stepped is often stepped again.
 ///
-/// Use: `observe` for every message with an interval, `poll` a few times a second, `interval(at:)` wherever a
-/// `ClockInterval` is used for timestamps and leases. Instants are of our own monotonic clock and never go back.
-/// Messages carry the clock's own interval, not that of `interval`, or a lying clock would seem to agree.
+/// A clock that jumps is not believed until the others have been asked: a reading that contradicts the one before,
+/// moved along our monotonic clock, suspends the node at once, and it goes by the earlier one. Otherwise what is
+/// committed before the next poll would get timestamps of the far future, which everybody had to wait for.
+///
+/// Use: `admit` for every reading of our own clock, `observe` for every message with an interval, `poll` a few times a
+/// second, `interval(at:)` wherever a `ClockInterval` is used for timestamps and leases. Instants are of our own
+/// monotonic clock and never go back. Messages carry the clock's own interval, not that of `interval`, or a lying clock
+/// would seem to agree.
 ///
 /// HAZARD (majority): if most clocks lie alike, because they follow one bad server, the honest minority is outvoted
 /// and nobody notices. Independent sources in different regions are the remedy.
@@ -25,6 +30,8 @@ import MeridianCore
 /// HAZARD (delay): without `requestSentAt` the upper end of a sample rests on `maximumDelayNanoseconds`. A message that
 /// took longer makes its sender look slow and us fast. The harm is on the safe side, since we may give up a lease for
 /// nothing; a delay that is bounded too generously only hides errors of ours that are smaller than it.
+///
+/// HAZARD (start): the first readings of a process have nothing before them, and are believed until the first poll.
 ///
 /// HAZARD (ageing): samples are moved along our own monotonic clock; see `DriftBound`.
 ///
@@ -70,6 +77,8 @@ package struct ClockAgreement: Sendable {
     /// What a suspended node goes by. Invariant: `nil` while `standing` is `agreeing`; otherwise it is
     /// there as soon as anybody has said anything.
     private var cover: Cover?
+    /// Our clock's last reading.
+    private var last: ClockSample?
     /// The best fresh sample of each peer, by node.
     private var samples: [(peer: NodeID, sample: ClockSample)] = []
 
@@ -81,10 +90,27 @@ package struct ClockAgreement: Sendable {
     /// Our interval for every use: the clock's own, or what the others say while we are suspended. At a change between
     /// the two its ends may go back.
     package func interval(at now: Moment) -> ClockInterval {
-        guard let cover, now.clock.isKnown else { return now.clock }
+        guard let cover else { return now.clock }
         let others = cover.sample.aged(to: now.instant, drift: configuration.drift)
-        return cover.isMajority ? others : now.clock.hull(others)
+        // What a majority says needs no clock of ours.
+        if cover.isMajority { return others }
+        return now.clock.isKnown ? now.clock.hull(others) : .unknown
     }
+
+    /// Takes in a reading of our own clock, before it is used.
+    package mutating func admit(_ now: Moment) {
+        guard now.clock.isKnown else { return }
+        if mayLead, let last {
+            let past = last.aged(to: now.instant, drift: configuration.drift)
+            if past.intersection(now.clock) == nil {
+                standing = .suspended(agreedPolls: 0)
+                cover = Cover(sample: ClockSample(interval: past, instant: now.instant), isMajority: true)
+            }
+        }
+        last = ClockSample(interval: now.clock, instant: now.instant)
+    }
+
+    package var trust: ClockTrust { ClockTrust(last: last, mayLead: mayLead, drift: configuration.drift) }
 
     /// Takes in a message's interval.
     ///

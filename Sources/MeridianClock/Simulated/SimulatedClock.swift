@@ -35,6 +35,9 @@ package struct SimulatedClock: Sendable {
     private let phaseNanoseconds: Int64
     private var guardian = MonotonicGuard()
     private var lastRead: Timestamp
+    /// What the monotonic clock has not counted, and what it said last.
+    private var lostNanoseconds: Int64 = 0
+    private var lastInstant = Instant.zero
     private var faults = Faults()
     private var inUse: Poll?
 
@@ -80,7 +83,9 @@ package struct SimulatedClock: Sendable {
         precondition(trueTime >= lastRead, "true time went from \(lastRead) back to \(trueTime)")
         lastRead = trueTime
         let elapsed = trueTime.rawValue - origin.rawValue
-        let instant = Instant(nanoseconds: elapsed + scaled(elapsed, by: instantDriftNanosecondsPerSecond))
+        let counted = elapsed + scaled(elapsed, by: instantDriftNanosecondsPerSecond) - lostNanoseconds
+        let instant = max(lastInstant, Instant(nanoseconds: counted))
+        lastInstant = instant
         return Moment(instant: instant, clock: guardian.admit(interval(at: trueTime)))
     }
 
@@ -91,6 +96,9 @@ package struct SimulatedClock: Sendable {
             let standing = faults.step.map { $0.steppedAtPoll == poll(at: trueTime) ? $0.nanoseconds : 0 } ?? 0
             faults.step = (standing + nanoseconds, poll(at: trueTime))
         case .lie(let nanoseconds): faults.lieNanoseconds = nanoseconds
+        case .loseInstants(let nanoseconds):
+            precondition(nanoseconds >= 0, "a sleep of \(nanoseconds) ns")
+            lostNanoseconds += nanoseconds
         case .freeze: faults.frozen = interval(at: trueTime)
         case .losePolls: faults.lastPoll = poll(at: trueTime)
         case .loseBound: faults.isBoundLost = true

@@ -1,4 +1,4 @@
-/// What can happen to a simulated clock. All but `step` last until it is healed.
+/// What can happen to a simulated clock. All but `step` and `loseInstants` last until it is healed.
 package enum SimulatedClockFault: Hashable, Sendable {
     /// The wall clock jumps without the error bound knowing; the next poll sets it right. A lie if the jump leads out
     /// of the bound.
@@ -13,4 +13,7 @@ package enum SimulatedClockFault: Hashable, Sendable {
     case losePolls
     /// The bound is lost: the clock is unknown. Honest.
     case loseBound
+    /// The machine slept, and its monotonic clock did not count that: it is behind by this much for good. The bounds of
+    /// what was measured across it do not hold.
+    case loseInstants(byNanoseconds: Int64)
 }

@@ -10,8 +10,10 @@ import MeridianCore
 /// leads on, serves every read through a quorum, and takes its timestamps from an interval that covers what the
 /// majority says. Two polls in a row that agree bring the leases back. Nobody has to restart anything.
 ///
-/// HAZARD: until the next poll after the first honest sample, half a second each, the lie is believed. What can break
-/// in that time is in docs/CONSISTENCY.md.
+/// A clock that jumps contradicts itself, and is not believed for a moment (`ClockAgreement.admit`).
+///
+/// HAZARD: of one that drifts out of its bound, stands still or is wrong from the start, the lie is believed until the
+/// next poll after the first honest sample, half a second each. What can break in that time is in docs/CONSISTENCY.md.
 extension NodeCore {
     /// Notes that a frame came, and takes in what it says about the time.
     mutating func hear(_ frame: NodeFrame, at instant: Instant) {
@@ -38,10 +40,17 @@ extension NodeCore {
         // By the clock's own reading: what an outvoted node goes by agrees with everybody.
         let verdict = agreement.poll(at: Moment(instant: instant, clock: ownClock))
         if verdict.finding == .agrees { vouchedTime = max(vouchedTime ?? ownClock.earliest, ownClock.earliest) }
-        guard agreement.mayLead != isClockTrusted else { return }
+        if agreement.mayLead != isClockTrusted { noteTrust() }
+    }
+
+    /// Takes the leases away or gives them back.
+    mutating func noteTrust() {
         isClockTrusted = agreement.mayLead
         for slot in replicas.indices { replicas[slot].raft.isClockTrusted = isClockTrusted }
     }
+
+    /// What a reading of this node's clock between two steps is worth to its clients.
+    package var clockTrust: ClockTrust { agreement.trust }
 
     /// As of when old versions may be collected: the retention ago, on a clock that others vouch for; `nil` when there
     /// is none.

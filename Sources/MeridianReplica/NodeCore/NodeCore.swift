@@ -111,6 +111,8 @@ package struct NodeCore: Sendable {
             return nil
         }
         ownClock = moment.clock
+        agreement.admit(moment)
+        if agreement.mayLead != isClockTrusted { noteTrust() }
         var now = moment
         now.clock = agreement.interval(at: moment)
         var effects = StepEffects(node: configuration.node)

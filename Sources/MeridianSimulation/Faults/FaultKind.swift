@@ -18,6 +18,8 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     case crash
     case restart
     case pause
+    /// The thread that steps a node is held up now and then, after it has read its clocks.
+    case preemption
     case wipe
     case regionLoss
     case powerCut
@@ -28,6 +30,10 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     // Clocks that lie: then real-time order is not promised any more, only serializability.
     case clockStep
     case clockFreeze
+    /// By hours, for a moment or for good.
+    case clockJump
+    /// The machine sleeps, and its monotonic clock does not count that, perhaps its wall clock does not, either.
+    case sleep
     // Disks.
     case slowDisk
     case diskStall
@@ -52,7 +58,12 @@ public enum FaultKind: String, CaseIterable, Sendable, Hashable, Comparable {
     }
 
     /// A clock says what is not true.
-    public var isClockLie: Bool { self == .clockStep || self == .clockFreeze }
+    public var isClockLie: Bool {
+        switch self {
+        case .clockStep, .clockFreeze, .clockJump, .sleep: true
+        default: false
+        }
+    }
 
     /// What the store promises to survive with all of its promises kept: everything but lying clocks, which take
     /// real-time order with them.

@@ -26,12 +26,15 @@ enum FaultRange {
         case .crash: milliseconds(20, 5_000)
         case .restart: milliseconds(20, 1_000)
         case .pause: milliseconds(100, 15_000)
+        case .preemption: milliseconds(500, 10_000)
         case .wipe: milliseconds(100, 5_000)
         case .regionLoss: milliseconds(500, 10_000)
         case .powerCut: milliseconds(20, 2_000)
         case .clockStrobe: milliseconds(500, 5_000)
         case .clockLoss: milliseconds(500, 20_000)
         case .clockStep, .clockFreeze: milliseconds(500, 10_000)
+        case .clockJump: milliseconds(20, 2_000)
+        case .sleep: milliseconds(500, 20_000)
         case .diskStall: milliseconds(500, 15_000)
         case .diskFull: milliseconds(500, 10_000)
         case .failedSync: milliseconds(100, 5_000)
@@ -48,8 +51,15 @@ enum FaultRange {
 
     /// A link that flaps is up and down for this long each time.
     static let flapNanoseconds: ClosedRange<Int64> = 50_000_000...2_500_000_000
+    /// The longest that a step is held up.
+    static let preemptionNanoseconds: ClosedRange<Int64> = 1_000_000...400_000_000
     /// A clock that steps jumps this far, to either side.
     static let stepNanoseconds: Int64 = 10_000_000_000
+
+    /// One that jumps, to either side.
+    static let jumpNanoseconds: ClosedRange<Int64> = 3_600_000_000_000...24 * 3_600_000_000_000
+    /// A wall clock that slept with its machine is set right after this long at most.
+    static let resetNanoseconds: Int64 = 10_000_000_000
 
     private static func milliseconds(_ low: Int64, _ high: Int64) -> ClosedRange<Int64> {
         low * 1_000_000...high * 1_000_000

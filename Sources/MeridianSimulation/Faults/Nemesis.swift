@@ -1,6 +1,7 @@
 import MeridianClock
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// Makes a fault plan happen to a world, and takes it all back at the end of the safety phase.
 final class Nemesis {
@@ -11,6 +12,8 @@ final class Nemesis {
     private var isOver = false
     /// Episodes that have begun, for the report.
     private(set) var begun: [Int] = []
+    /// Nodes whose clocks are never set right again: never more than one, or a majority could be outvoted.
+    private var clockIsGone: Set<Int> = []
     /// A node whose files are no longer good is started with an empty disk and must win its place back.
     private var mustReplace: Set<Int> = []
 
@@ -42,7 +45,7 @@ final class Nemesis {
         for number in endings.keys.sorted() { endings.removeValue(forKey: number)?() }
         engine.network.unclogAll()
         for node in engine.nodes {
-            node.healClock()
+            if !clockIsGone.contains(node.position) { node.healClock() }
             node.storage.trouble = DiskTrouble()
             node.stalledUntil = 0
             // After a failed sync the node's files are thrown away (`cannotStart`).
@@ -107,6 +110,11 @@ final class Nemesis {
         case .pause:
             engine.pause(node, nanoseconds: length)
             return { [self] in engine.resume(node) }
+        case .preemption:
+            let range = FaultRange.preemptionNanoseconds
+            let longest = range.lowerBound + Int64(random.below(UInt64(range.upperBound - range.lowerBound)))
+            node.holdUp = (longest, SplitMix64(seed: random.next()))
+            return { node.holdUp = nil }
         case .wipe:
             engine.crash(node)
             mustReplace.insert(node.position)
@@ -135,6 +143,20 @@ final class Nemesis {
         case .clockFreeze:
             node.inject(.freeze, at: engine.trueTime)
             return { node.healClock() }
+        case .clockJump:
+            let range = FaultRange.jumpNanoseconds
+            let jump = range.lowerBound + Int64(random.below(UInt64(range.upperBound - range.lowerBound)))
+            let isForGood = random.below(3) == 0 && node.position == plan.victim
+            if isForGood { clockIsGone.insert(node.position) }
+            node.inject(.lie(byNanoseconds: random.below(2) == 0 ? jump : -jump), at: engine.trueTime)
+            return { if !isForGood { node.healClock() } }
+        case .sleep:
+            // It is woken below, before its own time.
+            engine.pause(node, nanoseconds: length + 1_000_000)
+            let start = engine.now
+            let wallClockSlept = random.below(2) == 0
+            let resetAfter = Int64(random.below(UInt64(FaultRange.resetNanoseconds)))
+            return { [self] in wake(node, since: start, wallClockSlept: wallClockSlept, resetAfter: resetAfter) }
         case .diskStall:
             node.stalledUntil = engine.now + length
             return { node.stalledUntil = 0 }
@@ -170,6 +192,16 @@ final class Nemesis {
             engine.transferLeases(of: node, using: &random)
             return {}
         }
+    }
+
+    private func wake(_ node: SimulatedNode, since start: Int64, wallClockSlept: Bool, resetAfter: Int64) {
+        let slept = engine.now - start
+        node.inject(.loseInstants(byNanoseconds: slept), at: engine.trueTime)
+        if wallClockSlept, !isOver, !clockIsGone.contains(node.position) {
+            node.inject(.lie(byNanoseconds: -slept), at: engine.trueTime)
+            engine.after(resetAfter) { [self] in if !isOver { node.healClock() } }
+        }
+        engine.resume(node)
     }
 
     // MARK: Processes

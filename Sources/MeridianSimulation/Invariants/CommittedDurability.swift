@@ -1,6 +1,7 @@
 import MeridianConsensus
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// When an entry counts as committed, a majority of the voters hold it on disk (Raft §5.3 with "persistent state ...
 /// updated on stable storage before responding", figure 2). Every commit rule contains a majority (`CommitRule`).

@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// Only log entries from the leader's current term are committed by counting replicas (Raft §5.4.2 and figure 8):
 /// whenever a leader's commit index moves, it moves to an entry of the leader's own term.

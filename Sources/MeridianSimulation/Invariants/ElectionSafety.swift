@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// At most one leader can be elected in a given term (Raft, figure 3: Election Safety; §5.2).
 final class ElectionSafety: Invariant {

@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// A promise that is checked while the world runs. One file each, which says what is promised and who says so.
 ///

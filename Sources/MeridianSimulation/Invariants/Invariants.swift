@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// All invariants together, and what they found.
 final class Invariants {
@@ -35,7 +36,7 @@ final class Invariants {
             ClosedTimestamps(checksPromises: !clocksMayLie), ReplicasEqual(), pins,
         ]
         if !clocksMayLie {
-            all += [SingleLease(), VisibleIsPast(), LocalReadsComplete(), PromisesKept(engine)] as [any Invariant]
+            all += [FreshClock(), SingleLease(), VisibleIsPast(), LocalReadsComplete(), PromisesKept(engine)] as [any Invariant]
         }
         self.all = all
         interested = (0...Interest.ofSteps.rawValue).map { found in

@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// If an entry is committed in a given term, it is present in the logs of the leaders of all later terms (Raft,
 /// figure 3: Leader Completeness; §5.4.3), within a generation. With Log Matching it suffices to look at the last

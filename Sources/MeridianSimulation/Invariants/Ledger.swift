@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// What has been committed, as the world saw it first: the yardstick of several invariants.
 final class Ledger {

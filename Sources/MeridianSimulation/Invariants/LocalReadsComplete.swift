@@ -1,6 +1,7 @@
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 import MeridianStorage
 
 /// Whoever serves a read by what is closed shows the range as it was at that timestamp: all that had been committed at

@@ -1,6 +1,7 @@
 import MeridianConsensus
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// If two logs contain an entry with the same index and term, then the logs are identical in all entries up through
 /// the given index (Raft, figure 3: Log Matching; §5.3). Checked where entries are written: the same place holds the

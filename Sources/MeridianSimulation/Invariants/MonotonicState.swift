@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// Terms, commit indexes and applied indexes only grow (Raft §5.1; figure 2), the term also over restarts: what was
 /// durable is remembered. A node never votes for two candidates in one term (§5.2), whatever it forgets.

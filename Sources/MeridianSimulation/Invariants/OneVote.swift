@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// A node gives at most one vote in a term (Raft §5.2), over restarts and lost disks. Checked on the frames that bear
 /// votes: two votes of one term can elect two leaders long before both of them stand on a disk.

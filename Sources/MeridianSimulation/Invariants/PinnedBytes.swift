@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// The log entries and snapshots of a restricted range never go to a node outside of its jurisdiction (DESIGN §8), nor
 /// do its rows in answers where the rule refuses reads from outside; and no frame to a node outside, and no file there,

@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// Replicas that have applied the same index hold the same rows, byte for byte: the state machine is deterministic and
 /// nothing is lost between the log and the rows (etcd's corruption checks, and its bugs of 2022, are why: #13766).
@@ -33,7 +34,8 @@ final class ReplicasEqual: Invariant {
         var seen: [RangeID: [(position: LogPosition, node: NodeID, fingerprint: UInt64)]] = [:]
         let recent = engine.trueTime.advanced(byNanoseconds: -5_000_000_000)
         for node in engine.nodes {
-            guard let core = node.core, let state = node.state, node.unapplied.isEmpty else { continue }
+            guard let core = node.core, let shell = node.shell, shell.state.isApplied else { continue }
+            let state = shell.state.store
             guard let states = try? state.load() else { continue }
             for replica in core.replicas
             where core.slot(of: replica.descriptor.id) != nil && replica.raft.membership[node.id]?.role != .witness {

@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// At any true time at most one replica of a range may serve reads by its lease (DESIGN §5; Spanner §4.1.1, the
 /// disjointness of leader leases). A replica uses a lease while it lies ahead of the whole interval of its own clock.

@@ -3,6 +3,7 @@ import MeridianCheckers
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// The phases of one run (`Simulation`).
 final class SimulationRun {

@@ -1,21 +1,24 @@
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 import MeridianStorage
 
-/// What the node's log and state threads do in production, with the disk's time and faults.
+/// What the node's log and state threads do in production, with the disk's time and faults. The two queues of the shell
+/// say what is done, in which order and with what result; here is when.
 extension Engine {
     /// Begins to write what has gathered: one transaction and one sync for all of it (group commit).
     func writeLog(_ node: SimulatedNode) {
-        guard node.writing.isEmpty, !node.jobs.isEmpty, !node.isLogDead else { return }
-        swap(&node.writing, &node.jobs)
+        guard let log = node.shell?.log, log.begin() else { return }
         let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
         schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: delay)
-        if let doom = node.doom { crashAmidWrite(node, doom, within: delay) }
+        if let doom = node.doom { crashAmidWrite(node, log, doom, within: delay) }
     }
 
-    private func crashAmidWrite(_ node: SimulatedNode, _ doom: SimulatedNode.Doom, within delay: Int64) {
-        let hasVote = node.writing.contains { $0.writes.contains { $0.hardState?.vote != nil } }
+    private func crashAmidWrite(
+        _ node: SimulatedNode, _ log: LogQueue, _ doom: SimulatedNode.Doom, within delay: Int64
+    ) {
+        let hasVote = log.batch.contains { $0.hardState?.vote != nil }
         guard doom == .write || hasVote else { return }
         let incarnation = node.incarnation
         after(below(delay)) { [unowned self] in
@@ -32,143 +35,82 @@ extension Engine {
             let wait = min(node.stalledUntil - now, 20_000_000)
             return schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: wait)
         }
-        guard let log = node.log else { return }
-        let writes = node.writing.count == 1 ? node.writing[0].writes : node.writing.flatMap(\.writes)
-        if !writes.isEmpty {
-            do {
-                try log.write(writes)
-                invariants?.written(node, writes)
-            } catch {
-                return logFailed(node, error)
-            }
-        }
-        var events: [NodeEvent] = []
-        if node.hasToldLogFailure {
-            node.hasToldLogFailure = false
-            events.append(.logRecovered)
-        }
-        let written = node.writing
-        node.writing = []
+        guard let log = node.shell?.log else { return }
+        let written = log.perform()
+        if !written.writes.isEmpty { invariants?.written(node, written.writes) }
         let stall = node.storage.takeStallNanoseconds()
         if stall > 0 { node.stalledUntil = max(node.stalledUntil, now + stall) }
-        events.append(.persisted(written.count == 1 ? written[0].confirmations : written.flatMap(\.confirmations)))
         // A frame that waited for the disk is sent by the log's thread, which a pause stops as well.
-        if node.isPaused {
+        if node.isPaused, !written.frames.isEmpty {
             let incarnation = node.incarnation
             after(node.pausedUntil - now) { [unowned self] in
-                if node.incarnation == incarnation { for job in written { sendAfterWrite(job.framesAfter) } }
+                if node.incarnation == incarnation { for frame in written.frames { send(frame) } }
             }
         } else {
-            for job in written { sendAfterWrite(job.framesAfter) }
+            for frame in written.frames { send(frame) }
         }
-        if log.pendingCheckpointByteCount > 4 << 20 { try? log.checkpoint() }
-        give(node, events)
-        if node.core != nil { writeLog(node) }
-    }
-
-    /// A full disk is tried again; after anything else nothing is written any more (`LogWriter`).
-    private func logFailed(_ node: SimulatedNode, _ error: any Error) {
-        let cause = error as? MeridianError ?? MeridianError(.storageFailed, "the log of \(node.id): \(error)")
-        let isFirst = !node.hasToldLogFailure
-        node.hasToldLogFailure = true
-        if cause.code == .diskFull {
-            schedule(.logWritten(node: node.position, incarnation: node.incarnation), after: 200_000_000)
-        } else {
-            node.isLogDead = true
+        if log.store.pendingCheckpointByteCount > 4 << 20, !log.isDead { try? log.store.checkpoint() }
+        if written.isToBeTriedAgain {
+            schedule(
+                .logWritten(node: node.position, incarnation: node.incarnation), after: ShellTiming.fullDiskNanoseconds)
         }
-        if isFirst {
+        if case .logFailed(let cause)? = written.events.first {
             trace?("\(node.id) cannot write its log: \(cause.code)")
-            give(node, .logFailed(cause))
+        }
+        give(node, written.events)
+        if node.isRunning, !written.isToBeTriedAgain { writeLog(node) }
+    }
+
+    // MARK: The state queue
+
+    /// Begins with the next item of the state queue.
+    func workOnState(_ node: SimulatedNode) {
+        guard let work = node.shell?.state.begin() else { return }
+        let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
+        switch work {
+        // The picture is taken at once, and durable at the end.
+        case .checkpoint: stateWorked(node, work)
+        case .write, .collect, .inspect, .scrub:
+            schedule(
+                .stateWorked(node: node.position, incarnation: node.incarnation, work),
+                after: delay + below(settings.exclusiveNanoseconds))
+        case .apply, .read, .keep:
+            schedule(.stateWorked(node: node.position, incarnation: node.incarnation, work), after: delay)
         }
     }
 
-    /// Applies rows at once, in order; what the disk refuses is tried again.
-    /// - Returns: the confirmation.
-    func apply(_ node: SimulatedNode, _ batches: [ApplyBatch]) -> [NodeEvent] {
-        guard !batches.isEmpty, let state = node.state else { return [] }
-        guard node.unapplied.isEmpty else {
-            node.unapplied.append(contentsOf: batches)
-            return []
+    func stateWorked(_ node: SimulatedNode, _ work: StateWork) {
+        guard let state = node.shell?.state else { return }
+        let outcome = isRefused(work, node) ?? state.perform(work)
+        if case .snapshotWritten(let result)? = outcome.events.first, case .installed(let index) = result.progress {
+            trace?("\(node.id) has \(result.write.range) up to \(index) after a snapshot")
         }
-        do {
-            try state.apply(batches)
-        } catch {
-            node.unapplied = batches
-            return [stateFailed(node, error)]
-        }
-        scheduleCheckpoint(node)
-        let applied = NodeEvent.applied(
-            batches.map { AppliedConfirmation(range: $0.range, index: $0.state.position.index) })
-        return batches.contains(where: \.isCompared) ? [.digested(state.takeReports()), applied] : [applied]
-    }
-
-    private func stateFailed(_ node: SimulatedNode, _ error: any Error) -> NodeEvent {
-        let cause = error as? MeridianError ?? MeridianError(.storageFailed, "the rows of \(node.id): \(error)")
-        node.hasToldStateFailure = true
-        if cause.code == .diskFull { retryApplies(node) }
-        return .stateFailed(cause)
-    }
-
-    private func retryApplies(_ node: SimulatedNode) {
-        let incarnation = node.incarnation
-        after(200_000_000) { [unowned self] in
-            guard node.incarnation == incarnation, let state = node.state else { return }
-            guard (try? state.apply(node.unapplied)) != nil else { return retryApplies(node) }
-            let confirmations = node.unapplied.map {
-                AppliedConfirmation(range: $0.range, index: $0.state.position.index)
-            }
-            node.unapplied = []
-            node.hasToldStateFailure = false
-            scheduleCheckpoint(node)
-            give(node, [.stateRecovered, .digested(state.takeReports()), .applied(confirmations)])
-        }
-    }
-
-    private func scheduleCheckpoint(_ node: SimulatedNode) {
-        guard !node.isCheckpointScheduled else { return }
-        node.isCheckpointScheduled = true
-        let interval = timing.checkpointIntervalNanoseconds
-        schedule(
-            .checkpoint(node: node.position, incarnation: node.incarnation), after: interval / 2 + below(interval))
-    }
-
-    func checkpoint(_ node: SimulatedNode) {
-        guard let state = node.state, !node.storage.trouble.isFull else { return }
-        guard let durable = try? state.checkpoint() else { return }
-        let confirmations = durable.sorted { $0.key < $1.key }.map {
-            AppliedConfirmation(range: $0.key, index: $0.value)
-        }
+        guard case .checkpoint = work else { return stateEnded(node, work, outcome) }
         // What is applied from now on is not in it, though the node hears of it later.
         schedule(
-            .completed(node: node.position, incarnation: node.incarnation, [.checkpointed(confirmations)]),
+            .stateEnded(node: node.position, incarnation: node.incarnation, work, outcome),
             after: below(settings.checkpointNanoseconds))
     }
 
-    func collectGarbage(_ node: SimulatedNode) {
-        schedule(
-            .collectGarbage(node: node.position, incarnation: node.incarnation),
-            after: timing.collectionIntervalNanoseconds)
-        guard let core = node.core, let state = node.state, !node.isPaused else { return }
-        for range in (try? state.uncollected()) ?? [] {
-            guard let span = core.catalog.directory[range]?.span else { continue }
-            while (try? state.collectGarbage(of: range, in: span, limit: 200))?.isComplete == false {}
+    func stateEnded(_ node: SimulatedNode, _ work: StateWork, _ outcome: StateOutcome) {
+        guard let state = node.shell?.state else { return }
+        state.end(work, outcome)
+        give(node, outcome.events)
+        guard outcome.isToBeTriedAgain else { return workOnState(node) }
+        let incarnation = node.incarnation
+        after(ShellTiming.fullDiskNanoseconds) { [unowned self] in
+            if node.incarnation == incarnation { workOnState(node) }
         }
-        inspect(node, state, core)
     }
 
-    /// Looks through a piece of one range's rows for damage, the next one each time.
-    private func inspect(_ node: SimulatedNode, _ state: any StateStore, _ core: RunningCore) {
-        if node.uninspected.isEmpty { node.uninspected = (try? state.load().keys.sorted()) ?? [] }
-        guard let range = node.uninspected.last else { return }
-        guard let span = core.catalog.directory[range]?.span,
-            let progress = try? state.inspect(range, in: span, limit: 100)
-        else {
-            node.uninspected.removeLast()
-            return
+    /// What needs space on a full disk. Stores in memory know nothing of it.
+    private func isRefused(_ work: StateWork, _ node: SimulatedNode) -> StateOutcome? {
+        guard node.storage.trouble.isFull else { return nil }
+        switch work {
+        case .write, .checkpoint:
+            return node.shell?.state.refuse(work, because: MeridianError(.diskFull, "no space for the rows"))
+        case .apply, .read, .keep, .collect, .inspect, .scrub: return nil
         }
-        guard progress.isComplete else { return }
-        node.uninspected.removeLast()
-        if !progress.isSound { give(node, .damaged(range)) }
     }
 
     /// A row of a replica changes or goes, in memory or on the disk, without anybody's knowledge.
@@ -184,77 +126,62 @@ extension Engine {
         return true
     }
 
-    // MARK: Snapshots
-
-    func read(_ read: SnapshotRead, _ node: SimulatedNode) {
-        if read.isEnd {
-            node.snapshotReaders.removeValue(forKey: read.stream)?.close()
-            return
-        }
-        var result = SnapshotReadResult(stream: read.stream, state: nil, chunk: nil)
-        if let state = node.state,
-            let reader = try? node.snapshotReaders[read.stream]
-                ?? state.openSnapshot(of: read.range, span: read.span)
-        {
-            node.snapshotReaders[read.stream] = reader
-            if let chunk = try? reader.chunk(at: read.offset, byteLimit: timing.snapshotChunkBytes) {
-                result.state = reader.state
-                result.chunk = chunk
-            }
-        }
-        complete(node, .snapshotRead(result))
-    }
-
-    func write(_ write: SnapshotWrite, _ node: SimulatedNode) {
-        complete(node, .snapshotWritten(SnapshotWriteResult(write: write, progress: progress(of: write, node))))
-    }
-
-    private func progress(of write: SnapshotWrite, _ node: SimulatedNode) -> SnapshotReplyMessage.Progress {
-        // A store that is behind on applying must not be overtaken by a snapshot.
-        guard let state = node.state, node.unapplied.isEmpty, !node.storage.trouble.isFull else { return .failed }
-        let message = write.message
-        do {
-            if let current = node.snapshotWriters[write.range], current.stream != message.stream {
-                current.writer.cancel()
-                node.snapshotWriters[write.range] = nil
-            }
-            let writer =
-                try node.snapshotWriters[write.range]?.writer
-                ?? state.receiveSnapshot(of: write.range, span: write.span, state: message.state)
-            node.snapshotWriters[write.range] = (message.stream, writer)
-            if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
-            guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
-                return .wants(offset: writer.nextOffset)
-            }
-            let installation = try writer.commit()
-            node.snapshotWriters[write.range] = nil
-            if case .passed(let applied) = installation { return .installed(applied.index) }
-            trace?("\(node.id) installs a snapshot of \(write.range) at \(message.state.position)")
-            return .installed(message.state.position.index)
-        } catch {
-            node.snapshotWriters.removeValue(forKey: write.range)?.writer.cancel()
-            return .failed
-        }
-    }
-
     /// Commits of a history that has ended: the report is durable when the node hears of it.
     func keep(_ salvage: Salvage, _ node: SimulatedNode) {
-        var salvage = salvage
-        do {
-            if let reader = node.reader { try salvage.addRows(from: reader) }
-        } catch {
-            // Neither is anything removed.
-            return
-        }
         trace?(
             "\(node.id) keeps \(salvage.entries.count) entries and \(salvage.rows.count) rows of \(salvage.range), "
                 + "behind \(salvage.fork)")
         node.salvaged.append(salvage)
-        complete(node, .salvaged(salvage.range))
+    }
+}
+
+// MARK: - What a shell needs of the world
+
+extension SimulatedNode: NodePort {
+    func takeEvents(_ events: inout [NodeEvent]) {
+        takenAt = cameAt
+        if events.isEmpty {
+            swap(&events, &inbox)
+        } else {
+            events.append(contentsOf: inbox)
+            inbox.removeAll(keepingCapacity: true)
+        }
     }
 
-    private func complete(_ node: SimulatedNode, _ event: NodeEvent) {
-        let delay = timing.diskNanoseconds / 2 + below(timing.diskNanoseconds)
-        schedule(.completed(node: node.position, incarnation: node.incarnation, [event]), after: delay)
+    func now() -> Moment { engine.moment(self) }
+    func send(_ frame: NodeFrame) { engine.send(frame) }
+    func logWaits() { engine.writeLog(self) }
+    func stateWaits() { engine.workOnState(self) }
+
+    func answer(_ answers: [GatewayAnswer]) {
+        for answer in answers {
+            engine.hash.note(5, engine.now, answer.id.rawValue)
+            engine.onAnswer?(self, answer)
+        }
+    }
+
+    func willStep(_ eventCount: Int) {
+        engine.stepCount &+= 1
+        engine.hash.note(4, engine.now, UInt64(position) << 32 | UInt64(eventCount) << 16)
+    }
+
+    func stepped(_ effects: borrowing NodeEffects, at moment: Moment) {
+        engine.hash.mix(UInt64(effects.frames.count))
+        stepClock = moment.clock
+        // By what the clocks say now, when the effects happen: the step may have been held up.
+        for divergence in effects.divergences { engine.note(divergence, foundBy: self) }
+        if let core { engine.invariants?.check(self, core, effects, engine.moment(self)) }
+    }
+
+    func delays(_ results: [NodeEvent]) -> Bool {
+        guard engine.timing.evaluationNanoseconds > 0 else { return false }
+        engine.schedule(
+            .completed(node: position, incarnation: incarnation, results),
+            after: engine.below(engine.timing.evaluationNanoseconds))
+        return true
+    }
+
+    func note(_ error: any Error, while activity: String) {
+        engine.trace?("\(id): trouble while \(activity): \(error)")
     }
 }

@@ -2,14 +2,12 @@ import MeridianClock
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 import MeridianStorage
 
 /// The simulated world at work: nodes, links, disks and clocks in virtual time, one event after the other on one
-/// thread. It steps the production's `NodeCore` and does with its effects what the production's driver does
-/// (`MeridianRuntime`), with delays and faults in the place of threads and files.
-///
-/// The order of a driver is kept: frames first, then the log, then rows are applied and evaluated at once, then the
-/// answers. What a driver's threads do beside each other happens here at moments that the seed draws.
+/// thread. It runs the production's shell (`NodeShell`), with delays and faults in the place of threads and files: what
+/// a driver's threads do beside each other happens here at moments that the seed draws.
 ///
 /// Every source of entropy is derived from the seed (docs/TESTING.md lists them); each has a generator of its own, so
 /// that one more draw in one place does not change all the others.
@@ -19,7 +17,6 @@ final class Engine {
         var diskNanoseconds: Int64 = 200_000
         /// How long a request to the rows takes at most when it does not end at once, in nanoseconds.
         var evaluationNanoseconds: Int64 = 0
-        var checkpointIntervalNanoseconds: Int64 = 2_000_000_000
         var collectionIntervalNanoseconds: Int64 = 5_000_000_000
         var snapshotChunkBytes = 1 << 16
         /// How long a process takes to start again.
@@ -42,6 +39,10 @@ final class Engine {
         var retentionNanoseconds: Int64
         /// A checkpoint takes up to this long.
         var checkpointNanoseconds: Int64
+        /// As does what needs the rows for itself: an install, a slice of collection.
+        var exclusiveNanoseconds: Int64
+        /// By node: how often checkpoints are written.
+        var checkpointIntervalNanoseconds: [Int64]
 
         init(seed: UInt64, nodeCount: Int) {
             var random = SplitMix64(seed: seed ^ 0x7365_7474_696E_6773)
@@ -55,6 +56,10 @@ final class Engine {
             maximumEntriesPerMessage = [1, 3, 1024][Int(random.below(3))]
             retentionNanoseconds = [15_000_000_000, 60_000_000_000][Int(random.below(2))]
             checkpointNanoseconds = [1_000_000, 100_000_000, 2_000_000_000][Int(random.below(3))]
+            exclusiveNanoseconds = [200_000, 10_000_000, 500_000_000][Int(random.below(3))]
+            checkpointIntervalNanoseconds = (0..<nodeCount).map { _ in
+                1_000_000_000 + Int64(random.below(2_000_000_000))
+            }
         }
     }
 
@@ -68,13 +73,10 @@ final class Engine {
     let network: Network
     var hash = EventHash()
     private var random: SplitMix64
-    private(set) var stepCount: UInt64 = 0
+    var stepCount: UInt64 = 0
     /// What leaders have found by comparing digests.
     private(set) var divergences: [Divergence] = []
     private var nextCall: UInt64 = 0
-
-    /// The events of the step under way; kept for the next one, so that a step need not allocate.
-    private var events: [NodeEvent] = []
 
     // Who watches.
     var invariants: Invariants?
@@ -107,6 +109,7 @@ final class Engine {
                 position: position, descriptor: descriptor, storage: storage(descriptor, seeds.next()),
                 clock: SimulatedClock(seed: seeds.next(), configuration: clock, origin: Self.origin))
         }
+        for node in nodes { node.engine = self }
     }
 
     // MARK: Time
@@ -140,7 +143,11 @@ final class Engine {
             node.wakeFor = .distantFuture
             guard !node.isPaused else { return }
             // The deadline can have moved away since.
-            if moment(node).instant < node.deadline { scheduleWake(node) } else { give(node, []) }
+            if let shell = node.shell, moment(node).instant < shell.deadline {
+                scheduleWake(node, shell)
+            } else {
+                run(node)
+            }
         case .deliver(let frame, let link, let epoch):
             guard network.epoch(link) == epoch, !network.isCut(link) else { return network.noteCut() }
             let node = nodes[Int(frame.to.rawValue) - 1]
@@ -155,15 +162,18 @@ final class Engine {
             let node = nodes[position]
             guard node.incarnation == incarnation else { return }
             give(node, events)
-        case .checkpoint(let position, let incarnation):
+        case .stateWorked(let position, let incarnation, let work):
             let node = nodes[position]
             guard node.incarnation == incarnation else { return }
-            node.isCheckpointScheduled = false
-            checkpoint(node)
-        case .collectGarbage(let position, let incarnation):
+            stateWorked(node, work)
+        case .stateEnded(let position, let incarnation, let work, let outcome):
             let node = nodes[position]
             guard node.incarnation == incarnation else { return }
-            collectGarbage(node)
+            stateEnded(node, work, outcome)
+        case .heldUp(let position, let incarnation):
+            let node = nodes[position]
+            guard node.incarnation == incarnation else { return }
+            goOn(node)
         case .resume(let position, let incarnation):
             let node = nodes[position]
             guard node.incarnation == incarnation, now >= node.pausedUntil else { return }
@@ -200,15 +210,18 @@ final class Engine {
         node.incarnation += 1
         do {
             let (log, state) = try node.storage.open()
-            let reader = try state.makeReader()
-            let rows = try reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
-            let core = try NodeCore(
-                configuration: configuration, logs: log.load(), states: state.load(),
-                systemRows: rows.map { Mutation(key: $0.key, value: $0.version.value) }, at: moment(node))
-            node.core = RunningCore(core)
-            node.log = log
-            node.state = state
-            node.reader = reader
+            var shellTiming = ShellTiming()
+            shellTiming.checkpointNanoseconds = settings.checkpointIntervalNanoseconds[node.position]
+            shellTiming.collectionNanoseconds = timing.collectionIntervalNanoseconds
+            shellTiming.inspectionNanoseconds = timing.collectionIntervalNanoseconds
+            shellTiming.inspectionPauseNanoseconds = timing.collectionIntervalNanoseconds
+            shellTiming.inspectedCount = 100
+            shellTiming.snapshotChunkByteCount = timing.snapshotChunkBytes
+            let shell = try NodeShell(
+                configuration: configuration, log: log, state: state, timing: shellTiming, now: { moment(node) },
+                salvage: { [unowned self] in keep($0, node) })
+            shell.attach(to: node)
+            node.run(shell)
         } catch {
             node.forgetProcess()
             let cause = error as? MeridianError ?? MeridianError(.storageFailed, "\(error)")
@@ -219,9 +232,6 @@ final class Engine {
         hash.note(1, now, UInt64(node.position))
         trace?("\(node.id) starts")
         invariants?.started(node)
-        schedule(
-            .collectGarbage(node: node.position, incarnation: node.incarnation),
-            after: timing.collectionIntervalNanoseconds)
         give(node, .tick)
     }
 
@@ -231,9 +241,7 @@ final class Engine {
         hash.note(2, now, UInt64(node.position))
         trace?("\(node.id) crashes")
         // What was being written has reached the disk, or not.
-        if !node.writing.isEmpty, below(2) == 0, let log = node.log {
-            try? log.write(node.writing.flatMap(\.writes))
-        }
+        if let log = node.shell?.log, !log.batch.isEmpty, below(2) == 0 { try? log.store.write(log.batch) }
         invariants?.stopped(node)
         node.forgetProcess()
         onProcessEnd?(node)
@@ -273,10 +281,8 @@ final class Engine {
         guard node.isPaused else { return }
         node.isPaused = false
         node.pausedUntil = 0
-        let events = node.backlog
-        node.backlog = []
         trace?("\(node.id) runs again")
-        give(node, events)
+        run(node)
     }
 
     /// The machine comes back with an empty disk.
@@ -297,98 +303,63 @@ final class Engine {
     // MARK: Steps
 
     func give(_ node: SimulatedNode, _ event: consuming NodeEvent) {
-        guard !node.isPaused else { return node.backlog.append(event) }
-        guard let core = node.core else { return }
-        var events = takeEvents()
-        events.append(event)
-        step(node, core, &events)
-        swap(&events, &self.events)
+        guard node.isRunning else { return }
+        node.inbox.append(event)
+        node.cameAt = trueTime
+        run(node)
     }
 
     func give(_ node: SimulatedNode, _ events: [NodeEvent]) {
-        if node.isPaused { return node.backlog.append(contentsOf: events) }
-        guard let core = node.core else { return }
-        var gathered = takeEvents()
-        gathered.append(contentsOf: events)
-        step(node, core, &gathered)
-        swap(&gathered, &self.events)
+        guard node.isRunning else { return }
+        node.inbox.append(contentsOf: events)
+        node.cameAt = trueTime
+        run(node)
     }
 
-    private func takeEvents() -> [NodeEvent] {
-        var events: [NodeEvent] = []
-        swap(&events, &self.events)
-        return events
-    }
-
-    /// Steps a node with what has come for it, and with what that brings about at once.
-    private func step(_ node: SimulatedNode, _ core: RunningCore, _ events: inout [NodeEvent]) {
+    /// Steps a node with what has come for it, and with what that brings about at once; or begins to.
+    func run(_ node: SimulatedNode) {
+        guard let shell = node.shell, !node.isPaused, !node.isHeldUp else { return }
         repeat {
-            let moment = moment(node)
-            if moment.instant >= node.deadline { events.append(.tick) }
-            stepCount &+= 1
-            let effects = core.step(events, at: moment)
-            node.deadline = core.deadline
-            let detail = UInt64(node.position) << 32 | UInt64(events.count) << 16
-            if events.count == 1 { events.removeLast() } else { events.removeAll(keepingCapacity: true) }
-            // Without effects no replica was worked on, so there is nothing for an invariant to look at.
-            guard let effects else {
-                hash.note(4, now, detail)
-                break
-            }
-            hash.note(4, now, detail | UInt64(effects.frames.count))
-            invariants?.check(node, core, effects, moment)
-            carryOut(node, effects, &events)
-        } while !events.isEmpty && node.core != nil
-        if !events.isEmpty { events.removeAll(keepingCapacity: true) }
-        if node.core != nil { scheduleWake(node) }
+            shell.begin()
+            if node.holdUp != nil, isHeldUp(node) { return }
+            shell.finish()
+        } while (shell.isToGoOn || !node.inbox.isEmpty) && node.shell === shell
+        if node.shell === shell { scheduleWake(node, shell) }
+    }
+
+    /// Whether the thread that steps the node is preempted now, between the reading of its clocks and the step.
+    private func isHeldUp(_ node: SimulatedNode) -> Bool {
+        guard var holdUp = node.holdUp, holdUp.random.below(4) == 0 else { return false }
+        let delay = 1 + Int64(holdUp.random.below(UInt64(holdUp.nanoseconds)))
+        node.holdUp = holdUp
+        node.isHeldUp = true
+        schedule(.heldUp(node: node.position, incarnation: node.incarnation), after: delay)
+        return true
+    }
+
+    private func goOn(_ node: SimulatedNode) {
+        guard !node.isPaused else {
+            return schedule(
+                .heldUp(node: node.position, incarnation: node.incarnation), after: max(1, node.pausedUntil - now))
+        }
+        node.isHeldUp = false
+        node.shell?.finish()
+        run(node)
     }
 
     /// Most deadlines only move away, so an event that is early enough stays: it will see for itself.
-    private func scheduleWake(_ node: SimulatedNode) {
-        guard node.deadline < node.wakeFor else { return }
-        let wait = node.deadline.rawValue - moment(node).instant.rawValue
+    private func scheduleWake(_ node: SimulatedNode, _ shell: NodeShell) {
+        guard shell.deadline < node.wakeFor else { return }
+        let wait = shell.deadline.rawValue - moment(node).instant.rawValue
         // The node's instants can run slower than true time; a little late is harmless, too early is wasted.
         let at = now + max(1_000, wait + wait / 2_048)
         node.wakeAt = at
-        node.wakeFor = node.deadline
+        node.wakeFor = shell.deadline
         queue.insert(.wake(node: node.position, incarnation: node.incarnation), at: at)
     }
 
-    /// - Parameter events: gets what is to be told the node at once.
-    private func carryOut(_ node: SimulatedNode, _ effects: borrowing NodeEffects, _ events: inout [NodeEvent]) {
-        for frame in effects.frames { send(frame) }
-        if !effects.log.isEmpty {
-            node.jobs.append(effects.log)
-            writeLog(node)
-        }
-        if !effects.applies.isEmpty { events.append(contentsOf: apply(node, effects.applies)) }
-        for read in effects.snapshotReads { self.read(read, node) }
-        for write in effects.snapshotWrites { self.write(write, node) }
-        for salvage in effects.salvages { keep(salvage, node) }
-        for divergence in effects.divergences { note(divergence, foundBy: node) }
-        for answer in effects.answers {
-            hash.note(5, now, answer.id.rawValue)
-            onAnswer?(node, answer)
-        }
-        if !effects.evaluations.isEmpty, let reader = node.reader {
-            let results = effects.evaluations.map { NodeEvent.evaluated($0.run(with: reader)) }
-            if timing.evaluationNanoseconds > 0 {
-                schedule(
-                    .completed(node: node.position, incarnation: node.incarnation, results),
-                    after: below(timing.evaluationNanoseconds))
-            } else {
-                events.append(contentsOf: results)
-            }
-        }
-        if effects.rereadsCatalog, let reader = node.reader,
-            let rows = try? reader.scan(Catalog.storedSpan, at: .distantFuture, limit: .max, byteLimit: .max)
-        {
-            events.append(.systemRows(rows.map { Mutation(key: $0.key, value: $0.version.value) }))
-        }
-    }
-
     /// Replicas never differ but by a fault that has changed their rows.
-    private func note(_ divergence: Divergence, foundBy node: SimulatedNode) {
+    func note(_ divergence: Divergence, foundBy node: SimulatedNode) {
         trace?(
             "\(node.id) finds that \(divergence.range) of \(divergence.node) differs at \(divergence.index) from "
                 + "\(divergence.agreeing)")
@@ -400,7 +371,7 @@ final class Engine {
             "\(divergence.range): \(divergence.node) differs at \(divergence.index) from \(divergence.agreeing)")
     }
 
-    private func send(_ frame: consuming NodeFrame) {
+    func send(_ frame: consuming NodeFrame) {
         if !frame.messages.isEmpty { invariants?.sent(frame) }
         let link = network.link(from: Int(frame.from.rawValue) - 1, to: Int(frame.to.rawValue) - 1)
         let (first, second) = network.route(frame, link: link, at: now)
@@ -414,7 +385,4 @@ final class Engine {
             queue.insert(.deliver(frame, link: link, epoch: epoch), at: first)
         }
     }
-
-    /// Frames that waited for the disk.
-    func sendAfterWrite(_ frames: [NodeFrame]) { for frame in frames { send(frame) } }
 }

@@ -1,5 +1,6 @@
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// What happens at a moment of virtual time. Events that name a node also name its life (`incarnation`), so that what
 /// was under way when a process died does not reach the next one.
@@ -10,10 +11,13 @@ enum SimulatedEvent {
     case deliver(NodeFrame, link: Int, epoch: Int)
     /// The disk has written what the log was writing.
     case logWritten(node: Int, incarnation: Int)
-    /// Something that the node asked its storage for is done.
+    /// An item of the state queue is done, and the node hears of it later.
+    case stateWorked(node: Int, incarnation: Int, StateWork)
+    case stateEnded(node: Int, incarnation: Int, StateWork, StateOutcome)
+    /// Something has come for the node.
     case completed(node: Int, incarnation: Int, [NodeEvent])
-    case checkpoint(node: Int, incarnation: Int)
-    case collectGarbage(node: Int, incarnation: Int)
+    /// The thread that steps the node goes on.
+    case heldUp(node: Int, incarnation: Int)
     /// A paused process runs again.
     case resume(node: Int, incarnation: Int)
     /// A fault begins or ends, a client's pause is over.

@@ -1,8 +1,10 @@
 import Meridian
+import MeridianClock
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 
 /// The world as the API sees it: nodes of a region to ask, virtual time, and numbers from the seed.
 final class SimulatedHost: DatabaseHost, @unchecked Sendable {
@@ -66,10 +68,8 @@ final class SimulatedHost: DatabaseHost, @unchecked Sendable {
     func earliestTimestamp(in region: Region) -> Timestamp? { clock(in: region)?.earliest }
 
     private func clock(in region: Region) -> ClockInterval? {
-        let running = engine.nodes.lazy.filter {
-            $0.descriptor.region == region && $0.isRunning && $0.core?.isClockTrusted == true
-        }
-        return running.map { self.engine.moment($0).clock }.first(where: \.isKnown)
+        let running = engine.nodes.lazy.filter { $0.descriptor.region == region }
+        return running.compactMap { $0.core?.clockTrust.clock(at: self.engine.moment($0)) }.first(where: \.isKnown)
     }
 
     func call(

@@ -1,6 +1,7 @@
 import MeridianClock
 import MeridianCore
 import MeridianReplica
+import MeridianRuntime
 
 /// One machine of the simulated world: its process, if it runs, its clock and its disk.
 final class SimulatedNode {
@@ -13,21 +14,31 @@ final class SimulatedNode {
     private var lastRead = Moment(instant: .zero, clock: .unknown)
     private var readAt = Timestamp(rawValue: .min)
 
-    // The process.
-    var core: RunningCore?
+    /// The world that it is in, which owns it.
+    unowned(unsafe) var engine: Engine!
+
+    /// The process, if it runs.
+    var shell: NodeShell?
+    /// The shell's core, at hand for whoever watches.
+    private(set) var core: RunningCore?
     /// Counts the lives; events for an earlier one are dropped.
     var incarnation = 0
-    var log: (any LogStore)?
-    var state: (any StateStore)?
-    var reader: (any StateReader)?
-    var deadline = Instant.distantFuture
     /// When the wake event that counts is due, and the deadline that it was made for; others come to nothing.
     var wakeAt = Int64.max
     var wakeFor = Instant.distantFuture
-    /// Events that wait for a paused process.
-    var backlog: [NodeEvent] = []
+    /// What has come for the process and was not taken by a step.
+    var inbox: [NodeEvent] = []
+    /// When the last of them came, and the last of those that the step under way has taken.
+    var cameAt = Timestamp.zero
+    var takenAt = Timestamp.zero
+    /// What the step under way goes by.
+    var stepClock = ClockInterval.unknown
     var pausedUntil = Int64.zero
     var isPaused = false
+    /// The thread that steps it is held up, after it has read its clocks and before it steps.
+    var isHeldUp = false
+    /// While it lasts, steps are held up for so long at most, as the generator says.
+    var holdUp: (nanoseconds: Int64, random: SplitMix64)?
 
     /// A crash that is to happen in the middle of a log write.
     var doom: Doom?
@@ -40,25 +51,11 @@ final class SimulatedNode {
     }
 
     // Its disk, as far as time is concerned.
-    var jobs: [LogJob] = []
-    var writing: [LogJob] = []
-    var hasToldLogFailure = false
-    /// Batches that could not be applied yet, in order.
-    var unapplied: [ApplyBatch] = []
-    var hasToldStateFailure = false
-    /// A failure after which nothing is written any more.
-    var isLogDead = false
-    var isCheckpointScheduled = false
-    /// The ranges that the present look for damage has still to go through.
-    var uninspected: [RangeID] = []
     /// Ranges of which a fault has changed rows without anybody's knowledge.
     var rotten: Set<RangeID> = []
     /// A fault has changed its files, and no checksum need have told.
     var hasDamagedFiles = false
     var stalledUntil = Int64.zero
-    var snapshotReaders: [SnapshotStreamID: any SnapshotReader] = [:]
-    var snapshotWriters: [RangeID: (stream: SnapshotStreamID, writer: any SnapshotWriter)] = [:]
-
     /// Reports of commits that failovers have left behind. They outlive the process.
     var salvaged: [Salvage] = []
 
@@ -76,7 +73,17 @@ final class SimulatedNode {
         clock.deallocate()
     }
 
-    var isRunning: Bool { core != nil }
+    var isRunning: Bool { shell != nil }
+    var log: (any LogStore)? { shell?.log.store }
+    var state: (any StateStore)? { shell?.state.store }
+    var reader: (any StateReader)? { shell?.reader }
+    /// A failure after which the log is not written any more.
+    var isLogDead: Bool { shell?.log.isDead ?? false }
+
+    func run(_ shell: NodeShell) {
+        self.shell = shell
+        core = shell.core
+    }
 
     // MARK: Clocks
 
@@ -99,25 +106,14 @@ final class SimulatedNode {
 
     /// Forgets everything that lived in the process.
     func forgetProcess() {
+        shell = nil
         core = nil
         incarnation += 1
-        log = nil
-        state = nil
-        reader = nil
-        deadline = .distantFuture
         wakeAt = .max
         wakeFor = .distantFuture
-        backlog = []
+        inbox = []
         isPaused = false
         pausedUntil = 0
-        jobs = []
-        writing = []
-        hasToldLogFailure = false
-        unapplied = []
-        hasToldStateFailure = false
-        isLogDead = false
-        isCheckpointScheduled = false
-        snapshotReaders = [:]
-        snapshotWriters = [:]
+        isHeldUp = false
     }
 }

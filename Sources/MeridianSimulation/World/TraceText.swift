@@ -2,6 +2,7 @@ import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
 import MeridianReplica
+import MeridianRuntime
 import MeridianTransactions
 
 extension Engine {
@@ -11,7 +12,8 @@ extension Engine {
             guard let core = node.core else { return ["\(node.id) does not run"] }
             let trouble =
                 (node.isPaused ? ", paused" : "") + (node.isLogDead ? ", log dead" : "")
-                + (node.writing.isEmpty ? "" : ", writing") + (core.failure.map { ", \($0.code)" } ?? "")
+                + (node.shell?.log.batch.isEmpty == false ? ", writing" : "")
+                + (core.failure.map { ", \($0.code)" } ?? "")
             return core.replicas.map { "\(node.id)\(trouble): \($0.descriptor.id) \($0.raft.traceDescription)" }
         }
     }

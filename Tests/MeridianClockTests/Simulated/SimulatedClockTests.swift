@@ -111,4 +111,18 @@ import Testing
         sources[1].heal()
         #expect(sources[1].now().clock.isKnown)
     }
+
+    /// A machine that slept with its monotonic clock: instants stand still until they are where they would be.
+    @Test func instantsThatWereLostNeverComeBackAndNeverGoBack() {
+        let origin = Timestamp(nanoseconds: 1_000_000_000_000)
+        var clock = SimulatedClock(seed: 1, configuration: .perfect, origin: origin)
+        func instant(_ milliseconds: Int64) -> Int64 {
+            clock.moment(at: origin.advanced(byNanoseconds: milliseconds * 1_000_000)).instant.rawValue
+        }
+        let before = instant(5_000)
+        clock.inject(.loseInstants(byNanoseconds: 3_000_000_000), at: origin.advanced(byNanoseconds: 5_000_000_000))
+        clock.heal()
+        #expect(instant(5_100) == before)
+        #expect(instant(9_000) == before + 1_000_000_000)
+    }
 }

@@ -2,12 +2,14 @@ import HeapModule
 import MeridianConsensus
 import MeridianCore
 import MeridianPlacement
+import MeridianRuntime
 import MeridianStorage
 
 @testable import MeridianReplica
 
-/// A cluster of `NodeCore`s in virtual time: links with delay, loss and doubling, disks that take their time and crash
-/// between any two writes, clocks that err within their bound. The same seed gives the same run.
+/// A cluster of nodes, each in the production's shell (`NodeShell`), in virtual time: links with delay, loss and
+/// doubling, disks that take their time and crash between any two writes, clocks that err within their bound. The same
+/// seed gives the same run.
 final class World {
     struct Settings {
         var nodes = 3
@@ -26,8 +28,8 @@ final class World {
         case wake(Int, incarnation: Int, at: Instant)
         case deliver(NodeFrame, link: Link, epoch: Int)
         case logWritten(Int, incarnation: Int)
-        case worked(Int, incarnation: Int)
-        case evaluated(Int, incarnation: Int, EvaluationResult)
+        case worked(Int, incarnation: Int, StateWork)
+        case evaluated(Int, incarnation: Int, [NodeEvent])
         case checkpoint(Int)
         case run(() -> Void)
     }
@@ -45,31 +47,37 @@ final class World {
         var to: NodeID
     }
 
-    enum Work {
-        case apply(ApplyBatch)
-        case read(SnapshotRead)
-        case write(SnapshotWrite)
-    }
-
-    struct Node {
+    /// One machine: its process, if it runs, its files and its clock.
+    final class Node {
         let id: NodeID
-        var core: NodeCore?
+        fileprivate let position: Int
+        fileprivate unowned(unsafe) var world: World!
+        var shell: NodeShell?
         var incarnation = 0
         var log = MemoryLogStore()
         var state = MemoryStateStore()
-        var reader: (any StateReader)?
-        var deadline = Instant.distantFuture
-        var jobs: [LogJob] = []
-        var writing: [LogJob] = []
-        var work: [Work] = []
-        var working: [Work] = []
-        var readers: [SnapshotStreamID: any SnapshotReader] = [:]
-        var writers: [RangeID: (SnapshotStreamID, any SnapshotWriter)] = [:]
+        fileprivate var disk = FullableLog(MemoryLogStore())
+        fileprivate var deadline = Instant.distantFuture
+        fileprivate var inbox: [NodeEvent] = []
         var clockOffset: Int64 = 0
         var isClockUnknown = false
-        var isDiskFull = false
+        var isDiskFull = false {
+            didSet { disk.isFull = isDiskFull }
+        }
         var diskFactor: Int64 = 1
-        var hasToldFull = false
+
+        fileprivate init(_ id: NodeID, _ position: Int) {
+            self.id = id
+            self.position = position
+        }
+
+        var core: NodeCore? {
+            get { shell?.core.value }
+            set {
+                guard let newValue else { return }
+                shell?.core.value = newValue
+            }
+        }
     }
 
     let settings: Settings
@@ -93,7 +101,7 @@ final class World {
     /// Which nodes collect old versions, as soon as they may.
     var collects: (Int) -> Bool = { _ in true }
     /// What leaders have found by comparing digests.
-    private(set) var divergences: [Divergence] = []
+    fileprivate(set) var divergences: [Divergence] = []
     /// Looks at every frame that is sent; `false` loses it.
     var filter: (NodeFrame) -> Bool = { _ in true }
 
@@ -114,7 +122,8 @@ final class World {
         let record = TableRecord(
             descriptor: table, ranges: [RangeDescriptor(id: Self.data, span: Self.span, table: table.id, plan: plan)])
         rows = [Mutation(key: try Catalog.key(ofTable: "items"), value: try record.encoded())]
-        nodes = topology.nodes.map { Node(id: $0.id) }
+        nodes = topology.nodes.enumerated().map { Node($1.id, $0) }
+        for node in nodes { node.world = self }
         for position in nodes.indices { start(position) }
     }
 
@@ -164,12 +173,12 @@ final class World {
         case .logWritten(let position, let incarnation):
             guard nodes[position].incarnation == incarnation else { return }
             logWritten(position)
-        case .worked(let position, let incarnation):
+        case .worked(let position, let incarnation, let work):
             guard nodes[position].incarnation == incarnation else { return }
-            worked(position)
-        case .evaluated(let position, let incarnation, let result):
+            worked(position, work)
+        case .evaluated(let position, let incarnation, let results):
             guard nodes[position].incarnation == incarnation else { return }
-            step(position, [.evaluated(result)])
+            step(position, results)
         case .checkpoint(let position):
             checkpoint(position)
         case .run(let body):
@@ -180,19 +189,32 @@ final class World {
     // MARK: Nodes
 
     func start(_ position: Int) {
-        guard nodes[position].core == nil else { return }
-        var configuration = NodeConfiguration(
-            node: nodes[position].id, topology: topology, seed: random.next())
+        let node = nodes[position]
+        guard node.shell == nil else { return }
+        var configuration = NodeConfiguration(node: node.id, topology: topology, seed: random.next())
         configuration.retainedLogEntries = settings.retainedLogEntries
         configuration.quiesceAfterNanoseconds = settings.quiesceAfterNanoseconds
         configuration.retentionNanoseconds = settings.retentionNanoseconds
-        nodes[position].incarnation += 1
-        nodes[position].reader = nodes[position].state.makeReader()
-        nodes[position].deadline = .distantFuture
+        node.incarnation += 1
+        node.deadline = .distantFuture
+        node.disk = FullableLog(node.log)
+        node.disk.isFull = node.isDiskFull
+        var timing = ShellTiming()
+        // When the test says.
+        timing.checkpointNanoseconds = .max / 4
+        timing.inspectionNanoseconds = .max / 4
+        timing.collectionNanoseconds = 10_000_000
+        timing.snapshotChunkByteCount = 256
         do {
-            nodes[position].core = try NodeCore(
-                configuration: configuration, logs: nodes[position].log.load(), states: nodes[position].state.load(),
-                systemRows: rows, at: moment(position))
+            let shell = try NodeShell(
+                configuration: configuration, log: node.disk, state: WatchedRows(node.state, of: node), timing: timing,
+                now: { moment(position) }, salvage: { _ in })
+            // The catalog's rows are given, not replicated.
+            shell.core.value = try NodeCore(
+                configuration: configuration, logs: node.log.load(), states: node.state.load(), systemRows: rows,
+                at: moment(position))
+            shell.attach(to: node)
+            node.shell = shell
         } catch {
             failures.append("node \(position) does not start: \(error)")
             return
@@ -202,63 +224,39 @@ final class World {
 
     /// Dies between any two writes: what the log was writing may be written or not, unsynced rows are gone.
     func crash(_ position: Int) {
-        guard nodes[position].core != nil else { return }
-        if !nodes[position].writing.isEmpty, random.below(2) == 0 {
-            try? nodes[position].log.write(nodes[position].writing.flatMap(\.writes))
-        }
-        if random.below(3) == 0 { _ = nodes[position].state.checkpoint() }
-        nodes[position].core = nil
-        nodes[position].incarnation += 1
-        nodes[position].jobs = []
-        nodes[position].writing = []
-        nodes[position].work = []
-        nodes[position].working = []
-        nodes[position].readers = [:]
-        nodes[position].writers = [:]
-        nodes[position].hasToldFull = false
-        nodes[position].log = nodes[position].log.reopened()
-        nodes[position].state = nodes[position].state.reopened(afterCrash: true)
+        let node = nodes[position]
+        guard let shell = node.shell else { return }
+        let batch = shell.log.batch
+        if !batch.isEmpty, random.below(2) == 0 { try? node.log.write(batch) }
+        if random.below(3) == 0 { _ = node.state.checkpoint() }
+        node.shell = nil
+        node.incarnation += 1
+        node.inbox = []
+        node.log = node.log.reopened()
+        node.state = node.state.reopened(afterCrash: true)
         for other in nodes { reset(Link(from: nodes[position].id, to: other.id)) }
         for other in nodes { reset(Link(from: other.id, to: nodes[position].id)) }
         onCrash(position)
     }
 
     func step(_ position: Int, _ events: [NodeEvent]) {
-        guard nodes[position].core != nil else { return }
-        steps += 1
-        let moment = moment(position)
-        var events = events
-        if moment.instant >= nodes[position].deadline { events.append(.tick) }
-        let effects = nodes[position].core!.step(events, at: moment) ?? NodeEffects()
-        let incarnation = nodes[position].incarnation
-        for frame in effects.frames { send(frame) }
-        if !effects.log.isEmpty {
-            nodes[position].jobs.append(effects.log)
-            writeLog(position)
+        let node = nodes[position]
+        guard let shell = node.shell else { return }
+        node.inbox += events
+        repeat {
+            shell.begin()
+            shell.finish()
+        } while shell.isToGoOn || !node.inbox.isEmpty
+        let now = moment(position).instant
+        if shell.deadline != node.deadline {
+            node.deadline = shell.deadline
+            guard shell.deadline < .distantFuture else { return }
+        } else if shell.deadline > now {
+            return
         }
-        for batch in effects.applies {
-            note(batch)
-            nodes[position].work.append(.apply(batch))
-        }
-        for read in effects.snapshotReads { nodes[position].work.append(.read(read)) }
-        for write in effects.snapshotWrites { nodes[position].work.append(.write(write)) }
-        work(position)
-        for evaluation in effects.evaluations {
-            let result = evaluation.run(with: nodes[position].reader!)
-            schedule(after: below(50_000), .evaluated(position, incarnation: incarnation, result))
-        }
-        divergences += effects.divergences
-        for answer in effects.answers { onAnswer(position, answer) }
-        let deadline = nodes[position].core!.deadline
-        if deadline != nodes[position].deadline {
-            nodes[position].deadline = deadline
-            guard deadline < .distantFuture else { return }
-            // A step that asks for another one at the same moment would never end.
-            let wait = max(1000, deadline.rawValue - moment.instant.rawValue)
-            schedule(after: wait, .wake(position, incarnation: incarnation, at: deadline))
-        } else if deadline <= moment.instant {
-            schedule(after: 1000, .wake(position, incarnation: incarnation, at: deadline))
-        }
+        // A step that asks for another one at the same moment would never end.
+        let wait = max(1000, shell.deadline.rawValue - now.rawValue)
+        schedule(after: wait, .wake(position, incarnation: node.incarnation, at: shell.deadline))
     }
 
     // MARK: Links
@@ -291,134 +289,49 @@ final class World {
 
     // MARK: Disks
 
-    private func writeLog(_ position: Int) {
-        guard nodes[position].writing.isEmpty, !nodes[position].jobs.isEmpty else { return }
-        nodes[position].writing = nodes[position].jobs
-        nodes[position].jobs = []
-        let delay = settings.diskNanoseconds * nodes[position].diskFactor
-        schedule(
-            after: delay / 2 + below(delay), .logWritten(position, incarnation: nodes[position].incarnation))
+    fileprivate func writeLog(_ position: Int) {
+        let node = nodes[position]
+        guard let shell = node.shell, shell.log.begin() else { return }
+        let delay = settings.diskNanoseconds * node.diskFactor
+        schedule(after: delay / 2 + below(delay), .logWritten(position, incarnation: node.incarnation))
     }
 
     private func logWritten(_ position: Int) {
-        let jobs = nodes[position].writing
-        let writes = jobs.flatMap(\.writes)
-        var events: [NodeEvent] = []
-        if nodes[position].isDiskFull, !writes.isEmpty {
-            schedule(after: 50_000_000, .logWritten(position, incarnation: nodes[position].incarnation))
-            guard !nodes[position].hasToldFull else { return }
-            nodes[position].hasToldFull = true
-            step(position, [.logFailed(MeridianError(.diskFull, "no space for the log"))])
-            return
-        }
-        try? nodes[position].log.write(writes)
-        nodes[position].writing = []
-        if nodes[position].hasToldFull {
-            nodes[position].hasToldFull = false
-            events.append(.logRecovered)
-        }
-        for frame in jobs.flatMap(\.framesAfter) { send(frame) }
-        events.append(.persisted(jobs.flatMap(\.confirmations)))
-        step(position, events)
-        writeLog(position)
+        guard let written = nodes[position].shell?.log.perform() else { return }
+        for frame in written.frames { send(frame) }
+        step(position, written.events)
+        guard written.isToBeTriedAgain else { return writeLog(position) }
+        schedule(after: 50_000_000, .logWritten(position, incarnation: nodes[position].incarnation))
     }
 
-    private func work(_ position: Int) {
-        guard nodes[position].working.isEmpty, !nodes[position].work.isEmpty else { return }
-        nodes[position].working = nodes[position].work
-        nodes[position].work = []
-        let delay = 50_000 * nodes[position].diskFactor
-        schedule(after: delay / 2 + below(delay), .worked(position, incarnation: nodes[position].incarnation))
+    fileprivate func work(_ position: Int) {
+        let node = nodes[position]
+        guard let work = node.shell?.state.begin() else { return }
+        let delay = 50_000 * node.diskFactor
+        schedule(after: delay / 2 + below(delay), .worked(position, incarnation: node.incarnation, work))
     }
 
-    private func worked(_ position: Int) {
-        let working = nodes[position].working
-        nodes[position].working = []
-        var events: [NodeEvent] = []
-        for item in working {
-            switch item {
-            case .apply(let batch):
-                try? nodes[position].state.apply([mangle(position, batch)])
-                if batch.isCompared { events.append(.digested(nodes[position].state.takeReports())) }
-                events.append(.applied([AppliedConfirmation(range: batch.range, index: batch.state.position.index)]))
-            case .read(let read): if let event = self.read(read, position) { events.append(event) }
-            case .write(let write): events.append(self.write(write, position))
-            }
-        }
-        if collects(position) { collect(position) }
-        step(position, events)
-        work(position)
-    }
-
-    private func collect(_ position: Int) {
-        for range in nodes[position].state.uncollected() {
-            let span = range == Self.data ? Self.span : Catalog.systemSpan
-            _ = try? nodes[position].state.collectGarbage(of: range, in: span, limit: 10_000)
-        }
-    }
-
-    private func read(_ read: SnapshotRead, _ position: Int) -> NodeEvent? {
-        if read.isEnd {
-            nodes[position].readers[read.stream] = nil
-            return nil
-        }
-        do {
-            let reader =
-                try nodes[position].readers[read.stream]
-                ?? nodes[position].state.openSnapshot(of: read.range, span: read.span)
-            nodes[position].readers[read.stream] = reader
-            let chunk = try reader.chunk(at: read.offset, byteLimit: 256)
-            return .snapshotRead(
-                SnapshotReadResult(stream: read.stream, state: reader.state, chunk: chunk))
-        } catch {
-            return .snapshotRead(
-                SnapshotReadResult(stream: read.stream, state: nil, chunk: nil))
-        }
-    }
-
-    private func write(_ write: SnapshotWrite, _ position: Int) -> NodeEvent {
-        let message = write.message
-        func result(_ progress: SnapshotReplyMessage.Progress) -> NodeEvent {
-            .snapshotWritten(SnapshotWriteResult(write: write, progress: progress))
-        }
-        do {
-            if let current = nodes[position].writers[write.range], current.0 != message.stream {
-                nodes[position].writers[write.range] = nil
-            }
-            let writer =
-                try nodes[position].writers[write.range]?.1
-                ?? nodes[position].state.receiveSnapshot(of: write.range, span: write.span, state: message.state)
-            nodes[position].writers[write.range] = (message.stream, writer)
-            if message.chunk.offset == writer.nextOffset { try writer.append(message.chunk) }
-            guard message.chunk.isLast, message.chunk.offset < writer.nextOffset else {
-                return result(.wants(offset: writer.nextOffset))
-            }
-            let installation = try writer.commit()
-            nodes[position].writers[write.range] = nil
-            if case .passed(let applied) = installation { return result(.installed(applied.index)) }
+    private func worked(_ position: Int, _ work: StateWork) {
+        guard let state = nodes[position].shell?.state else { return }
+        let outcome = state.perform(work)
+        state.end(work, outcome)
+        if case .snapshotWritten(let result)? = outcome.events.first, case .installed = result.progress {
             snapshotsInstalled += 1
-            return result(.installed(message.state.position.index))
-        } catch {
-            nodes[position].writers[write.range] = nil
-            return result(.failed)
         }
+        step(position, outcome.events)
+        self.work(position)
     }
+
     private(set) var snapshotsInstalled = 0
-    private(set) var steps = 0
+    fileprivate(set) var steps = 0
 
     func checkpoint(_ position: Int) {
-        guard nodes[position].core != nil else { return }
-        let durable = nodes[position].state.checkpoint()
-        step(
-            position,
-            [
-                .checkpointed(
-                    durable.sorted { $0.key < $1.key }.map { AppliedConfirmation(range: $0.key, index: $0.value) })
-            ])
+        guard let shell = nodes[position].shell else { return }
+        if shell.state.append(.checkpoint(nil)) { work(position) }
     }
 
     /// State Machine Safety (Raft figure 3): the same command at an index, on every node, in every life.
-    private func note(_ batch: ApplyBatch) {
+    fileprivate func note(_ batch: ApplyBatch) {
         for indexed in batch.commands {
             if let known = committed[batch.range]?[indexed.index] {
                 if known != indexed.command { failures.append("\(batch.range) differs at \(indexed.index)") }
@@ -447,4 +360,88 @@ final class World {
         (try? nodes[position].state.makeReader().scan(
             Self.span, at: .distantFuture, limit: .max, byteLimit: .max)) ?? []
     }
+}
+
+extension World.Node: NodePort {
+    func takeEvents(_ events: inout [NodeEvent]) {
+        events += inbox
+        inbox = []
+    }
+
+    func now() -> Moment { world.moment(position) }
+    func send(_ frame: NodeFrame) { world.send(frame) }
+    func answer(_ answers: [GatewayAnswer]) { for answer in answers { world.onAnswer(position, answer) } }
+    func logWaits() { world.writeLog(position) }
+    func stateWaits() { world.work(position) }
+    func willStep(_ eventCount: Int) { world.steps += 1 }
+
+    func stepped(_ effects: borrowing NodeEffects, at moment: Moment) {
+        for batch in effects.applies { world.note(batch) }
+        world.divergences += effects.divergences
+    }
+
+    func delays(_ results: [NodeEvent]) -> Bool {
+        world.schedule(after: world.below(50_000), .evaluated(position, incarnation: incarnation, results))
+        return true
+    }
+
+    func note(_ error: any Error, while activity: String) { world.failures.append("\(activity): \(error)") }
+}
+
+/// A log on a disk that can be full.
+private final class FullableLog: LogStore, @unchecked Sendable {
+    private let store: MemoryLogStore
+    var isFull = false
+
+    init(_ store: MemoryLogStore) { self.store = store }
+
+    func load() -> [RangeID: StoredLog] { store.load() }
+
+    func write(_ writes: [LogWrite]) throws {
+        if isFull { throw MeridianError(.diskFull, "no space for the log") }
+        try store.write(writes)
+    }
+
+    var pendingCheckpointByteCount: Int { 0 }
+    func checkpoint() {}
+    func scrub(_ forgotten: [RangeID: LogIndex]) -> Bool { store.scrub(forgotten) }
+    func close() {}
+}
+
+/// Rows that a test can have applied wrongly, or not collected.
+private final class WatchedRows: StateStore, @unchecked Sendable {
+    private let store: MemoryStateStore
+    private unowned let node: World.Node
+
+    init(_ store: MemoryStateStore, of node: World.Node) {
+        self.store = store
+        self.node = node
+    }
+
+    func apply(_ batches: [ApplyBatch]) throws {
+        try store.apply(batches.map { node.world.mangle(node.position, $0) })
+    }
+
+    func uncollected() -> [RangeID] { node.world.collects(node.position) ? store.uncollected() : [] }
+
+    func load() -> [RangeID: AppliedState] { store.load() }
+    func takeReports() -> [DigestReport] { store.takeReports() }
+    func makeReader() -> any StateReader { store.makeReader() }
+    func checkpoint() -> [RangeID: LogIndex] { store.checkpoint() }
+    var pendingCheckpointByteCount: Int { store.pendingCheckpointByteCount }
+    func collectGarbage(of range: RangeID, in span: KeySpan, limit: Int) throws -> CollectionProgress {
+        try store.collectGarbage(of: range, in: span, limit: limit)
+    }
+    func inspect(_ range: RangeID, in span: KeySpan, limit: Int) throws -> InspectionProgress {
+        try store.inspect(range, in: span, limit: limit)
+    }
+    func openSnapshot(of range: RangeID, span: KeySpan) throws -> any SnapshotReader {
+        try store.openSnapshot(of: range, span: span)
+    }
+    func receiveSnapshot(of range: RangeID, span: KeySpan, state: AppliedState) throws -> any SnapshotWriter {
+        try store.receiveSnapshot(of: range, span: span, state: state)
+    }
+    func remove(_ range: RangeID, span: KeySpan) throws { try store.remove(range, span: span) }
+    func scrub() -> Bool { store.scrub() }
+    func close() {}
 }
