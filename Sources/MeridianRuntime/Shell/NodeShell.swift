@@ -59,7 +59,10 @@ package final class NodeShell {
         core = RunningCore(
             try NodeCore(configuration: configuration, logs: logs, states: states, systemRows: rows, at: now))
         self.log = LogQueue(log)
-        self.state = StateQueue(StateWorker(state, chunkBytes: timing.snapshotChunkByteCount, inspectedCount: timing.inspectedCount, salvage: salvage))
+        self.state = StateQueue(
+            StateWorker(
+                state, chunkBytes: timing.snapshotChunkByteCount, inspectedCount: timing.inspectedCount,
+                salvage: salvage))
         self.timing = timing
         nextCheckpoint = now.instant.advanced(byNanoseconds: timing.checkpointNanoseconds)
         nextCollection = now.instant.advanced(byNanoseconds: timing.collectionNanoseconds)

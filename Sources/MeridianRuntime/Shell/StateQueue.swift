@@ -48,7 +48,7 @@ package final class StateQueue: Sendable {
     // MARK: The step thread
 
     /// Applies what may be applied at once, and queues the rest.
-    /// - Returns: what was applied, what its rows add up to where that was asked, and whether whoever does the work must
+    /// - Returns: what was applied, what its rows add up to where that was asked, and whether the worker must
     ///   be woken.
     func take(
         _ effects: borrowing NodeEffects

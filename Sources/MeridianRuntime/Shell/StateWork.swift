@@ -78,7 +78,9 @@ final class StateWorker: @unchecked Sendable {
 
     static let sliceCount = 200
 
-    init(_ store: any StateStore, chunkBytes: Int, inspectedCount: Int = 500, salvage: @escaping (Salvage) throws -> Void) {
+    init(
+        _ store: any StateStore, chunkBytes: Int, inspectedCount: Int = 500, salvage: @escaping (Salvage) throws -> Void
+    ) {
         self.store = store
         self.chunkBytes = chunkBytes
         self.inspectedCount = inspectedCount

@@ -36,7 +36,9 @@ final class Invariants {
             ClosedTimestamps(checksPromises: !clocksMayLie), ReplicasEqual(), pins,
         ]
         if !clocksMayLie {
-            all += [FreshClock(), SingleLease(), VisibleIsPast(), LocalReadsComplete(), PromisesKept(engine)] as [any Invariant]
+            all +=
+                [FreshClock(), SingleLease(), VisibleIsPast(), LocalReadsComplete(), PromisesKept(engine)]
+                as [any Invariant]
         }
         self.all = all
         interested = (0...Interest.ofSteps.rawValue).map { found in
